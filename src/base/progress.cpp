@@ -1,0 +1,93 @@
+#include "base/progress.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+#include "base/text.h"
+
+namespace sightline {
+namespace {
+using Clock = std::chrono::steady_clock;
+ProgressStyle current_style;
+
+int terminal_width() {
+  winsize size{};
+  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
+}
+double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+}  // namespace
+
+bool is_terminal(int fd) {
+  const char* term = std::getenv("TERM");
+  return ::isatty(fd) == 1 && (term == nullptr || std::string_view(term) != "dumb");
+}
+bool colours_wanted(int fd) { return is_terminal(fd) && std::getenv("NO_COLOR") == nullptr; }
+void set_progress_style(ProgressStyle style) { current_style = style; }
+
+Progress::Progress(std::string what, std::uint64_t total, std::string unit)
+    : what_(std::move(what)), unit_(std::move(unit)), total_(total), begin_(Clock::now()), drawn_(begin_) {}
+Progress::~Progress() { finish(note_); }
+
+void Progress::advance(std::uint64_t by) {
+  const std::lock_guard lock(mutex_);
+  done_ += by;
+  draw(false);
+}
+
+void Progress::set(std::uint64_t done, const std::string& note) {
+  const std::lock_guard lock(mutex_);
+  if (!started_) {
+    first_ = done;  // what an earlier, interrupted run had done says nothing about speed
+    started_ = true;
+  }
+  done_ = done;
+  note_ = note;
+  draw(false);
+}
+
+void Progress::finish(const std::string& note) {
+  const std::lock_guard lock(mutex_);
+  if (finished_) return;
+  finished_ = true;
+  note_ = note;
+  draw(true);
+}
+
+void Progress::draw(bool last) {
+  if (current_style.quiet) return;
+  const bool terminal = is_terminal(STDERR_FILENO);
+  const double since_drawn = seconds_since(drawn_);
+  if (!last && since_drawn < (terminal ? 0.1 : 10.0)) return;
+  drawn_ = Clock::now();
+  const double elapsed = seconds_since(begin_);
+  const std::string note = note_.empty() ? "" : "  " + note_;
+  if (last) {
+    const std::string amount = unit_.empty() ? "" : "  " + plural(done_, unit_);
+    fmt::print(stderr, "{}  {:<10}{}  {}{}\n", terminal ? "\r\x1b[K" : "", what_, amount, human_seconds(elapsed), note);
+    return;
+  }
+  const double share = total_ > 0 ? std::min(1.0, static_cast<double>(done_) / static_cast<double>(total_)) : 0;
+  const double fresh = done_ > first_ ? static_cast<double>(done_ - first_) : 0;
+  const std::string left =
+      fresh > 0 && total_ >= done_ ? human_seconds(elapsed * static_cast<double>(total_ - done_) / fresh) + " left" : "";
+  if (!terminal) {
+    fmt::print(stderr, "  {:<10}  {:3.0f}%  {}{}\n", what_, 100 * share, left, note);
+    return;
+  }
+  const std::string tail = fmt::format(" {:3.0f}%  {}{}", 100 * share, left, note);
+  const int room = std::clamp(terminal_width() - static_cast<int>(tail.size()) - 16, 5, 40);
+  const int filled = static_cast<int>(share * room);
+  std::string bar;
+  for (int i = 0; i < room; ++i) bar += i < filled ? "█" : "░";
+  std::string line = fmt::format("  {:<10}  {}{}", what_, bar, tail);
+  fmt::print(stderr, "\r\x1b[K{}", line);
+  std::fflush(stderr);
+}
+
+}  // namespace sightline

@@ -1,0 +1,41 @@
+// A progress bar with the time left, on a terminal only; elsewhere a plain line now and then. Written to stderr, so that stdout stays data.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+#include <string>
+
+namespace sightline {
+
+bool is_terminal(int fd);     // and TERM is not dumb
+bool colours_wanted(int fd);  // is_terminal and NO_COLOR is not set
+
+struct ProgressStyle {
+  bool quiet = false;  // nothing at all (--json, --quiet)
+};
+void set_progress_style(ProgressStyle style);
+
+// Thread-safe. finish() (or the destructor) leaves one line that says how long it took.
+class Progress {
+ public:
+  Progress(std::string what, std::uint64_t total, std::string unit = "");
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  void advance(std::uint64_t by = 1);
+  void set(std::uint64_t done, const std::string& note = "");
+  void finish(const std::string& note = "");
+
+ private:
+  void draw(bool last);
+
+  std::mutex mutex_;
+  std::string what_, unit_, note_;
+  std::uint64_t total_ = 0, done_ = 0, first_ = 0;
+  bool started_ = false, finished_ = false;
+  std::chrono::steady_clock::time_point begin_, drawn_;
+};
+
+}  // namespace sightline

@@ -1,0 +1,74 @@
+// The record of a data set: every file accounted for, with content digest, label, group and split. Written as JSON lines: a header, then
+// one sample or rejection a line (docs/formats/manifest.md).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/fields.h"
+#include "base/json.h"
+#include "base/sha256.h"
+#include "image/image.h"
+
+namespace sightline::dataset {
+
+enum class Split { train, validation, test };
+
+struct Sample {
+  std::string path;   // relative to the root; "train-images-idx3-ubyte.gz#17" for record 17 of an IDX file
+  Digest digest;      // of the file's bytes (of the record's pixels for IDX)
+  int label = 0;      // index into classes
+  std::string group;  // samples of one group are never torn apart; "" is a group of its own
+  Split split = Split::train;
+  int width = 0, height = 0, channels = 0;  // as seen (after EXIF)
+  std::uint64_t perceptual_hash = 0;
+  double mean = 0, deviation = 0, sharpness = 0;  // image::Statistics
+  static constexpr auto fields() {
+    return std::tuple{field("path", &Sample::path),     field("digest", &Sample::digest),       field("label", &Sample::label),
+                      field("group", &Sample::group),   field("split", &Sample::split),         field("width", &Sample::width),
+                      field("height", &Sample::height), field("channels", &Sample::channels),   field("phash", &Sample::perceptual_hash),
+                      field("mean", &Sample::mean),     field("deviation", &Sample::deviation), field("sharpness", &Sample::sharpness)};
+  }
+};
+
+struct Rejection {
+  std::string path, reason;
+  static constexpr auto fields() { return std::tuple{field("path", &Rejection::path), field("reason", &Rejection::reason)}; }
+};
+
+struct Manifest {
+  std::string root;    // absolute folder
+  std::string format;  // "folders", "idx", "csv"
+  std::string licence, origin;
+  std::vector<std::string> classes;
+  bool given_test = false;  // the data bring their own test split
+  bool given_validation = false;
+  std::vector<Rejection> rejected;
+  std::vector<Sample> samples;  // in the order of the listing
+};
+
+std::string write_manifest(const Manifest& manifest);
+Result<Manifest> parse_manifest(const std::string& text, const std::string& source);
+
+// Reads pixels of samples; keeps IDX files mapped (inflated once) and is safe to call from several threads.
+class SampleReader {
+ public:
+  explicit SampleReader(std::string root);
+  ~SampleReader();
+  SampleReader(SampleReader&&) noexcept;
+  Result<image::Image> read(const std::string& sample_path, const image::DecodeOptions& options = {}) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace sightline::dataset
+
+template <>
+struct sightline::EnumNames<sightline::dataset::Split> {
+  static constexpr std::array<const char*, 3> names{"train", "validation", "test"};
+};

@@ -1,0 +1,44 @@
+// The decoded-sample cache: every sample of a manifest resized to the network's input, u8 N×H×W×C, in one memory-mapped file that training
+// reads.
+//
+//   8 bytes "SLPACK01", u64 length of a JSON header {count,height,width,channels,classes}, the header padded with spaces to a multiple of
+//   64, then i32 label[count], u8 split[count], padding to 64, u8 pixels[count][height][width][channels].
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+
+#include "base/files.h"
+#include "dataset/manifest.h"
+#include "tensor/tensor.h"
+
+namespace sightline::dataset {
+
+struct PackOptions {
+  int width = 0, height = 0, channels = 0;
+  image::Fit fit = image::Fit::stretch;
+};
+
+class PackedSet {
+ public:
+  static Result<PackedSet> open(const std::string& path);  // checks every length against the file's size
+
+  Tensor pixels() const;  // u8 N×H×W×C, borrows the mapping
+  std::span<const std::int32_t> labels() const;
+  std::span<const std::uint8_t> splits() const;  // Split
+  std::vector<std::int64_t> indices_of(Split split) const;
+  const std::vector<std::string>& classes() const { return classes_; }
+
+ private:
+  MappedFile file_;
+  Shape shape_;
+  std::vector<std::string> classes_;
+  std::size_t labels_at_ = 0, splits_at_ = 0, pixels_at_ = 0;
+};
+
+// In parallel, with progress, in bounded memory (pixels go straight to the file). Errors: io, interrupted, and a sample that no longer
+// decodes or whose digest has changed since the import (invalid_data names it).
+Result<void> pack(const Manifest& manifest, const PackOptions& options, const std::string& path);
+
+}  // namespace sightline::dataset

@@ -1,0 +1,132 @@
+// What a person wants, parsed once from YAML into this plain struct. Everything but name, task and data has a default.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/fields.h"
+#include "base/result.h"
+
+namespace sightline::demand {
+
+enum class Task { classify };
+enum class GroupBy { none, folder, pattern, column, near_duplicates };
+
+struct Data {
+  std::string path;
+  std::string format = "auto";
+  std::optional<std::string> labels;  // CSV: the file, relative to path
+  std::string licence = "not stated";
+  std::string origin = "not stated";
+  double max_rejected = 0.01;
+  static constexpr auto fields() {
+    return std::tuple{field("path", &Data::path, "folder of images, IDX folder, or CSV file; relative to the demand file"),
+                      field("format", &Data::format, "auto, folders, idx or csv"),
+                      field("labels", &Data::labels, "for csv: the file with path,label rows, relative to path"),
+                      field("licence", &Data::licence, "licence of the images; goes into the lineage"),
+                      field("origin", &Data::origin, "where the images come from; goes into the lineage"),
+                      field("max_rejected", &Data::max_rejected, "share of files that may be rejected before the build stops")};
+  }
+};
+
+struct SplitPlan {
+  double validation = 0.1;
+  double test = 0.2;
+  GroupBy group_by = GroupBy::near_duplicates;
+  std::optional<std::string> pattern;
+  std::optional<std::string> column;
+  static constexpr auto fields() {
+    return std::tuple{
+        field("validation", &SplitPlan::validation, "share of the training images kept for choosing and calibrating"),
+        field("test", &SplitPlan::test, "share kept untouched for the final figures, when the data bring no test split"),
+        field("group_by", &SplitPlan::group_by, "what must not be torn apart: none, folder, pattern, column, near_duplicates"),
+        field("pattern", &SplitPlan::pattern, "for pattern: a regular expression; its first group names the group"),
+        field("column", &SplitPlan::column, "for column: the CSV column")};
+  }
+};
+
+struct Target {
+  std::string metric = "top1";
+  double at_least = 0.0;
+  static constexpr auto fields() {
+    return std::tuple{field("metric", &Target::metric, "top1, top5 or macro_f1"),
+                      field("at_least", &Target::at_least, "the least value that is released")};
+  }
+};
+
+struct Limits {
+  std::optional<double> latency_ms;
+  std::optional<double> size_mb;
+  int cores = 0;
+  static constexpr auto fields() {
+    return std::tuple{field("latency_ms", &Limits::latency_ms, "p95 per image at batch 1, after decoding"),
+                      field("size_mb", &Limits::size_mb, "the package without its golden samples, decimal megabytes"),
+                      field("cores", &Limits::cores, "cores that training and the measurements may use; 0: all")};
+  }
+};
+
+struct Budget {
+  std::optional<int> epochs;
+  std::optional<double> minutes;
+  static constexpr auto fields() {
+    return std::tuple{field("epochs", &Budget::epochs, "passes over the training images"),
+                      field("minutes", &Budget::minutes, "or: minutes of training")};
+  }
+};
+
+// Pins parts of the recipe; what is left out is chosen by the line.
+struct RecipePins {
+  std::optional<std::string> backbone;
+  std::optional<int> side;
+  std::optional<int> batch;
+  std::optional<double> learning_rate;
+  std::optional<std::string> augmentation;
+  static constexpr auto fields() {
+    return std::tuple{field("backbone", &RecipePins::backbone, "see `sightline modules`"),
+                      field("side", &RecipePins::side, "input side in pixels"),
+                      field("batch", &RecipePins::batch, "images per training step"),
+                      field("learning_rate", &RecipePins::learning_rate, "peak learning rate"),
+                      field("augmentation", &RecipePins::augmentation, "none, flip, light or strong")};
+  }
+};
+
+struct Demand {
+  std::string name;
+  Task task = Task::classify;
+  Data data;
+  SplitPlan split;
+  Target target;
+  Limits limits;
+  Budget budget;
+  RecipePins recipe;
+  std::int64_t seed = 0;
+  static constexpr auto fields() {
+    return std::tuple{field("name", &Demand::name, "names the model: letters, digits, - and _"),
+                      field("task", &Demand::task, "classify"),
+                      field("data", &Demand::data),
+                      field("split", &Demand::split),
+                      field("target", &Demand::target),
+                      field("limits", &Demand::limits),
+                      field("budget", &Demand::budget),
+                      field("recipe", &Demand::recipe),
+                      field("seed", &Demand::seed, "decides every random choice")};
+  }
+};
+
+// source names the file in errors. Paths stay as written; resolve_paths makes data.path absolute, relative to the demand's folder.
+Result<Demand> parse_demand(const std::string& text, const std::string& source);
+Result<Demand> read_demand(const std::string& path);
+
+}  // namespace sightline::demand
+
+template <>
+struct sightline::EnumNames<sightline::demand::Task> {
+  static constexpr std::array<const char*, 1> names{"classify"};
+};
+template <>
+struct sightline::EnumNames<sightline::demand::GroupBy> {
+  static constexpr std::array<const char*, 5> names{"none", "folder", "pattern", "column", "near_duplicates"};
+};

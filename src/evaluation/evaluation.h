@@ -1,0 +1,110 @@
+// Runs a package, with the runtime that will serve it, over untouched data, and says what it measured.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "dataset/manifest.h"
+#include "demand/demand.h"
+#include "package/package.h"
+#include "tasks/classify.h"
+
+namespace sightline::evaluation {
+
+struct Interval {
+  double low = 0, high = 0;
+  static constexpr auto fields() { return std::tuple{field("low", &Interval::low), field("high", &Interval::high)}; }
+};
+
+struct Latency {  // milliseconds per image at batch 1, after decoding: resize, network, decoding of outputs
+  double p50 = 0, p95 = 0, p99 = 0;
+  int count = 0, threads = 0;
+  static constexpr auto fields() {
+    return std::tuple{field("p50", &Latency::p50), field("p95", &Latency::p95), field("p99", &Latency::p99),
+                      field("count", &Latency::count), field("threads", &Latency::threads)};
+  }
+};
+
+struct Mistake {
+  std::string path;
+  int given = 0, predicted = 0;
+  double probability = 0;        // of the predicted class
+  double given_probability = 0;  // of the given class
+  static constexpr auto fields() {
+    return std::tuple{field("path", &Mistake::path), field("given", &Mistake::given), field("predicted", &Mistake::predicted),
+                      field("probability", &Mistake::probability), field("given_probability", &Mistake::given_probability)};
+  }
+};
+
+struct Evaluation {
+  std::string model, split;
+  std::vector<std::string> classes;
+  tasks::ClassifyFigures figures;
+  std::map<std::string, Interval> intervals;  // 95% bootstrap over samples (percentile, 1000 draws, seeded): top1, top5, macro_f1, log_loss
+  double temperature = 1;
+  double calibration_error_before = 0;  // with the temperature undone
+  std::vector<tasks::ReliabilityBin> reliability_before, reliability_after;
+  std::vector<Mistake> worst;  // most confident mistakes first, at most 40
+  Latency latency;
+  std::uint64_t size_bytes = 0;         // shipped size
+  std::uint64_t peak_memory_bytes = 0;  // of the process that evaluated
+  double images_per_second = 0;         // whole set, decoding included
+  static constexpr auto fields() {
+    return std::tuple{field("model", &Evaluation::model),
+                      field("split", &Evaluation::split),
+                      field("classes", &Evaluation::classes),
+                      field("figures", &Evaluation::figures),
+                      field("intervals", &Evaluation::intervals),
+                      field("temperature", &Evaluation::temperature),
+                      field("calibration_error_before", &Evaluation::calibration_error_before),
+                      field("reliability_before", &Evaluation::reliability_before),
+                      field("reliability_after", &Evaluation::reliability_after),
+                      field("worst", &Evaluation::worst),
+                      field("latency", &Evaluation::latency),
+                      field("size_bytes", &Evaluation::size_bytes),
+                      field("peak_memory_bytes", &Evaluation::peak_memory_bytes),
+                      field("images_per_second", &Evaluation::images_per_second)};
+  }
+};
+
+struct Options {
+  dataset::Split split = dataset::Split::test;
+  int threads = 0;
+  int latency_runs = 200;
+  bool progress = true;
+};
+
+// The labels of the model and of the manifest must agree (matched by name; invalid_data lists what does not).
+Result<Evaluation> evaluate(package::Model& model, const dataset::Manifest& manifest, const std::string& package_folder,
+                            const Options& options);
+// f32 N×K of the samples of one split through the whole package, and their labels: calibration uses it on validation data.
+struct Answers {
+  Tensor probabilities;
+  std::vector<std::int32_t> labels;
+  std::vector<std::int64_t> samples;  // indices into the manifest
+  double seconds = 0;
+};
+Result<Answers> answer(package::Model& model, const dataset::Manifest& manifest, dataset::Split split, bool progress);
+
+struct GateLine {
+  std::string what;  // "top1", "latency", "size", "release in force"
+  bool passed = false;
+  std::string sentence;  // with the figures
+  static constexpr auto fields() {
+    return std::tuple{field("what", &GateLine::what), field("passed", &GateLine::passed), field("sentence", &GateLine::sentence)};
+  }
+};
+struct Verdict {
+  bool release = false;
+  std::string sentence;
+  std::vector<GateLine> lines;
+  static constexpr auto fields() {
+    return std::tuple{field("release", &Verdict::release), field("sentence", &Verdict::sentence), field("lines", &Verdict::lines)};
+  }
+};
+// Compares with the demand's target and limits, and with the release in force (worse by more than the noise: refused).
+Verdict gate(const demand::Demand& demand, const Evaluation& evaluation, const std::optional<Evaluation>& in_force);
+
+}  // namespace sightline::evaluation

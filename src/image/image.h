@@ -1,0 +1,79 @@
+// Pictures: decode, resize, describe, draw, encode. This folder is the only place that includes OpenCV and the codecs.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/fields.h"
+#include "base/result.h"
+
+namespace sightline::image {
+
+// 8-bit pixels, interleaved (H×W×C), channels 1 (grey) or 3 (RGB, in this order, sRGB), no row padding. Origin top left, x right, y down.
+struct Image {
+  int width = 0, height = 0, channels = 0;
+  std::vector<std::uint8_t> pixels;
+
+  std::size_t row_bytes() const { return static_cast<std::size_t>(width) * static_cast<std::size_t>(channels); }
+};
+
+enum class Format { unknown, jpeg, png, webp, bmp, tiff };
+Format format_of(std::span<const std::byte> bytes);  // by magic number, never by file name
+const char* name_of(Format format);
+
+struct DecodeOptions {
+  int channels = 0;                       // 0: as stored (grey stays grey); 1: grey (BT.601 luma); 3: RGB
+  bool apply_exif = true;                 // turn the picture upright by its EXIF orientation
+  std::int64_t max_pixels = 200'000'000;  // more is refused before anything is allocated (decompression bombs)
+  int jpeg_min_side = 0;  // > 0: a JPEG may be decoded at 1/2, 1/4, 1/8 while both sides stay >= this (libjpeg's scaled decoding)
+};
+
+// Decodes JPEG (grey, YCbCr, CMYK/YCCK), PNG (1..16 bit, grey, RGB, palette, alpha), WebP, BMP, TIFF. 16-bit samples are scaled to 8;
+// transparency is laid over white; CMYK is converted. Errors: invalid_data (truncated, corrupt: with the codec's words), unsupported.
+Result<Image> decode(std::span<const std::byte> bytes, const DecodeOptions& options = {});
+Result<Image> read_image(const std::string& path, const DecodeOptions& options = {});
+
+// What a file's header says, without decoding pixels. width and height are as seen (after EXIF orientation).
+struct Header {
+  Format format = Format::unknown;
+  int width = 0, height = 0, channels = 0, bits = 8;
+  int orientation = 1;  // EXIF, 1..8
+};
+Result<Header> read_header(std::span<const std::byte> bytes);
+
+// How a picture becomes the network's input size. stretch ignores the aspect ratio; fit keeps it and pads (letterbox, grey 114);
+// crop keeps it, fills the size and cuts the centre.
+enum class Fit { stretch, fit, crop };
+// Downscaling averages areas, upscaling is bilinear; sizes in pixels.
+Image resize(const Image& source, int width, int height, Fit fit = Fit::stretch);
+Image convert_channels(const Image& source, int channels);
+
+// 64-bit perceptual hash (DCT of the 32×32 grey picture, median threshold). Near duplicates differ in few bits (hamming_distance).
+std::uint64_t perceptual_hash(const Image& source);
+int hamming_distance(std::uint64_t a, std::uint64_t b);
+
+struct Statistics {
+  double mean = 0;       // of grey levels, 0..255
+  double deviation = 0;  // standard deviation of grey levels
+  double sharpness = 0;  // variance of the Laplacian of the grey picture (low: blurred)
+};
+Statistics statistics_of(const Image& source);
+
+// quality 1..100. Pictures of the report, drawn results, re-encoded test data.
+std::string encode_jpeg(const Image& source, int quality = 90);
+std::string encode_png(const Image& source);
+std::string encode_webp(const Image& source, int quality = 90);
+
+// Draws onto an RGB image (a grey one is converted first): a filled bar with text in the built-in font, origin at its top left corner.
+void draw_text(Image& target, int x, int y, const std::string& text, double scale = 0.5);
+
+}  // namespace sightline::image
+
+template <>
+struct sightline::EnumNames<sightline::image::Fit> {
+  static constexpr std::array<const char*, 3> names{"stretch", "fit", "crop"};
+};

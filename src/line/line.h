@@ -1,0 +1,99 @@
+// Steps, in order, each run at most once for the same key. Knows nothing of vision.
+//
+//   key = SHA-256(step name, version, canonical parameters, input digests, environment)
+//
+// A step whose key is in the log and whose output blobs exist is reused. Every decision leaves one sentence. One runner wraps every step:
+// interrupt, time, memory, verify, log. Two processes that want the same step wait for each other (a lock per key).
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "line/step_log.h"
+#include "store/workspace.h"
+
+namespace sightline::line {
+
+class StepContext;
+
+struct Input {
+  std::string name;
+  std::string step, output;  // output of an earlier step, or:
+  Digest digest;             // a blob, or any digest of something outside the store (a listing of the data folder)
+};
+
+struct Step {
+  std::string name;
+  int version = 1;   // raised when the body's meaning changes
+  std::string says;  // "learn the weights": for plan and progress
+  Json parameters = Json::object();
+  std::vector<Input> inputs;
+  Json environment = Json::object();  // what else decides the outputs' bits: ISA, threads, library versions
+  std::vector<std::string> outputs;   // the names that body must put
+  std::function<Result<void>(StepContext&)> body;
+  // What changed between two digests of an input, for a person ("the label of 12 images changed"); may be empty.
+  std::function<std::string(const std::string& input, const Digest& before, const Digest& after)> describe_change;
+};
+
+class StepContext {
+ public:
+  Digest input(const std::string& name) const;
+  std::string input_path(const std::string& name) const;  // the blob's file
+  Result<std::string> read_input(const std::string& name) const;
+  const std::string& work_folder() const { return work_folder_; }  // survives a kill: checkpoints go here; removed after success
+  store::Workspace& workspace() { return workspace_; }
+
+  Result<void> put(const std::string& output, std::string_view bytes);
+  Result<void> put_file(const std::string& output, const std::string& path);    // adopts the file
+  Result<void> put_folder(const std::string& output, const std::string& path);  // as a tree
+  void figure(const std::string& name, const Json& value);  // kept in the log beside the outputs, not part of any digest
+
+ private:
+  friend class Line;
+  StepContext(store::Workspace& workspace, const Step& step) : workspace_(workspace), step_(step) {}
+  store::Workspace& workspace_;
+  const Step& step_;
+  std::string work_folder_;
+  std::map<std::string, Digest> inputs_, outputs_;
+  Json figures_ = Json::object();
+};
+
+enum class Decision { reuse, run, unknown };  // unknown: depends on a step that would run
+
+struct Planned {
+  std::string step, says;
+  Decision decision = Decision::run;
+  std::string sentence;         // "reused: …" / "runs because …"
+  double expected_seconds = 0;  // of the last time it ran; 0: never ran
+};
+
+class Line {
+ public:
+  // `pipeline` names the chain (the demand's name): explanations compare with its last record.
+  Line(store::Workspace& workspace, std::string pipeline, std::vector<Step> steps);
+
+  // What run() would do; runs nothing.
+  Result<std::vector<Planned>> plan();
+  // Runs what has to be run; on_step is called before and after each step. Stops at the first error. Catches exceptions of bodies.
+  using OnStep = std::function<void(const Planned&, const StepRecord* finished)>;
+  Result<void> run(const OnStep& on_step = {});
+
+  // After run(): what a step left.
+  Result<Digest> output(const std::string& step, const std::string& name) const;
+  const StepRecord* record(const std::string& step) const;
+  bool ran_anything() const { return ran_anything_; }
+
+ private:
+  Result<Planned> decide(const Step& step, Digest& key, std::map<std::string, Digest>& inputs);
+
+  store::Workspace& workspace_;
+  std::string pipeline_;
+  std::vector<Step> steps_;
+  std::map<std::string, StepRecord> done_;
+  bool ran_anything_ = false;
+};
+
+}  // namespace sightline::line

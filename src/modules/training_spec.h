@@ -1,0 +1,100 @@
+// The contract between the line and sightline-train: one specification (JSON in), files and JSON lines out. The only way to training.
+//
+// Lines on stdout, each an object with "event":
+//   {"event":"schedule","steps":N,"steps_per_epoch":M}                    once, before the first step (again when a time budget had to be
+//   shortened)
+//   {"event":"progress","step":n,"steps":N,"epoch":e,"loss":x,"images_per_second":v,"seconds_left":t}
+//   {"event":"epoch","epoch":e,"loss":x,"train_top1":a,"validation_loss":y,"validation_top1":b,"learning_rate":r}
+//   {"event":"done","seconds":t,"steps":N,"best_epoch":e}
+//   {"event":"error","kind":"invalid_data","message":"…"}
+// Files in `output` when done: model.onnx (the trained graph with its training outputs), history.json (the schedule and every epoch; no
+// times), timing.json. In `checkpoint`: checkpoint.* (atomic; resumed exactly: the same final bits as an undisturbed run).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/fields.h"
+
+namespace sightline::modules {
+
+enum class Optimizer { sgd, adamw };
+enum class Schedule { one_cycle, cosine };
+enum class Augmentation { none, flip, light, strong };
+
+struct Recipe {
+  std::string backbone = "resnet-s";
+  int side = 0;  // input height and width in pixels
+  int channels = 3;
+  std::optional<int> epochs;
+  std::optional<double> minutes;
+  int batch = 128;
+  Optimizer optimizer = Optimizer::sgd;
+  double learning_rate = 0.2;  // peak
+  double momentum = 0.9;
+  double weight_decay = 5e-4;  // not on biases and normalisation
+  Schedule schedule = Schedule::one_cycle;
+  double warmup = 0.15;  // share of the steps
+  double label_smoothing = 0.05;
+  double weight_average = 0.0;  // exponential moving average of the weights, per step; 0: none
+  double clip = 0.0;            // largest norm of the gradient; 0: none
+  bool class_weights = false;   // loss weighted by inverse class frequency
+  int patience = 0;             // epochs without a better validation loss before stopping; 0: never
+  double dropout = 0.0;
+  Augmentation augmentation = Augmentation::flip;
+  static constexpr auto fields() {
+    return std::tuple{field("backbone", &Recipe::backbone),
+                      field("side", &Recipe::side),
+                      field("channels", &Recipe::channels),
+                      field("epochs", &Recipe::epochs),
+                      field("minutes", &Recipe::minutes),
+                      field("batch", &Recipe::batch),
+                      field("optimizer", &Recipe::optimizer),
+                      field("learning_rate", &Recipe::learning_rate),
+                      field("momentum", &Recipe::momentum),
+                      field("weight_decay", &Recipe::weight_decay),
+                      field("schedule", &Recipe::schedule),
+                      field("warmup", &Recipe::warmup),
+                      field("label_smoothing", &Recipe::label_smoothing),
+                      field("weight_average", &Recipe::weight_average),
+                      field("clip", &Recipe::clip),
+                      field("class_weights", &Recipe::class_weights),
+                      field("patience", &Recipe::patience),
+                      field("dropout", &Recipe::dropout),
+                      field("augmentation", &Recipe::augmentation)};
+  }
+};
+
+struct TrainingSpec {
+  std::string graph;       // initial graph, ONNX file
+  std::string data;        // packed set
+  std::string output;      // folder, created
+  std::string checkpoint;  // folder, created
+  Recipe recipe;
+  std::int64_t seed = 0;
+  int threads = 0;  // 0: from the affinity mask
+  double checkpoint_seconds = 20;
+  static constexpr auto fields() {
+    return std::tuple{field("graph", &TrainingSpec::graph),     field("data", &TrainingSpec::data),
+                      field("output", &TrainingSpec::output),   field("checkpoint", &TrainingSpec::checkpoint),
+                      field("recipe", &TrainingSpec::recipe),   field("seed", &TrainingSpec::seed),
+                      field("threads", &TrainingSpec::threads), field("checkpoint_seconds", &TrainingSpec::checkpoint_seconds)};
+  }
+};
+
+}  // namespace sightline::modules
+
+template <>
+struct sightline::EnumNames<sightline::modules::Optimizer> {
+  static constexpr std::array<const char*, 2> names{"sgd", "adamw"};
+};
+template <>
+struct sightline::EnumNames<sightline::modules::Schedule> {
+  static constexpr std::array<const char*, 2> names{"one_cycle", "cosine"};
+};
+template <>
+struct sightline::EnumNames<sightline::modules::Augmentation> {
+  static constexpr std::array<const char*, 4> names{"none", "flip", "light", "strong"};
+};

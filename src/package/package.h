@@ -1,0 +1,92 @@
+// The model folder, which is a valid Triton model repository entry (docs/formats/package.md):
+//
+//   NAME/config.pbtxt
+//   NAME/1/model.onnx       cast, layout, normalisation, softmax inside; metadata_props with the OpenVINO Model API keys and ours
+//   NAME/1/golden/          samples (PNG) and golden.json with their expected outputs, checked when the package is opened
+//   NAME/1/lineage.json     data, recipe, code version, seed, parent, licences
+//   NAME/1/card.md          for people; beside the digest, not in it (it quotes measurements)
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "base/sha256.h"
+#include "graph/graph.h"
+#include "image/image.h"
+#include "runtime/session.h"
+#include "tasks/classify.h"
+
+namespace sightline::package {
+
+// How a picture becomes the input tensor; lives in the model's metadata.
+struct Preprocessing {
+  int width = 0, height = 0, channels = 3;
+  image::Fit fit = image::Fit::stretch;
+  static constexpr auto fields() {
+    return std::tuple{field("width", &Preprocessing::width), field("height", &Preprocessing::height),
+                      field("channels", &Preprocessing::channels), field("fit", &Preprocessing::fit)};
+  }
+};
+
+struct GoldenSample {
+  std::string name;
+  image::Image picture;  // before preprocessing
+};
+
+struct Contents {
+  std::string name;  // of the model
+  std::string task = "classify";
+  graph::Graph graph;  // serving graph
+  std::vector<std::string> labels;
+  Preprocessing preprocessing;
+  std::vector<GoldenSample> golden;
+  Json lineage = Json::object();
+};
+
+// Writes folder (which must not exist): everything into a temporary folder beside it, synced, reopened, golden samples run and compared,
+// then renamed into place. Errors: io, conflict (folder exists), invalid_data (what was written does not verify: nothing is left).
+Result<void> write_package(const Contents& contents, const std::string& folder);
+
+// Size in bytes without golden samples.
+Result<std::uint64_t> shipped_size(const std::string& folder);
+
+// Text of the card; written beside the digest.
+Result<void> write_card(const std::string& folder, const std::string& markdown);
+
+// A model that answers: a package folder (golden samples verified unless `verified` says that they were on this machine), or a bare .onnx
+// file (labels and preprocessing from its metadata, or class numbers and a stretch to the input's size).
+struct OpenOptions {
+  int threads = 0;
+  bool check_golden = true;
+};
+
+class Model {
+ public:
+  // Errors name the file and what to do: not_found, invalid_data (not a package; golden samples answer differently), unsupported.
+  static Result<Model> open(const std::string& path, const OpenOptions& options = {});
+  Model(Model&&) noexcept;
+  Model& operator=(Model&&) noexcept;
+  ~Model();
+
+  const std::string& name() const;
+  const std::string& task() const;
+  const std::vector<std::string>& labels() const;
+  const Preprocessing& preprocessing() const;
+  const graph::Graph& graph() const;
+  const Json& lineage() const;
+  runtime::Session& session();
+
+  // u8 1×H×W×C as the network wants it.
+  Tensor prepare(const image::Image& picture) const;
+  // u8 N×H×W×C → f32 N×K
+  Result<Tensor> probabilities(const Tensor& prepared);
+
+ private:
+  struct State;
+  explicit Model(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace sightline::package

@@ -1,0 +1,56 @@
+// Runs a graph with oneDNN. The only place that includes oneDNN. A session plans once per batch size (planned batch sizes are kept),
+// folds and fuses (convolution + bias + activation + sum), lays intermediate values into one arena with reuse, and keeps blocked weights.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "graph/graph.h"
+
+namespace sightline::runtime {
+
+struct Options {
+  int threads = 0;  // 0: usable_cores()
+};
+
+struct NodeTime {
+  std::string name, op_type;
+  double seconds = 0;
+};
+
+struct Memory {
+  std::size_t weights = 0, arena = 0;  // bytes held
+};
+
+class Session {
+ public:
+  // Plans for batch 1, so that what is not supported is known now. Errors: unsupported names node, operator and opset; invalid_data.
+  static Result<Session> create(const graph::Graph& graph, const Options& options = {});
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+  ~Session();
+
+  const std::vector<graph::ValueInfo>& inputs() const;
+  const std::vector<graph::ValueInfo>& outputs() const;
+
+  // One tensor per graph input, in order, all with the same N; gives one tensor per output. Not to be called by two threads at once.
+  // Errors: usage when shapes or dtypes do not fit the signature.
+  Result<std::vector<Tensor>> run(std::span<const Tensor> inputs);
+  Result<Tensor> run(const Tensor& input);  // for graphs with one input and one output
+
+  Memory memory() const;
+  // Seconds per planned node of one run (for `sightline bench`).
+  Result<std::vector<NodeTime>> profile(std::span<const Tensor> inputs);
+
+ private:
+  struct State;
+  explicit Session(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// The operators that the runtime has, sorted.
+std::vector<std::string> supported_operators();
+
+}  // namespace sightline::runtime

@@ -1,0 +1,77 @@
+// Runs and releases with their lineage, in SQLite (registry.db, WAL). The only place with SQL.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "base/sha256.h"
+
+namespace sightline::store {
+
+struct Run {
+  std::int64_t id = 0;
+  std::string demand;             // the demand's name
+  std::string started, finished;  // UTC, ISO 8601; finished "" while running or killed
+  std::string outcome;            // "running", "released", "refused", "unchanged", "failed", "interrupted"
+  std::string sentence;           // why, for a person
+  static constexpr auto fields() {
+    return std::tuple{field("id", &Run::id),           field("demand", &Run::demand),
+                      field("started", &Run::started), field("finished", &Run::finished),
+                      field("outcome", &Run::outcome), field("sentence", &Run::sentence)};
+  }
+};
+
+struct Release {
+  std::string name;
+  std::int64_t version = 0;   // 1, 2, … per name
+  Digest package;             // tree digest of the package folder
+  Digest evaluation, report;  // blobs
+  std::string created;
+  std::int64_t run = 0;
+  bool in_force = false;  // one version per name
+  Json figures;           // {"top1": 0.93, …}
+  Json lineage;           // data, recipe, code version, seed, parent, licences
+  static constexpr auto fields() {
+    return std::tuple{field("name", &Release::name),       field("version", &Release::version),
+                      field("package", &Release::package), field("evaluation", &Release::evaluation),
+                      field("report", &Release::report),   field("created", &Release::created),
+                      field("run", &Release::run),         field("in_force", &Release::in_force),
+                      field("figures", &Release::figures), field("lineage", &Release::lineage)};
+  }
+};
+
+class Registry {
+ public:
+  // Creates the file when missing. Errors: invalid_data (not a registry, corrupt: says how to restore), conflict (written by a newer
+  // version).
+  static Result<Registry> open(const std::string& path);
+  Registry(Registry&&) noexcept;
+  Registry& operator=(Registry&&) noexcept;
+  ~Registry();
+
+  Result<std::int64_t> begin_run(const std::string& demand);
+  Result<void> end_run(std::int64_t id, const std::string& outcome, const std::string& sentence);
+  Result<std::vector<Run>> runs(const std::string& demand = "") const;
+
+  // Gives the version. The new release is in force unless `in_force` is false. A release of the same package digest as the one in force
+  // is not added again: its version is returned.
+  Result<std::int64_t> add_release(const Release& release);
+  Result<std::vector<Release>> releases(const std::string& name = "") const;
+  Result<std::optional<Release>> release(const std::string& name, std::int64_t version = 0) const;  // 0: the one in force
+  Result<void> set_in_force(const std::string& name, std::int64_t version);
+  Result<void> remove_release(const std::string& name, std::int64_t version);  // error refused for the one in force
+
+  Result<void> check() const;                             // SQLite's integrity check and our own invariants
+  Result<void> backup_to(const std::string& path) const;  // a consistent copy while others write
+
+ private:
+  struct State;
+  explicit Registry(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace sightline::store
