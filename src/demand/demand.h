@@ -116,7 +116,8 @@ struct Demand {
   }
 };
 
-// source names the file in errors. Paths stay as written; resolve_paths makes data.path absolute, relative to the demand's folder.
+// source names the file in errors, which are invalid_data with "FILE:LINE: what; remedy". parse_demand leaves paths as written; read_demand
+// makes data.path absolute (relative to the folder of the demand) and gives not_found when nothing is there.
 Result<Demand> parse_demand(const std::string& text, const std::string& source);
 Result<Demand> read_demand(const std::string& path);
 

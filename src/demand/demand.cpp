@@ -1,0 +1,133 @@
+#include "demand/demand.h"
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <regex>
+
+#include "base/files.h"
+#include "base/yaml.h"
+
+namespace sightline::demand {
+namespace {
+
+// The node at "target.at_least", or the deepest one above it that the file has: what an error's line points to.
+const YamlNode& node_at(const YamlNode& root, std::string_view path) {
+  const YamlNode* node = &root;
+  for (const std::string& key : sightline::split(path, '.')) {
+    const YamlNode* next = node->find(key);
+    if (next == nullptr) break;
+    node = next;
+  }
+  return *node;
+}
+
+struct Range {
+  double low, high;  // both allowed
+};
+
+Result<void> within(const YamlNode& root, const char* path, double value, Range range, const char* advice) {
+  if (value >= range.low && value <= range.high) return {};
+  return node_at(root, path)
+      .error(fmt::format("{} is {}, but must lie between {} and {}{}{}", path, value, range.low, range.high, *advice ? "; " : "", advice));
+}
+
+Result<void> one_of(const YamlNode& root, const char* path, const std::string& value, const std::vector<std::string>& names) {
+  if (std::find(names.begin(), names.end(), value) != names.end()) return {};
+  return node_at(root, path)
+      .error(fmt::format("{} is \"{}\", but must be one of {}{}", path, value, join(names, ", "), did_you_mean(value, names)));
+}
+
+Result<void> check_name(const YamlNode& root, const std::string& name) {
+  const auto allowed = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_'; };
+  if (!name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), allowed)) return {};
+  return node_at(root, "name")
+      .error(fmt::format("name is \"{}\", but must be 1 to 64 letters, digits, - and _: it names folders and the served model", name));
+}
+
+Result<void> check_split(const YamlNode& root, const SplitPlan& split) {
+  SIGHTLINE_CHECK(within(root, "split.validation", split.validation, {0.01, 0.5}, ""));
+  SIGHTLINE_CHECK(within(root, "split.test", split.test, {0.01, 0.8}, ""));
+  if (split.validation + split.test > 0.9)
+    return node_at(root, "split").error("split.validation and split.test leave less than a tenth for training");
+  if ((split.group_by == GroupBy::pattern) != split.pattern.has_value()) {
+    return node_at(root, "split").error("group_by: pattern and a pattern go together, like {group_by: pattern, pattern: \"^(.*)_[0-9]+\"}");
+  }
+  if ((split.group_by == GroupBy::column) != split.column.has_value()) {
+    return node_at(root, "split").error("group_by: column and a column go together, like {group_by: column, column: patient}");
+  }
+  if (split.pattern) {
+    try {
+      const std::regex compiled(*split.pattern);
+      if (compiled.mark_count() < 1)
+        return node_at(root, "split.pattern").error("the pattern needs a group in round brackets; what it matches names the group");
+    } catch (const std::regex_error& e) {
+      return node_at(root, "split.pattern").error(fmt::format("not a regular expression (ECMAScript): {}", e.what()));
+    }
+  }
+  return {};
+}
+
+Result<void> check_budget(const YamlNode& root, const Budget& budget) {
+  if (budget.epochs && budget.minutes) return node_at(root, "budget").error("give epochs or minutes, not both");
+  if (budget.epochs) SIGHTLINE_CHECK(within(root, "budget.epochs", *budget.epochs, {1, 100000}, ""));
+  if (budget.minutes) SIGHTLINE_CHECK(within(root, "budget.minutes", *budget.minutes, {0.02, 100000}, ""));
+  return {};
+}
+
+Result<void> check_recipe(const YamlNode& root, const RecipePins& recipe) {
+  if (recipe.side) SIGHTLINE_CHECK(within(root, "recipe.side", *recipe.side, {8, 1024}, "it is the input's side in pixels"));
+  if (recipe.batch) SIGHTLINE_CHECK(within(root, "recipe.batch", *recipe.batch, {2, 65536}, ""));
+  if (recipe.learning_rate) SIGHTLINE_CHECK(within(root, "recipe.learning_rate", *recipe.learning_rate, {1e-7, 100}, ""));
+  if (recipe.augmentation) SIGHTLINE_CHECK(one_of(root, "recipe.augmentation", *recipe.augmentation, {"none", "flip", "light", "strong"}));
+  return {};
+}
+
+Result<void> check_values(const YamlNode& root, const Demand& demand) {
+  SIGHTLINE_CHECK(check_name(root, demand.name));
+  if (demand.data.path.empty())
+    return node_at(root, "data").error("data.path is missing; add the folder of images, like data: {path: images}");
+  SIGHTLINE_CHECK(one_of(root, "data.format", demand.data.format, {"auto", "folders", "idx", "csv"}));
+  SIGHTLINE_CHECK(within(root, "data.max_rejected", demand.data.max_rejected, {0, 1}, "it is a share"));
+  SIGHTLINE_CHECK(check_split(root, demand.split));
+  SIGHTLINE_CHECK(one_of(root, "target.metric", demand.target.metric, {"top1", "top5", "macro_f1"}));
+  SIGHTLINE_CHECK(within(root, "target.at_least", demand.target.at_least, {0, 1}, "write 92.5% as 0.925"));
+  if (demand.limits.latency_ms) SIGHTLINE_CHECK(within(root, "limits.latency_ms", *demand.limits.latency_ms, {0.001, 1e6}, ""));
+  if (demand.limits.size_mb) SIGHTLINE_CHECK(within(root, "limits.size_mb", *demand.limits.size_mb, {0.001, 1e6}, ""));
+  SIGHTLINE_CHECK(within(root, "limits.cores", demand.limits.cores, {0, 1024}, "0 means all"));
+  SIGHTLINE_CHECK(check_budget(root, demand.budget));
+  return check_recipe(root, demand.recipe);
+}
+
+}  // namespace
+
+Result<Demand> parse_demand(const std::string& text, const std::string& source) {
+  SIGHTLINE_TRY(const YamlNode root, parse_yaml(text, source));
+  if (root.kind != YamlNode::Kind::map) {
+    return root.error("a demand is wanted: lines of \"key: value\" with at least name, task and data (`sightline init DIR` writes one)");
+  }
+  Demand demand;
+  SIGHTLINE_CHECK(read_yaml(root, demand));
+  for (const char* key : {"name", "task", "data"}) {
+    if (root.find(key) == nullptr) return root.error(fmt::format("\"{}\" is missing; name, task and data must be given", key));
+  }
+  SIGHTLINE_CHECK(check_values(root, demand));
+  return demand;
+}
+
+Result<Demand> read_demand(const std::string& path) {
+  SIGHTLINE_TRY(const std::string text, read_file(path));
+  SIGHTLINE_TRY(Demand demand, parse_demand(text, path));
+  const std::filesystem::path data = demand.data.path;
+  if (data.is_relative()) demand.data.path = absolute_path((std::filesystem::path(path).parent_path() / data).string());
+  if (!path_exists(demand.data.path)) {
+    SIGHTLINE_TRY(const YamlNode root, parse_yaml(text, path));
+    Error error = node_at(root, "data.path")
+                      .error(fmt::format("data.path: there is no {}; relative paths start at the demand's folder", demand.data.path));
+    error.kind = ErrorKind::not_found;
+    return error;
+  }
+  return demand;
+}
+
+}  // namespace sightline::demand
