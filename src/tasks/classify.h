@@ -51,8 +51,14 @@ struct ClassifyFigures {
                       field("confusion", &ClassifyFigures::confusion)};
   }
 };
-// probabilities f32 N×K, labels N in [0, K). Classes without samples do not count in macro_f1 and balanced_accuracy.
+// probabilities f32 N×K, finite; labels N in [0, K). Without samples everything is 0. Classes without samples do not count in macro_f1 and
+// balanced_accuracy.
 ClassifyFigures measure(const Tensor& probabilities, std::span<const std::int32_t> labels, const std::vector<std::string>& classes);
+
+// The share of one sample in log_loss: probabilities f32 K, clipped to [1e-15, 1 - 1e-15] and divided by their sum, as scikit-learn does.
+double log_loss_of(std::span<const float> probabilities, std::int32_t label);
+// Whether label is among the `count` most probable classes; equals in the order of their labels.
+bool among_top(std::span<const float> probabilities, std::int32_t label, int count);
 
 struct ReliabilityBin {
   double confidence = 0, accuracy = 0;
@@ -62,6 +68,7 @@ struct ReliabilityBin {
                       field("count", &ReliabilityBin::count)};
   }
 };
+// Equal-width bins of the largest probability, (b / bins, (b + 1) / bins]; an empty bin is all zeros.
 std::vector<ReliabilityBin> reliability(const Tensor& probabilities, std::span<const std::int32_t> labels, int bins = 15);
 
 // The T that minimises log loss of softmax(log(p) / T) on held-out data (temperature scaling, Guo et al. 2017), in [0.05, 20].
