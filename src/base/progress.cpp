@@ -51,6 +51,11 @@ void Progress::set(std::uint64_t done, const std::string& note) {
   draw(false);
 }
 
+void Progress::set_total(std::uint64_t total) {
+  const std::lock_guard lock(mutex_);
+  total_ = total;
+}
+
 void Progress::finish(const std::string& note) {
   const std::lock_guard lock(mutex_);
   if (finished_) return;

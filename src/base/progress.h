@@ -26,6 +26,7 @@ class Progress {
 
   void advance(std::uint64_t by = 1);
   void set(std::uint64_t done, const std::string& note = "");
+  void set_total(std::uint64_t total);
   void finish(const std::string& note = "");
 
  private:

@@ -1,0 +1,66 @@
+# The verbs a person expects. Everything is installed by scripts/install-deps and built below build/.
+BUILD ?= build/release
+JOBS ?= $(shell nproc)
+DEMO ?= build/demo
+# make test SAN=address,undefined builds and tests in build/san-address-undefined without LibTorch.
+comma := ,
+ifdef SAN
+BUILD := build/san-$(subst $(comma),-,$(SAN))
+CONFIGURE := -DSIGHTLINE_SANITIZE=$(SAN) -DSIGHTLINE_TRAIN=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo
+endif
+export CTEST_OUTPUT_ON_FAILURE := 1
+export ASAN_OPTIONS ?= detect_leaks=1:allocator_may_return_null=1
+export LSAN_OPTIONS ?= suppressions=$(CURDIR)/tests/lsan.txt:print_suppressions=0
+
+.PHONY: all deps configure demo test quick-test soak bench fuzz format lint install package clean help
+all: configure  ## build both programs and the tests
+	@cmake --build $(BUILD) -j $(JOBS)
+
+deps:
+	@scripts/install-deps build
+
+configure: deps
+	@test -f $(BUILD)/build.ninja || cmake -G Ninja -B $(BUILD) $(CONFIGURE)
+
+demo: configure  ## build, then from Fashion-MNIST to a released package that answers
+	@cmake --build $(BUILD) -j $(JOBS) --target sightline sightline-train
+	@scripts/demo $(BUILD)/bin $(DEMO)
+
+test: all  ## build and run every test and check
+	@scripts/check-layers
+	@test -n "$(SAN)" || scripts/check-links $(BUILD)
+	@ctest --test-dir $(BUILD) -j $(JOBS) --no-tests=error --timeout 900
+	@scripts/check-tests $(BUILD)
+
+soak: all  ## the long tests: 50 kills, long fuzzing of the line
+	@scripts/soak $(BUILD)/bin
+
+bench: configure  ## speed and memory as ratios against named rivals
+	@scripts/install-deps bench
+	@cmake --build $(BUILD) -j $(JOBS) --target sightline sightline-train
+	@bench/run $(BUILD)/bin
+
+fuzz:  ## libFuzzer on everything that reads what strangers wrote (SECONDS=60 each)
+	@scripts/install-deps build fuzz
+	@scripts/fuzz $(or $(SECONDS),60)
+
+format:  ## clang-format in place
+	@scripts/install-deps lint
+	@git ls-files '*.h' '*.cpp' | xargs clang-format-14 -i
+
+lint: configure  ## formatting and clang-tidy
+	@scripts/install-deps lint
+	@scripts/lint $(BUILD)
+
+install: all  ## PREFIX=/usr/local
+	@cmake --install $(BUILD) --prefix $(or $(PREFIX),/usr/local)
+
+package: all  ## two .deb files in $(BUILD)/packages
+	@cd $(BUILD) && cpack -G DEB >cpack.log || { cat cpack.log; exit 1; }
+	@ls -l $(BUILD)/packages/*.deb
+
+clean:  ## remove everything that was built
+	rm -rf build
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14

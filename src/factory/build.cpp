@@ -1,0 +1,97 @@
+#include "factory/build.h"
+
+#include <sys/stat.h>
+
+#include <array>
+#include <cstdio>
+
+#include "base/files.h"
+#include "base/machine.h"
+#include "base/text.h"
+#include "dataset/import.h"
+#include "line/worker.h"
+
+namespace sightline::factory {
+namespace {
+
+// What `sightline-train --version` says, remembered per file (size and time): asking costs half a second, since LibTorch is loaded.
+Result<std::string> worker_version(const std::string& worker, const store::Workspace& workspace) {
+  struct stat info {};
+  if (::stat(worker.c_str(), &info) != 0) return system_error("cannot find", worker);
+  const std::string identity = fmt::format("{} {} {}.{}", worker, info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+  const std::string memory_path = workspace.root() + "/worker.json";
+  if (auto known = read_json_file(memory_path); known.ok() && known->is_object() && known->value("identity", "") == identity)
+    return known->value("version", "");
+  std::FILE* pipe = ::popen(("'" + worker + "' --version 2>/dev/null").c_str(), "re");
+  if (pipe == nullptr) return system_error("cannot start", worker);
+  std::array<char, 256> text{};
+  const std::size_t got = std::fread(text.data(), 1, text.size() - 1, pipe);
+  if (::pclose(pipe) != 0 || got == 0)
+    return Error{ErrorKind::internal, worker + " --version failed; `sightline doctor` tells what is missing"};
+  std::string version = trim(std::string_view(text.data(), got));
+  SIGHTLINE_CHECK(write_file(memory_path, Json{{"identity", identity}, {"version", version}}.dump()));
+  return version;
+}
+
+}  // namespace
+
+Result<std::vector<line::Step>> build_steps(const demand::Demand& demand, store::Workspace& workspace, const BuildOptions& options) {
+  BuildContext context{.workspace = &workspace, .demand = demand, .options = options};
+  context.threads = demand.limits.cores > 0 ? std::min(demand.limits.cores, usable_cores()) : usable_cores();
+  SIGHTLINE_TRY(const Digest listing, dataset::listing_digest(demand.data));
+  SIGHTLINE_TRY(const std::string worker, line::find_worker("sightline-train"));
+  SIGHTLINE_TRY(const std::string version, worker_version(worker, workspace));
+  std::vector<line::Step> steps;
+  steps.push_back(import_step(context, listing));
+  steps.push_back(split_step(context));
+  steps.push_back(audit_step(context));
+  steps.push_back(recipe_step(context));
+  steps.push_back(pack_step(context));
+  steps.push_back(label_errors_step(context));
+  steps.push_back(train_step(context, worker, version));
+  steps.push_back(package_step(context));
+  steps.push_back(evaluate_step(context));
+  steps.push_back(release_step(context));
+  return steps;
+}
+
+Result<BuildOutcome> build(const demand::Demand& demand, store::Workspace& workspace, const BuildOptions& options,
+                           const line::Line::OnStep& on_step) {
+  SIGHTLINE_TRY(std::vector<line::Step> steps, build_steps(demand, workspace, options));
+  line::Line line(workspace, demand.name, std::move(steps));
+
+  // A build that finds nothing to do leaves no run behind.
+  SIGHTLINE_TRY(const std::vector<line::Planned> planned, line.plan());
+  const bool something =
+      std::any_of(planned.begin(), planned.end(), [](const line::Planned& p) { return p.decision != line::Decision::reuse; });
+  std::int64_t run = 0;
+  if (something) {
+    SIGHTLINE_TRY(run, workspace.registry().begin_run(demand.name));
+  }
+  const Result<void> status = line.run(on_step);
+  if (!status.ok()) {
+    if (run != 0) {
+      const char* outcome = status.error().kind == ErrorKind::interrupted ? "interrupted" : "failed";
+      // The error that matters is the step's; the run then stays "running" in the registry if even this write fails.
+      if (auto written = workspace.registry().end_run(run, outcome, status.error().message); !written.ok()) return status.error();
+    }
+    return status.error();
+  }
+
+  BuildOutcome outcome;
+  outcome.ran_anything = line.ran_anything();
+  SIGHTLINE_TRY(outcome.package, line.output("package", "package"));
+  SIGHTLINE_TRY(outcome.evaluation, line.output("evaluate", "evaluation"));
+  SIGHTLINE_TRY(outcome.report, line.output("release", "report"));
+  for (const line::Planned& p : planned) {
+    if (const line::StepRecord* record = line.record(p.step)) outcome.steps.push_back(*record);
+  }
+  const Json& figures = line.record("release")->figures;
+  outcome.released = figures.value("released", false);
+  outcome.version = figures.value("version", std::int64_t{0});
+  outcome.sentence = figures.value("sentence", "");
+  if (run != 0) SIGHTLINE_CHECK(workspace.registry().end_run(run, outcome.released ? "released" : "refused", outcome.sentence));
+  return outcome;
+}
+
+}  // namespace sightline::factory

@@ -1,0 +1,58 @@
+// The build pipeline: from a demand to a gated release, as steps in order. The only place that knows the whole way.
+//
+//   import → split → audit, recipe → pack → label-errors, train → package → evaluate → release
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "demand/demand.h"
+#include "line/line.h"
+#include "store/workspace.h"
+
+namespace sightline::factory {
+
+struct BuildOptions {
+  bool progress = true;  // bars on stderr
+};
+
+// The steps of a demand, ready for line::Line. Reads the listing of the data folder (stat only). Errors: not_found, usage (no
+// sightline-train).
+Result<std::vector<line::Step>> build_steps(const demand::Demand& demand, store::Workspace& workspace, const BuildOptions& options = {});
+
+struct BuildOutcome {
+  bool ran_anything = false;
+  bool released = false;
+  std::int64_t version = 0;  // of the release, 0 when refused
+  std::string sentence;      // the gate's words
+  std::vector<line::StepRecord> steps;
+  Digest package, evaluation, report;
+};
+
+// Runs what has to be run, keeps the run in the registry, and tells how it ended. Errors as the steps give them; the run is recorded as
+// failed or interrupted.
+Result<BuildOutcome> build(const demand::Demand& demand, store::Workspace& workspace, const BuildOptions& options,
+                           const line::Line::OnStep& on_step);
+
+// --- the bodies of the steps, one file each ---
+
+struct BuildContext {
+  store::Workspace* workspace = nullptr;
+  demand::Demand demand;
+  BuildOptions options;
+  int threads = 0;  // of training and measurements
+};
+
+line::Step import_step(const BuildContext& context, const Digest& listing);
+line::Step split_step(const BuildContext& context);
+line::Step audit_step(const BuildContext& context);
+line::Step recipe_step(const BuildContext& context);
+line::Step pack_step(const BuildContext& context);
+line::Step label_errors_step(const BuildContext& context);
+line::Step train_step(const BuildContext& context, const std::string& worker, const std::string& worker_version);
+line::Step package_step(const BuildContext& context);
+line::Step evaluate_step(const BuildContext& context);
+line::Step release_step(const BuildContext& context);
+
+}  // namespace sightline::factory

@@ -1,0 +1,231 @@
+// recipe, train, package, evaluate: from samples to a measured package.
+#include <algorithm>
+#include <cmath>
+
+#include "base/files.h"
+#include "base/machine.h"
+#include "base/progress.h"
+#include "base/text.h"
+#include "base/version.h"
+#include "dataset/packed_set.h"
+#include "evaluation/evaluation.h"
+#include "factory/build.h"
+#include "factory/recipe.h"
+#include "factory/step_inputs.h"
+#include "graph/graph.h"
+#include "line/worker.h"
+#include "modules/modules.h"
+#include "package/package.h"
+
+namespace sightline::factory {
+namespace {
+
+constexpr std::size_t golden_count = 8;
+
+Json machine_environment(int threads) { return {{"simd", simd_level()}, {"threads", threads}}; }
+
+// Training samples spread evenly over the classes: what every opening of the package is checked with.
+Result<std::vector<package::GoldenSample>> choose_golden(const dataset::Manifest& manifest) {
+  std::vector<std::size_t> chosen;
+  std::vector<bool> taken(manifest.samples.size());
+  for (std::size_t round = 0; chosen.size() < golden_count && round < golden_count; ++round) {
+    const std::size_t before = chosen.size();
+    for (std::size_t label = 0; label < manifest.classes.size() && chosen.size() < golden_count; ++label) {
+      for (std::size_t i = 0; i < manifest.samples.size(); ++i) {
+        const dataset::Sample& sample = manifest.samples[i];
+        if (taken[i] || sample.split != dataset::Split::train || static_cast<std::size_t>(sample.label) != label) continue;
+        taken[i] = true;
+        chosen.push_back(i);
+        break;
+      }
+    }
+    if (chosen.size() == before) break;
+  }
+  const dataset::SampleReader reader(manifest.root);
+  std::vector<package::GoldenSample> golden;
+  for (std::size_t i : chosen) {
+    SIGHTLINE_TRY(image::Image picture, reader.read(manifest.samples[i].path));
+    golden.push_back({fmt::format("{:02}", golden.size()), std::move(picture)});
+  }
+  return golden;
+}
+
+// What the samples are, whatever folder they lie in: labels, pixels and splits, in order.
+Digest samples_digest(const dataset::Manifest& manifest) {
+  Sha256 hash;
+  for (const std::string& name : manifest.classes) hash.add_field(name);
+  for (const dataset::Sample& sample : manifest.samples)
+    hash.add_field(sample.digest).add_field(fmt::format("{} {}", sample.label, enum_name(sample.split)));
+  return hash.finish();
+}
+
+Json lineage_of(const BuildContext& build, const dataset::Manifest& manifest, const modules::Recipe& recipe, const Json& history) {
+  std::array<std::int64_t, 3> counts{};
+  for (const dataset::Sample& sample : manifest.samples) ++counts[static_cast<std::size_t>(sample.split)];
+  Json lineage;
+  lineage["data"] = {{"digest", samples_digest(manifest)},
+                     {"origin", manifest.origin},
+                     {"licence", manifest.licence},
+                     {"format", manifest.format},
+                     {"train", counts[0]},
+                     {"validation", counts[1]},
+                     {"test", counts[2]},
+                     {"rejected", manifest.rejected.size()}};
+  lineage["weights"] = {{"origin", "initialised at random, trained here"}, {"licence", "as the data allow"}};
+  lineage["recipe"] = to_json(recipe);
+  lineage["schedule"] = history.contains("schedule") ? history["schedule"] : Json(nullptr);
+  lineage["seed"] = build.demand.seed;
+  lineage["sightline"] = version;
+  return lineage;
+}
+
+std::string progress_note(const Json& event, const std::string& last_epoch) {
+  const double speed = event.value("images_per_second", 0.0);
+  return fmt::format("epoch {}{}{}", event.value("epoch", 0), last_epoch,
+                     speed > 0 ? fmt::format("  {} images/s", human_count(static_cast<std::uint64_t>(speed))) : "");
+}
+
+}  // namespace
+
+line::Step recipe_step(const BuildContext& build) {
+  line::Step step{.name = "recipe", .version = 1, .says = "choose the net and how to train it"};
+  step.parameters = {{"pins", to_json(build.demand.recipe)},
+                     {"budget", to_json(build.demand.budget)},
+                     {"limits", to_json(build.demand.limits)},
+                     {"metric", build.demand.target.metric},
+                     {"seed", build.demand.seed}};
+  step.inputs = {{.name = "manifest", .step = "split", .output = "manifest"}};
+  step.outputs = {"recipe", "graph"};
+  step.describe_change = describe_manifest_change(build);
+  step.body = [build](line::StepContext& context) -> Result<void> {
+    SIGHTLINE_TRY(const dataset::Manifest manifest, read_manifest(context));
+    SIGHTLINE_TRY(const ChosenRecipe chosen, choose_recipe(build.demand, manifest, build.threads));
+    SIGHTLINE_TRY(const graph::Cost cost, graph::cost_of(chosen.graph));
+    context.figure("backbone", chosen.recipe.backbone);
+    context.figure("side", chosen.recipe.side);
+    context.figure("parameters", cost.parameters);
+    context.figure("mflops", std::round(static_cast<double>(cost.flops) / 1e4) / 100);
+    context.figure("reasons", to_json(chosen.reasons));
+    SIGHTLINE_TRY(const std::string onnx, graph::serialize_onnx(chosen.graph));
+    SIGHTLINE_CHECK(context.put("graph", onnx));
+    return context.put("recipe", to_json(chosen.recipe).dump(2));
+  };
+  return step;
+}
+
+line::Step train_step(const BuildContext& build, const std::string& worker, const std::string& worker_version) {
+  line::Step step{.name = "train", .version = 1, .says = "learn the weights"};
+  step.parameters = {{"seed", build.demand.seed}};
+  step.environment = machine_environment(build.threads);
+  step.environment["worker"] = worker_version;
+  step.inputs = {{.name = "recipe", .step = "recipe", .output = "recipe"},
+                 {.name = "graph", .step = "recipe", .output = "graph"},
+                 {.name = "images", .step = "pack", .output = "images"}};
+  step.outputs = {"model", "history"};
+  step.body = [build, worker](line::StepContext& context) -> Result<void> {
+    modules::TrainingSpec spec;
+    SIGHTLINE_TRY(spec.recipe, read_recipe(context));
+    spec.graph = context.input_path("graph");
+    spec.data = context.input_path("images");
+    spec.output = context.work_folder() + "/output";
+    spec.checkpoint = context.work_folder() + "/checkpoint";
+    spec.seed = build.demand.seed;
+    spec.threads = build.threads;
+    Progress progress("train", 0);
+    std::string last_epoch;
+    std::int64_t steps = 0;
+    const auto on_event = [&](const Json& event) {
+      const std::string kind = event.value("event", "");
+      if (kind == "schedule") steps = event.value("steps", std::int64_t{0});
+      if (kind == "epoch") {
+        last_epoch = fmt::format("  validation top1 {:.4f}", event.value("validation_top1", 0.0));
+        context.figure("validation_top1", event.value("validation_top1", 0.0));
+      }
+      if (kind == "progress") {
+        progress.set_total(static_cast<std::uint64_t>(event.value("steps", steps)));
+        progress.set(static_cast<std::uint64_t>(event.value("step", std::int64_t{0})), progress_note(event, last_epoch));
+      }
+      if (kind == "done") {
+        context.figure("training_seconds", event.value("seconds", 0.0));
+        context.figure("steps", event.value("steps", std::int64_t{0}));
+      }
+    };
+    SIGHTLINE_CHECK(line::run_worker(worker, to_json(spec), context.work_folder() + "/spec.json", on_event));
+    progress.finish(trim(last_epoch));
+    SIGHTLINE_CHECK(context.put_file("model", spec.output + "/model.onnx"));
+    return context.put_file("history", spec.output + "/history.json");
+  };
+  return step;
+}
+
+line::Step package_step(const BuildContext& build) {
+  line::Step step{.name = "package", .version = 1, .says = "calibrate, write, reopen and verify the package"};
+  step.parameters = {{"name", build.demand.name}, {"licence", build.demand.data.licence}, {"origin", build.demand.data.origin}};
+  step.environment = machine_environment(build.threads);
+  step.inputs = {{.name = "model", .step = "train", .output = "model"},
+                 {.name = "history", .step = "train", .output = "history"},
+                 {.name = "recipe", .step = "recipe", .output = "recipe"},
+                 {.name = "manifest", .step = "split", .output = "manifest"}};
+  step.outputs = {"package"};
+  step.describe_change = describe_manifest_change(build);
+  step.body = [build](line::StepContext& context) -> Result<void> {
+    SIGHTLINE_TRY(const dataset::Manifest manifest, read_manifest(context));
+    SIGHTLINE_TRY(const modules::Recipe recipe, read_recipe(context));
+    SIGHTLINE_TRY(const std::string history_text, context.read_input("history"));
+    SIGHTLINE_TRY(const Json history, parse_json(history_text, "history.json"));
+    SIGHTLINE_TRY(const graph::Graph trained, graph::read_onnx(context.input_path("model")));
+    package::Contents contents;
+    contents.name = build.demand.name;
+    contents.graph = graph::serving_graph(trained);
+    contents.labels = manifest.classes;
+    contents.preprocessing = {.width = recipe.side, .height = recipe.side, .channels = recipe.channels};
+    contents.lineage = lineage_of(build, manifest, recipe, history);
+    SIGHTLINE_TRY(contents.golden, choose_golden(manifest));
+
+    // Calibration needs answers of the package itself, so it is written twice: once to be asked, once with the temperature.
+    const std::string folder = context.work_folder() + "/" + build.demand.name;
+    SIGHTLINE_CHECK(remove_all(folder));
+    SIGHTLINE_CHECK(package::write_package(contents, folder));
+    {
+      SIGHTLINE_TRY(package::Model model, package::Model::open(folder, {.threads = build.threads, .check_golden = false}));
+      SIGHTLINE_TRY(const evaluation::Answers answers, evaluation::answer(model, manifest, dataset::Split::validation, false));
+      double temperature = 1;
+      if (answers.labels.size() >= 10) temperature = tasks::fit_temperature(answers.probabilities, answers.labels);
+      context.figure("temperature", temperature);
+      contents.graph.initializers["inverse_temperature"] =
+          Tensor::filled(contents.graph.initializers["inverse_temperature"].shape(), static_cast<float>(1 / temperature));
+    }
+    SIGHTLINE_CHECK(remove_all(folder));
+    SIGHTLINE_CHECK(package::write_package(contents, folder));
+    SIGHTLINE_TRY(const std::uint64_t size, package::shipped_size(folder));
+    context.figure("size_bytes", size);
+    return context.put_folder("package", folder);
+  };
+  return step;
+}
+
+line::Step evaluate_step(const BuildContext& build) {
+  line::Step step{.name = "evaluate", .version = 1, .says = "measure the package on the untouched test split"};
+  step.environment = machine_environment(build.threads);
+  step.inputs = {{.name = "package", .step = "package", .output = "package"}, {.name = "manifest", .step = "split", .output = "manifest"}};
+  step.outputs = {"evaluation"};
+  step.describe_change = describe_manifest_change(build);
+  step.body = [build](line::StepContext& context) -> Result<void> {
+    SIGHTLINE_TRY(const dataset::Manifest manifest, read_manifest(context));
+    const std::string folder = context.work_folder() + "/" + build.demand.name;
+    SIGHTLINE_CHECK(remove_all(folder));
+    SIGHTLINE_CHECK(context.workspace().blobs().materialize(context.input("package"), folder));
+    SIGHTLINE_TRY(package::Model model, package::Model::open(folder, {.threads = build.threads}));
+    SIGHTLINE_TRY(const evaluation::Evaluation evaluation,
+                  evaluation::evaluate(model, manifest, folder,
+                                       {.split = dataset::Split::test, .threads = build.threads, .progress = build.options.progress}));
+    context.figure("top1", evaluation.figures.top1);
+    context.figure("macro_f1", evaluation.figures.macro_f1);
+    context.figure("p95_ms", evaluation.latency.p95);
+    context.figure("size_bytes", evaluation.size_bytes);
+    return context.put("evaluation", to_json(evaluation).dump());
+  };
+  return step;
+}
+
+}  // namespace sightline::factory

@@ -1,0 +1,130 @@
+// release: the gate's decision, the report, and, when it passes, a version in the registry with its folder.
+#include <fmt/chrono.h>
+
+#include <ctime>
+
+#include "base/text.h"
+#include "evaluation/evaluation.h"
+#include "evaluation/report.h"
+#include "factory/build.h"
+#include "factory/step_inputs.h"
+#include "package/package.h"
+
+namespace sightline::factory {
+namespace {
+
+template <class T>
+Result<T> read_json_input(line::StepContext& context, const std::string& name) {
+  SIGHTLINE_TRY(const std::string text, context.read_input(name));
+  SIGHTLINE_TRY(const Json json, parse_json(text, name));
+  return struct_from_json<T>(json, name);
+}
+
+// The release that this package competes with: the one in force, or its predecessor when this package is already the one in force (a build
+// that was killed between releasing and logging is decided again).
+Result<std::optional<store::Release>> competitor(const store::Registry& registry, const std::string& name, const Digest& package) {
+  SIGHTLINE_TRY(std::optional<store::Release> in_force, registry.release(name));
+  if (!in_force || in_force->package != package) return in_force;
+  SIGHTLINE_TRY(const std::vector<store::Release> all, registry.releases(name));
+  std::optional<store::Release> before;
+  for (const store::Release& release : all) {
+    if (release.version < in_force->version && (!before || release.version > before->version)) before = release;
+  }
+  return before;
+}
+
+std::string card_text(const demand::Demand& demand, const evaluation::Evaluation& evaluation, const evaluation::Verdict& verdict,
+                      const Json& lineage) {
+  const auto interval = [&](const char* metric) {
+    const auto found = evaluation.intervals.find(metric);
+    return found == evaluation.intervals.end() ? std::string()
+                                               : fmt::format(" (95% interval {:.4f} to {:.4f})", found->second.low, found->second.high);
+  };
+  std::string text = fmt::format("# {}\n\n{}\n\n", demand.name, verdict.sentence);
+  text += fmt::format("Measured with the packaged model on {} untouched test images:\n\n",
+                      human_count(static_cast<std::uint64_t>(evaluation.figures.count)));
+  text += fmt::format("- top1 {:.4f}{}\n- top5 {:.4f}\n- macro_f1 {:.4f}{}\n- log loss {:.4f}\n", evaluation.figures.top1, interval("top1"),
+                      evaluation.figures.top5, evaluation.figures.macro_f1, interval("macro_f1"), evaluation.figures.log_loss);
+  text += fmt::format("- expected calibration error {:.4f} (before temperature scaling {:.4f})\n", evaluation.figures.calibration_error,
+                      evaluation.calibration_error_before);
+  text +=
+      fmt::format("- latency at batch 1 after decoding: p50 {:.3f} ms, p95 {:.3f} ms, p99 {:.3f} ms on {}\n", evaluation.latency.p50,
+                  evaluation.latency.p95, evaluation.latency.p99, plural(static_cast<std::uint64_t>(evaluation.latency.threads), "core"));
+  text += fmt::format("- size {}\n\n", human_bytes(evaluation.size_bytes));
+  text += fmt::format("## Data\n\nOrigin: {}. Licence: {}. Classes: {}.\n\n", demand.data.origin, demand.data.licence,
+                      join(evaluation.classes, ", "));
+  text += fmt::format("## Recipe\n\n```json\n{}\n```\n", lineage.value("recipe", Json::object()).dump(2));
+  return text;
+}
+
+}  // namespace
+
+line::Step release_step(const BuildContext& build) {
+  line::Step step{.name = "release", .version = 1, .says = "decide at the gate, write the report, release"};
+  step.parameters = {{"name", build.demand.name}, {"target", to_json(build.demand.target)}, {"limits", to_json(build.demand.limits)}};
+  step.inputs = {
+      {.name = "package", .step = "package", .output = "package"}, {.name = "evaluation", .step = "evaluate", .output = "evaluation"},
+      {.name = "audit", .step = "audit", .output = "audit"},       {.name = "suspects", .step = "label-errors", .output = "suspects"},
+      {.name = "history", .step = "train", .output = "history"},   {.name = "manifest", .step = "split", .output = "manifest"}};
+  step.outputs = {"verdict", "report"};
+  step.describe_change = describe_manifest_change(build);
+  step.body = [build](line::StepContext& context) -> Result<void> {
+    store::Workspace& workspace = context.workspace();
+    SIGHTLINE_TRY(const dataset::Manifest manifest, read_manifest(context));
+    evaluation::ReportInput report;
+    report.demand = build.demand;
+    report.manifest = &manifest;
+    SIGHTLINE_TRY(report.evaluation, read_json_input<evaluation::Evaluation>(context, "evaluation"));
+    SIGHTLINE_TRY(report.audit, read_json_input<dataset::Audit>(context, "audit"));
+    SIGHTLINE_TRY(const std::string suspects_text, context.read_input("suspects"));
+    SIGHTLINE_TRY(const Json suspects, parse_json(suspects_text, "suspects"));
+    SIGHTLINE_CHECK(from_json(suspects, report.suspects, "suspects"));
+    SIGHTLINE_TRY(const std::string history, context.read_input("history"));
+    SIGHTLINE_TRY(report.history, parse_json(history, "history"));
+    report.created = fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(std::time(nullptr)));
+
+    const Digest package = context.input("package");
+    SIGHTLINE_TRY(const auto tree, workspace.blobs().tree(package));
+    const auto lineage_file = tree.find("1/lineage.json");
+    if (lineage_file == tree.end()) return Error{ErrorKind::internal, "the package holds no 1/lineage.json"};
+    SIGHTLINE_TRY(const std::string lineage_text, workspace.blobs().get(lineage_file->second));
+    SIGHTLINE_TRY(report.lineage, parse_json(lineage_text, "lineage.json"));
+
+    SIGHTLINE_TRY(const std::optional<store::Release> rival, competitor(workspace.registry(), build.demand.name, package));
+    std::optional<evaluation::Evaluation> in_force;
+    if (rival) {
+      report.lineage["parent"] = {{"version", rival->version}, {"package", rival->package}};
+      SIGHTLINE_TRY(const std::string text, workspace.blobs().get(rival->evaluation));
+      SIGHTLINE_TRY(const Json json, parse_json(text, "the evaluation of the release in force"));
+      SIGHTLINE_TRY(in_force, struct_from_json<evaluation::Evaluation>(json));
+    }
+    report.verdict = evaluation::gate(build.demand, report.evaluation, in_force);
+
+    SIGHTLINE_TRY(const std::string html, evaluation::write_report(report));
+    SIGHTLINE_CHECK(context.put("verdict", to_json(report.verdict).dump()));
+    SIGHTLINE_CHECK(context.put("report", html));
+    context.figure("released", report.verdict.release);
+    context.figure("sentence", report.verdict.sentence);
+    if (!report.verdict.release) return {};
+
+    store::Release release;
+    release.name = build.demand.name;
+    release.package = package;
+    release.evaluation = context.input("evaluation");
+    release.report = sha256_of(html);
+    release.figures = {{"top1", report.evaluation.figures.top1},         {"top5", report.evaluation.figures.top5},
+                       {"macro_f1", report.evaluation.figures.macro_f1}, {"log_loss", report.evaluation.figures.log_loss},
+                       {"p95_ms", report.evaluation.latency.p95},        {"size_bytes", report.evaluation.size_bytes}};
+    release.lineage = report.lineage;
+    SIGHTLINE_TRY(const std::vector<store::Run> runs, workspace.registry().runs(build.demand.name));
+    for (const store::Run& run : runs) release.run = std::max(release.run, run.id);
+    SIGHTLINE_TRY(const std::int64_t version, workspace.registry().add_release(release));
+    release.version = version;
+    context.figure("version", version);
+    SIGHTLINE_TRY(const std::string folder, workspace.ensure_release_folder(release));
+    return package::write_card(folder, card_text(build.demand, report.evaluation, report.verdict, report.lineage));
+  };
+  return step;
+}
+
+}  // namespace sightline::factory

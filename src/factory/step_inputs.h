@@ -1,0 +1,27 @@
+// What several steps of the build read.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "dataset/audit.h"
+#include "dataset/manifest.h"
+#include "dataset/packed_set.h"
+#include "factory/build.h"
+#include "line/line.h"
+#include "modules/training_spec.h"
+
+namespace sightline::factory {
+
+Result<dataset::Manifest> read_manifest(line::StepContext& context);  // input "manifest"
+Result<modules::Recipe> read_recipe(line::StepContext& context);      // input "recipe"
+
+// For Step::describe_change: "the label of 12 images changed, 3 images were added".
+std::function<std::string(const std::string&, const Digest&, const Digest&)> describe_manifest_change(const BuildContext& build);
+
+// The ranking of probably wrong labels among the samples that are not test, most suspect first, at most the worst tenth.
+Result<std::vector<dataset::Suspect>> find_label_errors(const dataset::Manifest& manifest, const dataset::PackedSet& packed,
+                                                        std::int64_t seed);
+
+}  // namespace sightline::factory
