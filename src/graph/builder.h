@@ -1,5 +1,6 @@
 // Appends nodes to a graph. Each call returns the name of the value that it made; the builder knows shapes, so that modules can be
-// written without arithmetic, and initialises weights (Kaiming normal, fan out; seeded) so that a graph can be trained at once.
+// written without arithmetic, and initialises weights (convolutions Kaiming normal, fan out; linear layers normal with 1/√fan in; seeded)
+// so that a graph can be trained at once.
 #pragma once
 
 #include <cstdint>

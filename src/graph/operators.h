@@ -1,0 +1,106 @@
+// The table of operators: what shape inference, the checker and the cost model know of each, one row per operator; and the small
+// readings of attributes that both engines need (windows with auto_pad resolved, axes, clip ranges), so that they agree.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "graph/graph.h"
+
+namespace sightline::graph {
+
+// One application of an operator. inputs[i] is nullptr for an optional input that is left out (or was not given).
+struct Call {
+  const Graph& graph;
+  const Node& node;
+  std::vector<const ValueInfo*> inputs;
+
+  const ValueInfo* input(std::size_t i) const { return i < inputs.size() ? inputs[i] : nullptr; }
+  // The initializer behind input i, or nullptr.
+  const Tensor* constant(std::size_t i) const;
+};
+
+struct Typed {
+  Dtype dtype = Dtype::f32;
+  Shape shape;
+};
+
+struct Operator {
+  const char* op_type;
+  int least_inputs;
+  int most_inputs;  // -1: any number
+  // "name=kind" separated by spaces; kinds: i integer, f real, s text, t tensor; I, F, S lists of them.
+  const char* attributes;
+  // Dtype and shape of every output. Required inputs are there.
+  Result<std::vector<Typed>> (*infer)(const Call& call);
+  // Multiplications and additions, each counted as one.
+  double (*flops)(const Call& call, const Shape& output);
+};
+
+std::span<const Operator> operators();            // sorted by name
+const Operator* find_operator(const Node& node);  // nullptr: not in the table, or of another domain
+std::string describe(const Node& node);           // `node "conv_3" (Conv)`
+Error fault(const Node& node, std::string what);  // invalid_data that names the node
+
+// The initializer `value`, or nullptr.
+const Tensor* find_constant(const Graph& graph, const std::string& value);
+// Elements of an i64 or i32 tensor.
+std::optional<std::vector<std::int64_t>> integers_of(const Tensor& tensor);
+// First element of an f32, f64, i32 or i64 tensor.
+std::optional<double> scalar_of(const Tensor& tensor);
+
+// --- readings that the engines share ---
+
+// A sliding window over the spatial axes, everything resolved (auto_pad, defaults).
+struct Window {
+  std::vector<std::int64_t> kernel, strides, dilations, pads_begin, pads_end;
+  std::vector<std::int64_t> output;  // spatial output sizes, ceil_mode honoured; -1 where the input is free
+};
+// For Conv, MaxPool, AveragePool: `input` N×C×spatial, `kernel` spatial.
+Result<Window> window_of(const Node& node, const Shape& input, const std::vector<std::int64_t>& kernel);
+// For ConvTranspose; pads are those that are cut off the full result, `output` honours output_padding and output_shape.
+Result<Window> transposed_window_of(const Node& node, const Shape& input, const std::vector<std::int64_t>& kernel);
+
+// The axes of Squeeze, Unsqueeze and the reductions, from the attribute or the constant input 1, made non-negative for `rank` and
+// sorted; nullopt when they are not given.
+Result<std::optional<std::vector<std::int64_t>>> axes_of(const Graph& graph, const Node& node, std::size_t rank);
+// An axis in [0, rank), or an error.
+Result<std::int64_t> axis_of(const Node& node, std::int64_t axis, std::size_t rank);
+// Least and greatest value of Clip, from attributes or constant inputs; infinite where not given.
+Result<std::pair<float, float>> clip_range(const Graph& graph, const Node& node);
+// begin and end of each axis for Pad, from the attribute or the constant input.
+Result<std::vector<std::int64_t>> pads_of(const Graph& graph, const Node& node, std::size_t rank);
+
+// ONNX's TensorProto.DataType numbers (the `to` of Cast).
+std::int64_t onnx_dtype(Dtype dtype);
+std::optional<Dtype> dtype_from_onnx(std::int64_t code);
+
+// Elements of a shape, free dimensions counted as one; nullopt when a dimension is below -1 or the count is above 2^40.
+std::optional<std::int64_t> known_count(const Shape& shape);
+
+// --- the rules behind the rows (shape_windows.cpp, shape_layout.cpp) ---
+namespace shape_rules {
+using Inferred = Result<std::vector<Typed>>;
+Inferred conv(const Call& call);
+Inferred conv_transpose(const Call& call);
+Inferred batch_normalization(const Call& call);
+Inferred pool(const Call& call);
+Inferred global_pool(const Call& call);
+Inferred gemm(const Call& call);
+Inferred matmul(const Call& call);
+Inferred resize(const Call& call);
+Inferred flatten(const Call& call);
+Inferred reshape(const Call& call);
+Inferred transpose(const Call& call);
+Inferred concat(const Call& call);
+Inferred gather(const Call& call);
+Inferred pad(const Call& call);
+Inferred squeeze(const Call& call);
+Inferred unsqueeze(const Call& call);
+Inferred reduce(const Call& call);
+}  // namespace shape_rules
+
+}  // namespace sightline::graph
