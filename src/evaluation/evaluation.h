@@ -76,7 +76,10 @@ struct Options {
   bool progress = true;
 };
 
-// The labels of the model and of the manifest must agree (matched by name; invalid_data lists what does not).
+// Classes are matched by name: every class of the manifest must be one of the model's (invalid_data lists those that are not); figures are
+// in the model's order. A model that names no classes (labels "0", "1", …) is taken in the manifest's order. package_folder: what is
+// weighed, a package folder or a bare .onnx file; "" leaves size_bytes 0. Errors: invalid_data (no images in the split, an image that no
+// longer decodes, answers that are not probabilities), interrupted.
 Result<Evaluation> evaluate(package::Model& model, const dataset::Manifest& manifest, const std::string& package_folder,
                             const Options& options);
 // f32 N×K of the samples of one split through the whole package, and their labels: calibration uses it on validation data.
@@ -86,7 +89,8 @@ struct Answers {
   std::vector<std::int64_t> samples;  // indices into the manifest
   double seconds = 0;
 };
-Result<Answers> answer(package::Model& model, const dataset::Manifest& manifest, dataset::Split split, bool progress);
+// threads 0: usable_cores(), for decoding; the network has those that the model was opened with.
+Result<Answers> answer(package::Model& model, const dataset::Manifest& manifest, dataset::Split split, bool progress, int threads = 0);
 
 struct GateLine {
   std::string what;  // "top1", "latency", "size", "release in force"
@@ -104,7 +108,8 @@ struct Verdict {
     return std::tuple{field("release", &Verdict::release), field("sentence", &Verdict::sentence), field("lines", &Verdict::lines)};
   }
 };
-// Compares with the demand's target and limits, and with the release in force (worse by more than the noise: refused).
+// Compares with the demand's target (the point value) and limits, and with the release in force: refused when the target metric is worse
+// by more than 1.96 standard errors of the difference (docs/evaluation.md).
 Verdict gate(const demand::Demand& demand, const Evaluation& evaluation, const std::optional<Evaluation>& in_force);
 
 }  // namespace sightline::evaluation

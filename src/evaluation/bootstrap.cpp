@@ -1,0 +1,98 @@
+#include "evaluation/bootstrap.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cmath>
+#include <vector>
+
+#include "base/parallel.h"
+#include "base/random.h"
+
+namespace sightline::evaluation {
+
+namespace {
+
+// All that the figures need to know of one sample.
+struct Outcome {
+  std::int32_t given = 0, predicted = 0;
+  float loss = 0;
+  bool among_five = false;
+};
+
+constexpr std::array kNames{"top1", "top5", "macro_f1", "log_loss"};
+using Figures = std::array<double, kNames.size()>;
+
+std::vector<Outcome> outcomes_of(const Tensor& probabilities, std::span<const std::int32_t> labels) {
+  const auto classes = static_cast<std::size_t>(probabilities.dim(1));
+  const std::span<const float> values = probabilities.values<float>();
+  std::vector<Outcome> outcomes(labels.size());
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    const std::span<const float> row = values.subspan(i * classes, classes);
+    outcomes[i] = {labels[i], static_cast<std::int32_t>(std::max_element(row.begin(), row.end()) - row.begin()),
+                   static_cast<float>(tasks::log_loss_of(row, labels[i])), tasks::among_top(row, labels[i], 5)};
+  }
+  return outcomes;
+}
+
+Figures draw_once(std::span<const Outcome> outcomes, std::size_t classes, Random random) {
+  struct Counts {
+    std::int64_t given = 0, predicted = 0, hits = 0;
+  };
+  std::vector<Counts> counts(classes);
+  std::int64_t hits = 0, among_five = 0;
+  double loss = 0;
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    const Outcome& one = outcomes[random.below(outcomes.size())];
+    const std::int64_t hit = one.given == one.predicted ? 1 : 0;
+    ++counts[static_cast<std::size_t>(one.given)].given;
+    ++counts[static_cast<std::size_t>(one.predicted)].predicted;
+    counts[static_cast<std::size_t>(one.given)].hits += hit;
+    hits += hit;
+    among_five += one.among_five ? 1 : 0;
+    loss += static_cast<double>(one.loss);
+  }
+  double f1 = 0;
+  std::int64_t present = 0;
+  for (const Counts& each : counts) {
+    if (each.given == 0) continue;  // as in tasks::measure: a class without samples does not count
+    ++present;
+    f1 += 2 * static_cast<double>(each.hits) / static_cast<double>(each.given + each.predicted);
+  }
+  const auto n = static_cast<double>(outcomes.size());
+  return {static_cast<double>(hits) / n, static_cast<double>(among_five) / n, f1 / static_cast<double>(present), loss / n};
+}
+
+}  // namespace
+
+double quantile(std::span<const double> sorted, double q) {
+  assert(!sorted.empty());
+  const double position = std::clamp(q, 0.0, 1.0) * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<std::size_t>(position);
+  const std::size_t above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (position - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+}
+
+Result<std::map<std::string, Interval>> bootstrap_intervals(const Tensor& probabilities, std::span<const std::int32_t> labels,
+                                                            const BootstrapOptions& options) {
+  std::map<std::string, Interval> intervals;
+  if (labels.empty() || options.draws <= 0) return intervals;
+  const std::vector<Outcome> outcomes = outcomes_of(probabilities, labels);
+  const auto classes = static_cast<std::size_t>(probabilities.dim(1));
+  std::vector<Figures> drawn(static_cast<std::size_t>(options.draws));
+  const auto draw = [&](std::size_t i) -> Result<void> {
+    drawn[i] = draw_once(outcomes, classes, Random(options.seed, i));  // a stream of its own, whichever thread draws
+    return {};
+  };
+  SIGHTLINE_CHECK(parallel_for(drawn.size(), draw, options.threads, 16));
+  std::vector<double> values(drawn.size());
+  for (std::size_t k = 0; k < kNames.size(); ++k) {
+    std::transform(drawn.begin(), drawn.end(), values.begin(), [&](const Figures& each) { return each[k]; });
+    std::sort(values.begin(), values.end());
+    const double tail = (1 - options.confidence) / 2;
+    intervals[kNames[k]] = {quantile(values, tail), quantile(values, 1 - tail)};
+  }
+  return intervals;
+}
+
+}  // namespace sightline::evaluation

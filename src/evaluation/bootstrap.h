@@ -1,0 +1,29 @@
+// Intervals by resampling: what the figures would have been on other test sets of the same size (Efron 1979, percentile method).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+
+#include "evaluation/evaluation.h"
+#include "tensor/tensor.h"
+
+namespace sightline::evaluation {
+
+struct BootstrapOptions {
+  int draws = 1000;
+  double confidence = 0.95;
+  std::uint64_t seed = 20230917;
+  int threads = 0;  // the intervals do not depend on it
+};
+
+// Intervals of top1, top5, macro_f1 and log_loss: samples are drawn with replacement, `draws` times. probabilities f32 N×K, labels N in
+// [0, K). Without samples the map is empty. Errors: interrupted.
+Result<std::map<std::string, Interval>> bootstrap_intervals(const Tensor& probabilities, std::span<const std::int32_t> labels,
+                                                            const BootstrapOptions& options = {});
+
+// The quantile q in [0, 1] of sorted values, interpolated linearly between neighbours; values must not be empty.
+double quantile(std::span<const double> sorted, double q);
+
+}  // namespace sightline::evaluation
