@@ -33,7 +33,8 @@ struct DecodeOptions {
 };
 
 // Decodes JPEG (grey, YCbCr, CMYK/YCCK), PNG (1..16 bit, grey, RGB, palette, alpha), WebP, BMP, TIFF. 16-bit samples are scaled to 8;
-// transparency is laid over white; CMYK is converted. Errors: invalid_data (truncated, corrupt: with the codec's words), unsupported.
+// transparency is laid over white; CMYK is converted; the first page of a TIFF is taken. Never prints, never throws OpenCV's exceptions.
+// Errors: invalid_data (truncated, corrupt: with the codec's words; "not an image (text)"), unsupported, refused (max_pixels).
 Result<Image> decode(std::span<const std::byte> bytes, const DecodeOptions& options = {});
 Result<Image> read_image(const std::string& path, const DecodeOptions& options = {});
 
@@ -48,11 +49,12 @@ Result<Header> read_header(std::span<const std::byte> bytes);
 // How a picture becomes the network's input size. stretch ignores the aspect ratio; fit keeps it and pads (letterbox, grey 114);
 // crop keeps it, fills the size and cuts the centre.
 enum class Fit { stretch, fit, crop };
-// Downscaling averages areas, upscaling is bilinear; sizes in pixels.
+// Downscaling averages areas, upscaling is bilinear (each side for itself); sizes in pixels. A source without pixels gives a blank picture.
 Image resize(const Image& source, int width, int height, Fit fit = Fit::stretch);
 Image convert_channels(const Image& source, int channels);
 
-// 64-bit perceptual hash (DCT of the 32×32 grey picture, median threshold). Near duplicates differ in few bits (hamming_distance).
+// 64-bit perceptual hash: the 64 lowest frequencies (without the mean) of the DCT of the 32×32 grey picture, each above their median or not
+// (Zauner 2010). Near duplicates differ in few bits (hamming_distance). A flat picture's hash is 0.
 std::uint64_t perceptual_hash(const Image& source);
 int hamming_distance(std::uint64_t a, std::uint64_t b);
 
@@ -63,7 +65,7 @@ struct Statistics {
 };
 Statistics statistics_of(const Image& source);
 
-// quality 1..100. Pictures of the report, drawn results, re-encoded test data.
+// quality 1..100. Pictures of the report, drawn results, re-encoded test data. "" for a picture without pixels or too large for the format.
 std::string encode_jpeg(const Image& source, int quality = 90);
 std::string encode_png(const Image& source);
 std::string encode_webp(const Image& source, int quality = 90);
