@@ -1,10 +1,14 @@
 // The model folder, which is a valid Triton model repository entry (docs/formats/package.md):
 //
-//   NAME/config.pbtxt
+//   NAME/config.pbtxt       Triton's configuration
+//   NAME/labels.txt         one label a line, for Triton
 //   NAME/1/model.onnx       cast, layout, normalisation, softmax inside; metadata_props with the OpenVINO Model API keys and ours
 //   NAME/1/golden/          samples (PNG) and golden.json with their expected outputs, checked when the package is opened
 //   NAME/1/lineage.json     data, recipe, code version, seed, parent, licences
 //   NAME/1/card.md          for people; beside the digest, not in it (it quotes measurements)
+//
+// Equal contents give equal files on the same kind of processor. The digest of a package is that of its tree in the store, taken before
+// the card is written.
 #pragma once
 
 #include <memory>
@@ -41,7 +45,7 @@ struct Contents {
   graph::Graph graph;  // serving graph
   std::vector<std::string> labels;
   Preprocessing preprocessing;
-  std::vector<GoldenSample> golden;
+  std::vector<GoldenSample> golden;  // 1 to 64, usually 8
   Json lineage = Json::object();
 };
 
@@ -49,7 +53,7 @@ struct Contents {
 // then renamed into place. Errors: io, conflict (folder exists), invalid_data (what was written does not verify: nothing is left).
 Result<void> write_package(const Contents& contents, const std::string& folder);
 
-// Size in bytes without golden samples.
+// Size in bytes of what is needed to serve: without golden samples and card. Error not_found names the missing file.
 Result<std::uint64_t> shipped_size(const std::string& folder);
 
 // Text of the card; written beside the digest.
@@ -74,6 +78,8 @@ class Model {
   const std::string& task() const;
   const std::vector<std::string>& labels() const;
   const Preprocessing& preprocessing() const;
+  // What had to be assumed about a bare .onnx file, in sentences; empty for packages.
+  const std::vector<std::string>& remarks() const;
   const graph::Graph& graph() const;
   const Json& lineage() const;
   runtime::Session& session();

@@ -1,0 +1,117 @@
+#include "package/golden.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "base/files.h"
+#include "package/layout.h"
+#include "package/metadata.h"
+
+namespace sightline::package {
+namespace {
+
+constexpr std::uint64_t largest_json = 64'000'000, largest_picture = 256'000'000;
+
+struct Sample {
+  std::string file, name;
+  std::vector<float> probabilities;
+  static constexpr auto fields() {
+    return std::tuple{field("file", &Sample::file), field("name", &Sample::name), field("probabilities", &Sample::probabilities)};
+  }
+};
+
+struct Golden {
+  int format = 1;
+  double tolerance = golden_tolerance;
+  std::vector<Sample> samples;
+  static constexpr auto fields() {
+    return std::tuple{field("format", &Golden::format), field("tolerance", &Golden::tolerance), field("samples", &Golden::samples)};
+  }
+};
+
+// One picture at a time, so that the batch size does not decide the bits.
+Result<std::vector<float>> answer(Model& model, const image::Image& picture) {
+  SIGHTLINE_TRY(const Tensor probabilities, model.probabilities(model.prepare(picture)));
+  const auto values = probabilities.values<float>();
+  return std::vector<float>(values.begin(), values.end());
+}
+
+std::size_t best_of(const std::vector<float>& values) {
+  return static_cast<std::size_t>(std::max_element(values.begin(), values.end()) - values.begin());
+}
+
+Result<void> compare(const Sample& sample, const std::vector<float>& got, const std::string& folder, const Model& model) {
+  const auto bad = [&](const std::string& what) {
+    return Error{ErrorKind::invalid_data,
+                 fmt::format("{}/{}: golden sample {} (\"{}\") {}; the model or the sample was altered since it was packaged, or this "
+                             "processor calculates differently: export or build the package again",
+                             folder, model_file, sample.file, sample.name, what)};
+  };
+  if (sample.probabilities.size() != got.size())
+    return bad(fmt::format("has {} expected probabilities, the model gives {}", sample.probabilities.size(), got.size()));
+  double worst = 0;
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const double difference = std::abs(static_cast<double>(got[i]) - sample.probabilities[i]);
+    if (!(difference <= worst)) {  // NaN as well
+      worst = difference;
+      at = i;
+    }
+  }
+  const std::size_t wanted_best = best_of(sample.probabilities), best = best_of(got);
+  if (!(worst <= golden_tolerance))
+    return bad(fmt::format("answers differently: \"{}\" has probability {:.6g} instead of {:.6g}", model.labels()[at], got[at],
+                           sample.probabilities[at]));
+  // Two classes that are equally probable may change places within the tolerance.
+  if (best != wanted_best && sample.probabilities[wanted_best] - sample.probabilities[best] > golden_tolerance)
+    return bad(fmt::format("is called \"{}\" instead of \"{}\"", model.labels()[best], model.labels()[wanted_best]));
+  return {};
+}
+
+}  // namespace
+
+Result<void> write_golden(const std::string& folder, const std::vector<GoldenSample>& samples, Model& model) {
+  if (samples.empty() || samples.size() > most_golden_samples)
+    return Error{ErrorKind::invalid_data, fmt::format("a package has 1 to {} golden samples, not {}", most_golden_samples, samples.size())};
+  SIGHTLINE_CHECK(make_directories(folder + "/" + golden_folder));
+  Golden golden;
+  for (const GoldenSample& sample : samples) {
+    SIGHTLINE_TRY(std::vector<float> probabilities, answer(model, sample.picture));
+    for (const float probability : probabilities) {
+      if (!std::isfinite(probability))
+        return Error{ErrorKind::invalid_data,
+                     fmt::format("the model answers golden sample \"{}\" with a number that is not finite: it did not learn", sample.name)};
+    }
+    const std::string file = fmt::format("{}.png", golden.samples.size());
+    SIGHTLINE_CHECK(write_file(fmt::format("{}/{}/{}", folder, golden_folder, file), image::encode_png(sample.picture)));
+    golden.samples.push_back({.file = file, .name = sample.name, .probabilities = std::move(probabilities)});
+  }
+  return write_file(folder + "/" + golden_file, to_json(golden).dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+Result<void> check_golden(const std::string& folder, Model& model) {
+  const std::string source = folder + "/" + golden_file;
+  SIGHTLINE_TRY(const std::string text, read_inside(folder, golden_file, largest_json));
+  SIGHTLINE_TRY(const Json json, parse_json(text, source));
+  Golden golden;
+  if (const auto status = from_json(json, golden, ""); !status.ok()) return status.error().in(source);
+  if (golden.format != 1)
+    return Error{ErrorKind::unsupported, fmt::format("{}: format {}; this version of Sightline reads format 1", source, golden.format)};
+  if (golden.samples.empty() || golden.samples.size() > most_golden_samples)
+    return Error{ErrorKind::invalid_data,
+                 fmt::format("{}: 1 to {} samples are wanted, not {}", source, most_golden_samples, golden.samples.size())};
+  for (const Sample& sample : golden.samples) {
+    if (sample.file.empty() || sample.file.find('/') != std::string::npos || !is_printable(sample.file, 200))
+      return Error{ErrorKind::invalid_data, source + ": a sample's file must be a plain file name"};
+    SIGHTLINE_TRY(const std::string path, inside(folder, std::string(golden_folder) + "/" + sample.file, largest_picture));
+    SIGHTLINE_TRY(const image::Image picture, image::read_image(path));
+    SIGHTLINE_TRY(const std::vector<float> got, answer(model, picture));
+    SIGHTLINE_CHECK(compare(sample, got, folder, model));
+  }
+  return {};
+}
+
+}  // namespace sightline::package

@@ -1,0 +1,22 @@
+// Samples with the answers that the model gave when it was packaged. A package that answers differently has been altered, or runs on a
+// processor that calculates differently.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "package/package.h"
+
+namespace sightline::package {
+
+// The largest difference of a probability that passes.
+inline constexpr double golden_tolerance = 1e-4;
+inline constexpr std::size_t most_golden_samples = 64;
+
+// Runs the model on each sample and writes 1/golden/: one PNG each, and golden.json.
+Result<void> write_golden(const std::string& folder, const std::vector<GoldenSample>& samples, Model& model);
+
+// Error invalid_data names the sample that answers differently and by how much.
+Result<void> check_golden(const std::string& folder, Model& model);
+
+}  // namespace sightline::package

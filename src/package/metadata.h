@@ -1,0 +1,43 @@
+// What a model says about itself, in the metadata_props of its ONNX file (docs/formats/package.md): our own keys, and those of the
+// OpenVINO Model API, which are also read from models of other makers.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "package/package.h"
+
+namespace sightline::package {
+
+// Writes the keys into graph.metadata; other keys stay. Error invalid_data: names or labels that a file cannot carry, or a graph whose
+// input and output do not fit them.
+Result<void> add_metadata(graph::Graph& graph, const Contents& contents);
+
+// How the network wants its pixels.
+struct InputForm {
+  bool floating = false;               // f32 instead of u8
+  bool channels_first = false;         // N×C×H×W instead of N×H×W×C
+  bool one_by_one = false;             // the batch is fixed to 1
+  std::vector<float> mean, deviation;  // per channel, for floating inputs; empty: values 0..255 as they are
+};
+
+// How the first output becomes probabilities.
+enum class OutputForm { probabilities, log_probabilities, scores };
+
+struct Description {
+  std::string name, task = "classify";
+  std::vector<std::string> labels;
+  Preprocessing preprocessing;
+  InputForm input;
+  OutputForm output = OutputForm::probabilities;
+  std::vector<std::string> remarks;  // what had to be assumed, in sentences
+};
+
+// From metadata and signature. `packaged`: our own keys must be there and right. Otherwise what is missing is assumed and remarked on.
+// Errors name `source`: invalid_data, unsupported (not a picture in and one score per class out).
+Result<Description> describe(const graph::Graph& graph, const std::string& source, bool packaged);
+
+// No control characters, valid UTF-8, not empty, at most `most` bytes.
+bool is_printable(std::string_view text, std::size_t most);
+
+}  // namespace sightline::package

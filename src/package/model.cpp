@@ -1,0 +1,140 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/files.h"
+#include "package/golden.h"
+#include "package/layout.h"
+#include "package/metadata.h"
+#include "package/package.h"
+
+namespace sightline::package {
+
+struct Model::State {
+  Description description;
+  graph::Graph graph;
+  Json lineage = Json::object();
+  runtime::Session session;
+};
+
+namespace {
+
+constexpr std::uint64_t largest_model = 2'000'000'000, largest_text = 16'000'000;
+
+// u8 N×H×W×C → what the network takes.
+Tensor to_input(const Tensor& prepared, const InputForm& form) {
+  if (!form.floating && !form.channels_first) return prepared;
+  const auto count = prepared.dim(0), height = prepared.dim(1), width = prepared.dim(2), channels = prepared.dim(3);
+  const auto place = [&](std::int64_t n, std::int64_t pixel, std::int64_t c) {
+    const std::int64_t plane = height * width;
+    return static_cast<std::size_t>(form.channels_first ? (n * channels + c) * plane + pixel : (n * plane + pixel) * channels + c);
+  };
+  const auto shape = form.channels_first ? Shape{count, channels, height, width} : prepared.shape();
+  Tensor input(form.floating ? Dtype::f32 : Dtype::u8, shape);
+  const auto source = prepared.values<std::uint8_t>();
+  std::size_t at = 0;
+  for (std::int64_t n = 0; n < count; ++n) {
+    for (std::int64_t pixel = 0; pixel < height * width; ++pixel) {
+      for (std::int64_t c = 0; c < channels; ++c, ++at) {
+        if (!form.floating) {
+          input.values<std::uint8_t>()[place(n, pixel, c)] = source[at];
+          continue;
+        }
+        const auto channel = static_cast<std::size_t>(c);
+        const auto value = static_cast<float>(source[at]);
+        input.values<float>()[place(n, pixel, c)] = form.mean.empty() ? value : (value - form.mean[channel]) / form.deviation[channel];
+      }
+    }
+  }
+  return input;
+}
+
+void to_probabilities(std::span<float> row, OutputForm form) {
+  if (form == OutputForm::probabilities) return;
+  const float largest = form == OutputForm::scores ? *std::max_element(row.begin(), row.end()) : 0.0F;
+  double sum = 0;
+  for (float& value : row) {
+    value = std::exp(value - largest);
+    sum += value;
+  }
+  if (form == OutputForm::log_probabilities) return;
+  for (float& value : row) value = static_cast<float>(value / sum);
+}
+
+}  // namespace
+
+Model::Model(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Model::Model(Model&&) noexcept = default;
+Model& Model::operator=(Model&&) noexcept = default;
+Model::~Model() = default;
+
+Result<Model> Model::open(const std::string& path, const OpenOptions& options) {
+  const bool folder = is_directory(path);
+  if (!path_exists(path)) return Error{ErrorKind::not_found, fmt::format("{}: there is no such package folder or .onnx file", path)};
+  if (folder && !path_exists(path + "/" + config_file) && !path_exists(path + "/" + model_file))
+    return Error{ErrorKind::invalid_data, fmt::format("{}: not a package, it holds neither {} nor {}", path, config_file, model_file)};
+
+  std::string file = path;
+  Json lineage = Json::object();
+  if (folder) {
+    // Triton reads the configuration; we only see to it that it is there.
+    SIGHTLINE_CHECK(inside(path, config_file, largest_text));
+    SIGHTLINE_TRY(file, inside(path, model_file, largest_model));
+    SIGHTLINE_TRY(const std::string text, read_inside(path, lineage_file, largest_text));
+    const std::string source = path + "/" + lineage_file;
+    SIGHTLINE_TRY(lineage, parse_json(text, source));
+    if (!lineage.is_object()) return Error{ErrorKind::invalid_data, source + ": a JSON object is wanted"};
+  }
+  SIGHTLINE_TRY(graph::Graph graph, graph::read_onnx(file));
+  SIGHTLINE_TRY(Description description, describe(graph, file, folder));
+  auto session = runtime::Session::create(graph, {.threads = options.threads});
+  if (!session.ok()) return session.error().in(file);
+  Model model(std::unique_ptr<State>(new State{std::move(description), std::move(graph), std::move(lineage), *std::move(session)}));
+  if (folder && options.check_golden) SIGHTLINE_CHECK(check_golden(path, model));
+  return model;
+}
+
+const std::string& Model::name() const { return state_->description.name; }
+const std::string& Model::task() const { return state_->description.task; }
+const std::vector<std::string>& Model::labels() const { return state_->description.labels; }
+const Preprocessing& Model::preprocessing() const { return state_->description.preprocessing; }
+const std::vector<std::string>& Model::remarks() const { return state_->description.remarks; }
+const graph::Graph& Model::graph() const { return state_->graph; }
+const Json& Model::lineage() const { return state_->lineage; }
+runtime::Session& Model::session() { return state_->session; }
+
+Tensor Model::prepare(const image::Image& picture) const {
+  const Preprocessing& wanted = preprocessing();
+  const image::Image fitted = image::resize(image::convert_channels(picture, wanted.channels), wanted.width, wanted.height, wanted.fit);
+  Tensor tensor(Dtype::u8, {1, wanted.height, wanted.width, wanted.channels});
+  std::copy(fitted.pixels.begin(), fitted.pixels.end(), tensor.values<std::uint8_t>().begin());
+  return tensor;
+}
+
+Result<Tensor> Model::probabilities(const Tensor& prepared) {
+  const Preprocessing& wanted = preprocessing();
+  if (prepared.dtype() != Dtype::u8 || prepared.rank() != 4 || prepared.dim(1) != wanted.height || prepared.dim(2) != wanted.width ||
+      prepared.dim(3) != wanted.channels)
+    return Error{ErrorKind::usage, fmt::format("pictures must come as u8 N×{}×{}×{}, not as {} {}", wanted.height, wanted.width,
+                                               wanted.channels, name_of(prepared.dtype()), to_string(prepared.shape()))};
+  const auto classes = static_cast<std::int64_t>(labels().size());
+  const std::int64_t count = prepared.dim(0);
+  const std::int64_t step = state_->description.input.one_by_one ? 1 : std::max<std::int64_t>(count, 1);
+  Tensor answers(Dtype::f32, {count, classes});
+  for (std::int64_t begin = 0; begin < count; begin += step) {
+    const Tensor input = to_input(prepared.rows(begin, begin + step), state_->description.input);
+    SIGHTLINE_TRY(const std::vector<Tensor> outputs, state_->session.run(std::span(&input, 1)));
+    if (outputs.empty() || outputs[0].dtype() != Dtype::f32 || outputs[0].count() != step * classes)
+      return Error{ErrorKind::invalid_data, "the model's output has not the shape that its file states"};
+    const auto values = outputs[0].values<float>();
+    std::copy(values.begin(), values.end(), answers.values<float>().begin() + begin * classes);
+  }
+  for (std::int64_t row = 0; row < count; ++row)
+    to_probabilities(answers.values<float>().subspan(static_cast<std::size_t>(row * classes), static_cast<std::size_t>(classes)),
+                     state_->description.output);
+  return answers;
+}
+
+}  // namespace sightline::package

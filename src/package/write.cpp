@@ -1,0 +1,104 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/files.h"
+#include "base/text.h"
+#include "package/golden.h"
+#include "package/layout.h"
+#include "package/metadata.h"
+#include "package/package.h"
+
+namespace sightline::package {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Triton's ModelConfig in protobuf's text form. It carries no name: Triton then takes the folder's, whatever the folder is called.
+std::string config_text(const graph::Graph& graph) {
+  const graph::ValueInfo& image = graph.inputs[0];
+  const graph::ValueInfo& output = graph.outputs[0];
+  return fmt::format(R"(platform: "onnxruntime_onnx"
+backend: "onnxruntime"
+max_batch_size: 64
+input [
+  {{
+    name: "{}"
+    data_type: TYPE_UINT8
+    dims: [ {}, {}, {} ]
+  }}
+]
+output [
+  {{
+    name: "{}"
+    data_type: TYPE_FP32
+    dims: [ {} ]
+    label_filename: "{}"
+  }}
+]
+)",
+                     image.name, image.shape[1], image.shape[2], image.shape[3], output.name, output.shape[1], labels_file);
+}
+
+// Names of values come from graphs of anyone; in the configuration they stand between quotes.
+bool needs_no_quoting(const std::string& name) { return is_printable(name, 1000) && name.find_first_of("\"\\") == std::string::npos; }
+
+Result<void> fill(const Contents& contents, const std::string& folder) {
+  graph::Graph graph = contents.graph;
+  SIGHTLINE_CHECK(add_metadata(graph, contents));
+  if (!needs_no_quoting(graph.inputs[0].name) || !needs_no_quoting(graph.outputs[0].name) || graph.outputs[0].shape.size() != 2)
+    return Error{ErrorKind::invalid_data, "cannot package the model: its input and output need plain names, and its output the shape N×K"};
+  if (!contents.lineage.is_object()) return Error{ErrorKind::invalid_data, "cannot package the model: its lineage is not a JSON object"};
+  SIGHTLINE_TRY(const std::string model, graph::serialize_onnx(graph));
+  SIGHTLINE_CHECK(make_directories(folder + "/" + version_folder));
+  SIGHTLINE_CHECK(write_file(folder + "/" + config_file, config_text(graph)));
+  SIGHTLINE_CHECK(write_file(folder + "/" + labels_file, join(contents.labels, "\n") + "\n"));
+  SIGHTLINE_CHECK(write_file(folder + "/" + model_file, model));
+  SIGHTLINE_CHECK(write_file(folder + "/" + lineage_file, contents.lineage.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"));
+  {
+    // One thread, so that the number of cores does not decide the bits of the expected answers.
+    SIGHTLINE_TRY(Model writer, Model::open(folder, {.threads = 1, .check_golden = false}));
+    SIGHTLINE_CHECK(write_golden(folder, contents.golden, writer));
+  }
+  SIGHTLINE_CHECK(sync_directory(folder + "/" + version_folder));
+  SIGHTLINE_CHECK(sync_directory(folder));
+  const auto reopened = Model::open(folder);
+  if (!reopened.ok()) return reopened.error().in("the package that was just written does not verify");
+  return {};
+}
+
+Error exists_already(const std::string& folder) {
+  return {ErrorKind::conflict, fmt::format("{}: exists already; name another folder, or remove it", folder)};
+}
+
+}  // namespace
+
+Result<void> write_package(const Contents& contents, const std::string& folder) {
+  const fs::path target = fs::path(absolute_path(folder)).lexically_normal();
+  const fs::path final_path = target.has_filename() ? target : target.parent_path();
+  if (path_exists(final_path.string())) return exists_already(folder);
+  SIGHTLINE_CHECK(make_directories(final_path.parent_path().string()));
+  const std::string temporary =
+      fmt::format("{}/.{}.writing-{}", final_path.parent_path().string(), sha256_of(final_path.string()).substr(0, 12), ::getpid());
+  SIGHTLINE_CHECK(remove_all(temporary));  // of an earlier process with our number
+  auto status = fill(contents, temporary);
+  if (status.ok()) status = path_exists(final_path.string()) ? exists_already(folder) : rename_path(temporary, final_path.string());
+  if (!status.ok()) (void)remove_all(temporary);
+  return status;
+}
+
+Result<std::uint64_t> shipped_size(const std::string& folder) {
+  std::uint64_t size = 0;
+  for (const char* name : {config_file, labels_file, model_file, lineage_file}) {
+    std::error_code code;
+    const auto bytes = fs::file_size(fs::path(folder) / name, code);
+    if (code) return Error{ErrorKind::not_found, fmt::format("{}/{}: {}", folder, name, code.message())};
+    size += bytes;
+  }
+  return size;
+}
+
+Result<void> write_card(const std::string& folder, const std::string& markdown) { return write_file(folder + "/" + card_file, markdown); }
+
+}  // namespace sightline::package
