@@ -3,7 +3,8 @@
 # (cmake/dependencies.cmake).
 
 function(sightline_compile_options target)
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor
+    -Wno-missing-field-initializers)  # designated initialisers leave out what has a default
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     target_compile_options(${target} PRIVATE -Wno-restrict)  # false alarms of g++ 12 on std::string (GCC bug 105651)
   endif()

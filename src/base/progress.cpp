@@ -29,6 +29,7 @@ bool is_terminal(int fd) {
 }
 bool colours_wanted(int fd) { return is_terminal(fd) && std::getenv("NO_COLOR") == nullptr; }
 void set_progress_style(ProgressStyle style) { current_style = style; }
+ProgressStyle progress_style() { return current_style; }
 
 Progress::Progress(std::string what, std::uint64_t total, std::string unit)
     : what_(std::move(what)), unit_(std::move(unit)), total_(total), begin_(Clock::now()), drawn_(begin_) {}
@@ -72,6 +73,11 @@ void Progress::draw(bool last) {
   drawn_ = Clock::now();
   const double elapsed = seconds_since(begin_);
   const std::string note = note_.empty() ? "" : "  " + note_;
+  if (last && current_style.transient) {
+    if (terminal) fmt::print(stderr, "\r\x1b[K");
+    std::fflush(stderr);
+    return;
+  }
   if (last) {
     const std::string amount = unit_.empty() ? "" : "  " + plural(done_, unit_);
     fmt::print(stderr, "{}  {:<10}{}  {}{}\n", terminal ? "\r\x1b[K" : "", what_, amount, human_seconds(elapsed), note);

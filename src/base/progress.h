@@ -12,9 +12,11 @@ bool is_terminal(int fd);     // and TERM is not dumb
 bool colours_wanted(int fd);  // is_terminal and NO_COLOR is not set
 
 struct ProgressStyle {
-  bool quiet = false;  // nothing at all (--json, --quiet)
+  bool quiet = false;      // nothing at all (--json, --quiet)
+  bool transient = false;  // a finished bar leaves no line: the caller says what was done
 };
 void set_progress_style(ProgressStyle style);
+ProgressStyle progress_style();
 
 // Thread-safe. finish() (or the destructor) leaves one line that says how long it took.
 class Progress {
