@@ -33,7 +33,7 @@ test: all  ## build and run every test and check
 	@scripts/check-tests $(BUILD)
 
 soak: all  ## the long tests: 50 kills, long fuzzing of the line
-	@scripts/soak $(BUILD)/bin
+	@scripts/soak $(BUILD)
 
 bench: configure  ## speed and memory as ratios against named rivals
 	@scripts/install-deps bench
