@@ -59,7 +59,9 @@ TEST_F(Killed, AtRandomMoments) {
 TEST_F(Killed, AnInterruptStopsCleanlyAndTheNextBuildGoesOn) {
   const Outcome outcome = run({"--workspace", "interrupted"}, {.kill_after = 0.7, .signal = 2});
   EXPECT_TRUE(outcome.exit_code == 130 || outcome.exit_code == 0) << outcome.exit_code << outcome.out << outcome.err;
-  if (outcome.exit_code == 130) EXPECT_THAT(outcome.out, testing::HasSubstr("interrupted"));
+  if (outcome.exit_code == 130) {
+    EXPECT_THAT(outcome.out, testing::HasSubstr("interrupted"));
+  }
   expect_whole("interrupted");
 }
 
