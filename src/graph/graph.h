@@ -51,7 +51,7 @@ struct Graph {
   std::map<std::string, std::string> metadata;  // metadata_props
 };
 
-// --- reading and writing (onnx_file.cpp; the only place that includes the ONNX protobuf) ---
+// --- reading and writing (onnx_read.cpp, onnx_write.cpp; the only places that include the ONNX protobuf) ---
 
 struct ReadLimits {
   std::uint64_t max_bytes = 2'000'000'000;

@@ -78,7 +78,8 @@ Result<std::vector<std::int64_t>> pads_of(const Graph& graph, const Node& node, 
 std::int64_t onnx_dtype(Dtype dtype);
 std::optional<Dtype> dtype_from_onnx(std::int64_t code);
 
-// Elements of a shape, free dimensions counted as one; nullopt when a dimension is below -1 or the count is above 2^40.
+// Elements of a shape, free dimensions counted as one; nullopt when a dimension is below -1, the count is above 2^40,
+// or there are more than 32 dimensions.
 std::optional<std::int64_t> known_count(const Shape& shape);
 
 // --- the rules behind the rows (shape_windows.cpp, shape_layout.cpp) ---

@@ -23,13 +23,6 @@ std::map<std::string, int> count_readers(const Graph& graph) {
   return readers;
 }
 
-void rename_value(Graph& graph, const std::string& from, const std::string& to) {
-  for (Node& node : graph.nodes) {
-    std::ranges::replace(node.inputs, from, to);
-    std::ranges::replace(node.outputs, from, to);
-  }
-}
-
 // Removes the nodes that `passes_through` names, which hand input 0 to output 0. Where that would take the name from an output of the
 // graph, the value before takes that name over, or (when it has a name to keep itself) an Identity stays.
 template <class Predicate>
@@ -49,18 +42,23 @@ void bypass(Graph& graph, Predicate passes_through) {
     kept.push_back(std::move(node));
   }
   graph.nodes = std::move(kept);
-  // What is left of them makes an output of the graph.
-  for (std::size_t i = 0; i < graph.nodes.size();) {
-    const Node node = graph.nodes[i];
-    const bool made_here = std::ranges::any_of(graph.nodes, [&](const Node& other) {
-      return std::ranges::find(other.outputs, node.inputs.empty() ? "" : node.inputs[0]) != other.outputs.end();
-    });
-    if (node.op_type != "Identity" || !node.domain.empty() || !passes_through(node) || !made_here || fixed.contains(node.inputs[0])) {
-      ++i;
-      continue;
+  // What is left of them makes an output of the graph: the value before takes its name, unless it keeps its own.
+  std::map<std::string, std::string> renamed;
+  std::set<std::string> made;
+  for (const Node& node : graph.nodes) made.insert(node.outputs.begin(), node.outputs.end());
+  std::erase_if(graph.nodes, [&](const Node& node) {
+    if (node.op_type != "Identity" || !passes_through(node)) return false;
+    const std::string& source = node.inputs[0];
+    return made.contains(source) && !fixed.contains(source) && renamed.try_emplace(source, node.outputs[0]).second;
+  });
+  const auto apply = [&](std::vector<std::string>& names) {
+    for (std::string& name : names) {
+      if (const auto found = renamed.find(name); found != renamed.end()) name = found->second;
     }
-    graph.nodes.erase(graph.nodes.begin() + static_cast<std::ptrdiff_t>(i));
-    rename_value(graph, node.inputs[0], node.outputs[0]);
+  };
+  for (Node& node : graph.nodes) {
+    apply(node.inputs);
+    apply(node.outputs);
   }
 }
 

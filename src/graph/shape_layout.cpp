@@ -148,6 +148,7 @@ Inferred concat(const Call& call) {
       return fault(call.node, fmt::format("\"{}\" ({} {}) does not fit \"{}\" ({} {}) along axis {}", value->name, name_of(value->dtype),
                                           to_string(value->shape), first.name, name_of(first.dtype), to_string(first.shape), axis));
     shape[at] = shape[at] < 0 || value->shape[at] < 0 ? -1 : shape[at] + value->shape[at];
+    if (!known_count(shape)) return fault(call.node, "its output is too large");
   }
   return std::vector<Typed>{{first.dtype, shape}};
 }

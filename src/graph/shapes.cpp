@@ -15,6 +15,7 @@ namespace {
 using shape_rules::Inferred;
 
 constexpr std::int64_t kCountLimit = std::int64_t{1} << 40;
+constexpr std::size_t kRankLimit = 32;
 
 Inferred same(const Call& call) { return std::vector<Typed>{{call.inputs[0]->dtype, call.inputs[0]->shape}}; }
 
@@ -249,6 +250,7 @@ std::optional<Dtype> dtype_from_onnx(std::int64_t code) {
 }
 
 std::optional<std::int64_t> known_count(const Shape& shape) {
+  if (shape.size() > kRankLimit) return std::nullopt;
   std::int64_t count = 1;
   bool empty = false;
   for (std::int64_t d : shape) {
@@ -263,7 +265,10 @@ std::optional<std::int64_t> known_count(const Shape& shape) {
 
 Result<std::map<std::string, ValueInfo>> infer_shapes(const Graph& graph, std::int64_t batch) {
   std::map<std::string, ValueInfo> values;
-  for (const auto& [name, tensor] : graph.initializers) values[name] = {name, tensor.dtype(), tensor.shape()};
+  for (const auto& [name, tensor] : graph.initializers) {
+    if (!known_count(tensor.shape())) return Error{ErrorKind::invalid_data, fmt::format("the initializer \"{}\" is too large", name)};
+    values[name] = {name, tensor.dtype(), tensor.shape()};
+  }
   for (const ValueInfo& input : graph.inputs) {
     ValueInfo value = input;
     if (batch > 0 && !value.shape.empty() && value.shape[0] < 0) value.shape[0] = batch;
