@@ -7,8 +7,15 @@
 
 namespace sightline::dataset {
 
-// Fills split (and group, for near_duplicates: connected clusters of equal digests or perceptual hashes at most 3 bits apart with
-// compatible size). Errors: invalid_data (a class that cannot be in train).
+// Fills split (and group, for near_duplicates: see duplicates.h; equal digests or perceptual hashes at most 3 bits apart with the same mean
+// and contrast). plan.test is a share of what is not given, plan.validation a share of what is then left.
+//   - Samples of a given split never move. Given training samples that share a group with them stay in train: the audit reports the leak,
+//   and
+//     validation is kept clean of it.
+//   - Every class keeps at least one sample in train, which comes before the shares. validation may stay empty when no class can spare
+//     a sample; for test that is an error.
+// Errors: usage (shares outside [0, 1)), invalid_data (no samples, a label without a class name, a class that cannot be in train, nothing
+// to spare for the test). On error the splits are unchanged.
 Result<void> assign_splits(Manifest& manifest, const demand::SplitPlan& plan, std::int64_t seed);
 
 }  // namespace sightline::dataset
