@@ -46,6 +46,7 @@ endif()
 
 set(SIGHTLINE_PUBLIC_base fmt::fmt nlohmann_json::nlohmann_json Threads::Threads)
 set(SIGHTLINE_LINK_base OpenSSL::Crypto ZLIB::ZLIB yaml-cpp spdlog::spdlog)
+set(SIGHTLINE_LINK_dataset ZLIB::ZLIB)
 set(SIGHTLINE_LINK_image sightline_opencv JPEG::JPEG PNG::PNG TIFF::TIFF PkgConfig::WEBP PkgConfig::EXIF)
 set(SIGHTLINE_LINK_graph onnx protobuf::libprotobuf)
 set(SIGHTLINE_LINK_runtime ${DNNL_LIBRARY})

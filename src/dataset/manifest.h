@@ -53,13 +53,16 @@ struct Manifest {
 std::string write_manifest(const Manifest& manifest);
 Result<Manifest> parse_manifest(const std::string& text, const std::string& source);
 
-// Reads pixels of samples; keeps IDX files mapped (inflated once) and is safe to call from several threads.
+// Reads pixels of samples; keeps IDX files mapped (inflated once) and is safe to call from several threads. Errors: not_found, io, and
+// those of image::decode; they name the sample.
 class SampleReader {
  public:
   explicit SampleReader(std::string root);
   ~SampleReader();
   SampleReader(SampleReader&&) noexcept;
   Result<image::Image> read(const std::string& sample_path, const image::DecodeOptions& options = {}) const;
+  // The same, and the digest that Sample::digest is compared with (also when the bytes do not decode).
+  Result<image::Image> read_and_digest(const std::string& sample_path, const image::DecodeOptions& options, Digest* digest) const;
 
  private:
   struct State;

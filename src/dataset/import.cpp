@@ -1,0 +1,377 @@
+#include "dataset/import.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <regex>
+#include <set>
+
+#include "base/files.h"
+#include "base/log.h"
+#include "base/parallel.h"
+#include "base/progress.h"
+#include "base/text.h"
+#include "dataset/importers.h"
+
+namespace sightline::dataset {
+namespace {
+
+// One row per importer, in the order in which a folder is tried.
+struct Importer {
+  const char* name;
+  const char* looks_like;
+  bool (*detect)(const Source&);
+  Result<Listing> (*list)(const Source&, const demand::SplitPlan&);
+};
+constexpr std::array<Importer, 3> importers{{
+    {"idx", "IDX pairs such as train-images-idx3-ubyte.gz with train-labels-idx1-ubyte.gz", looks_like_idx, list_idx},
+    {"csv", "a CSV file with the columns path and label", looks_like_csv, list_csv},
+    {"folders", "a folder of images per class, below train, validation, test or not", looks_like_folders, list_folders},
+}};
+
+std::string extension_of(std::string_view path) {
+  const std::string_view name = path.substr(path.rfind('/') + 1);
+  const std::size_t dot = name.rfind('.');
+  return dot == std::string_view::npos || dot == 0 ? "" : lower_case(name.substr(dot));
+}
+
+std::string what_is_there(const Source& source) {
+  if (source.files.empty()) return "the folder holds no files";
+  std::map<std::string, std::size_t> kinds;
+  std::size_t loose_images = 0;
+  for (const std::string& path : source.files) {
+    const std::string extension = extension_of(path);
+    ++kinds[extension.empty() ? "files without extension" : extension + " files"];
+    loose_images += has_image_extension(path) && path.find('/') == std::string::npos ? 1 : 0;
+  }
+  std::vector<std::pair<std::string, std::size_t>> sorted(kinds.begin(), kinds.end());
+  std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::vector<std::string> words;
+  for (std::size_t i = 0; i < std::min<std::size_t>(3, sorted.size()); ++i)
+    words.push_back(fmt::format("{} {}", human_count(sorted[i].second), sorted[i].first));
+  std::string text = "found " + join(words, ", ") + (sorted.size() > 3 ? " and others" : "");
+  if (loose_images > 0)
+    text += fmt::format("; {} lie directly in the folder: put each class into a folder of its own, or add a CSV file with path,label rows",
+                        plural(loose_images, "image"));
+  return text;
+}
+
+Result<const Importer*> detect(const Source& source) {
+  for (const Importer& importer : importers) {
+    if (importer.detect(source)) return &importer;
+  }
+  std::vector<std::string> wanted;
+  for (const Importer& importer : importers) wanted.push_back(fmt::format("{} ({})", importer.name, importer.looks_like));
+  return Error{ErrorKind::invalid_data,
+               fmt::format("{}: no known form of data. Looked for: {}; {}", source.root, join(wanted, "; "), what_is_there(source))};
+}
+
+Result<const Importer*> importer_for(const demand::Data& data, const Source& source) {
+  if (data.format == "auto") return detect(source);
+  for (const Importer& importer : importers) {
+    if (data.format == importer.name) return &importer;
+  }
+  return Error{ErrorKind::usage, fmt::format("data.format \"{}\" is none of auto, {}{}", data.format, join(format_names(), ", "),
+                                             did_you_mean(data.format, format_names()))};
+}
+
+// RFC 3629. Manifests are JSON, and JSON is UTF-8.
+std::size_t utf8_length(std::string_view text) {  // bytes of the first character, 0 when it is none
+  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  const auto tail = [&](std::size_t i) { return (byte(i) & 0xC0U) == 0x80U; };
+  const unsigned first = byte(0);
+  if (first < 0x80) return 1;
+  if (first >= 0xC2 && first < 0xE0) return tail(1) ? 2 : 0;
+  if (first >= 0xE0 && first < 0xF0) {
+    const bool overlong = first == 0xE0 && byte(1) < 0xA0, surrogate = first == 0xED && byte(1) >= 0xA0;
+    return tail(1) && tail(2) && !overlong && !surrogate ? 3 : 0;
+  }
+  if (first >= 0xF0 && first < 0xF5) {
+    const bool overlong = first == 0xF0 && byte(1) < 0x90, beyond = first == 0xF4 && byte(1) >= 0x90;
+    return tail(1) && tail(2) && tail(3) && !overlong && !beyond ? 4 : 0;
+  }
+  return 0;
+}
+
+std::string as_utf8(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    out += length == 0 ? std::string_view("\xEF\xBF\xBD") : text.substr(0, length);
+    text.remove_prefix(std::max<std::size_t>(length, 1));
+  }
+  return out;
+}
+
+// Group names from paths by the demand's regular expression. The matcher that never backtracks is asked for: the pattern comes from a
+// person, and (a+)+$ on a long name would otherwise take for ever.
+class GroupPattern {
+ public:
+  static Result<GroupPattern> compile(const std::string& text) {
+    GroupPattern pattern;
+    try {
+      auto flags = std::regex::ECMAScript;
+#ifdef __GLIBCXX__
+      flags |= std::regex_constants::__polynomial;
+#endif
+      if (text.size() > longest) throw std::regex_error(std::regex_constants::error_complexity);
+      pattern.regex_.assign(text, flags);
+    } catch (const std::regex_error& e) {
+      return Error{
+          ErrorKind::invalid_data,
+          fmt::format("split.pattern \"{}\" is no regular expression that can be used (back references cannot): {}", text, e.what())};
+    }
+    return pattern;
+  }
+  // "" when the path does not match.
+  std::string group_of(const std::string& path) const {
+    if (path.size() > longest) return "";
+    std::smatch match;
+    if (!std::regex_search(path, match, regex_)) return "";
+    return match.size() > 1 ? match[1].str() : match[0].str();
+  }
+
+ private:
+  static constexpr std::size_t longest = 1024;
+  std::regex regex_;
+};
+
+Result<void> fill_groups(const Listing& listing, const demand::SplitPlan& plan, std::vector<Sample>& samples) {
+  if (plan.group_by == demand::GroupBy::pattern) {
+    if (!plan.pattern) return Error{ErrorKind::invalid_data, "split.group_by is pattern, but split.pattern is not given"};
+    SIGHTLINE_TRY(const GroupPattern pattern, GroupPattern::compile(*plan.pattern));
+    SIGHTLINE_CHECK(parallel_for(
+        samples.size(),
+        [&](std::size_t i) {
+          samples[i].group = pattern.group_of(listing.entries[i].path);
+          return Result<void>();
+        },
+        0, 64));
+    if (!samples.empty() && std::all_of(samples.begin(), samples.end(), [](const Sample& s) { return s.group.empty(); }))
+      return Error{ErrorKind::invalid_data, fmt::format("split.pattern \"{}\" matches none of the {}, for example {}", *plan.pattern,
+                                                        plural(samples.size(), "path"), listing.entries.front().path)};
+    return {};
+  }
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    if (plan.group_by == demand::GroupBy::folder) samples[i].group = listing.entries[i].folder;
+    if (plan.group_by == demand::GroupBy::column) samples[i].group = listing.entries[i].column;
+  }
+  return {};
+}
+
+// Reads and describes every entry; reasons[i] says why entry i gives no sample.
+Result<void> describe(const Listing& listing, const std::string& root, std::vector<Sample>& samples, std::vector<std::string>& reasons) {
+  const SampleReader reader(root);
+  Progress progress("reading images", listing.entries.size(), "images");
+  constexpr std::size_t block = 32;
+  SIGHTLINE_CHECK(parallel_for(
+      listing.entries.size(),
+      [&](std::size_t i) -> Result<void> {
+        const Entry& entry = listing.entries[i];
+        Sample& sample = samples[i];
+        sample.path = entry.path;
+        sample.split = entry.split;
+        const auto image = reader.read_and_digest(entry.path, {}, &sample.digest);
+        if (image.ok()) {
+          sample.width = image->width;
+          sample.height = image->height;
+          sample.channels = image->channels;
+          const image::Image grey = image->channels == 1 ? image::Image{} : image::convert_channels(*image, 1);
+          const image::Image& shades = image->channels == 1 ? *image : grey;
+          sample.perceptual_hash = image::perceptual_hash(shades);
+          const image::Statistics statistics = image::statistics_of(shades);
+          sample.mean = statistics.mean;
+          sample.deviation = statistics.deviation;
+          sample.sharpness = statistics.sharpness;
+        } else {
+          reasons[i] = image.error().message;
+          if (const std::string prefix = entry.path + ": "; reasons[i].starts_with(prefix)) reasons[i].erase(0, prefix.size());
+        }
+        if (i % block == block - 1) progress.advance(block);
+        return {};
+      },
+      0, block));
+  progress.set(listing.entries.size());
+  progress.finish();
+  return {};
+}
+
+Error too_many_rejected(const std::string& root, const std::vector<Refusal>& lost, std::size_t accepted, double allowed) {
+  constexpr std::size_t shown = 5;
+  std::string list;
+  for (std::size_t i = 0; i < std::min(shown, lost.size()); ++i) list += fmt::format("\n  {}: {}", as_utf8(lost[i].path), lost[i].reason);
+  if (lost.size() > shown) list += fmt::format("\n  and {} more", human_count(lost.size() - shown));
+  return {
+      ErrorKind::invalid_data,
+      fmt::format("{}: {} of {} cannot be used, and data.max_rejected allows {:g}%. Repair or remove them, or raise data.max_rejected:{}",
+                  root, human_count(lost.size()), plural(lost.size() + accepted, "file"), allowed * 100, list)};
+}
+
+}  // namespace
+
+std::string lower_case(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return out;
+}
+
+bool split_from(std::string_view name, Split& split) {
+  constexpr std::array<std::pair<std::string_view, Split>, 8> names{{{"train", Split::train},
+                                                                     {"training", Split::train},
+                                                                     {"val", Split::validation},
+                                                                     {"valid", Split::validation},
+                                                                     {"validation", Split::validation},
+                                                                     {"test", Split::test},
+                                                                     {"testing", Split::test},
+                                                                     {"t10k", Split::test}}};
+  const std::string wanted = lower_case(name);
+  for (const auto& [known, value] : names) {
+    if (wanted != known) continue;
+    split = value;
+    return true;
+  }
+  return false;
+}
+
+bool has_image_extension(std::string_view path) {
+  static const std::set<std::string, std::less<>> extensions{".jpg", ".jpeg", ".jpe",  ".jfif", ".png",  ".webp", ".bmp", ".dib",
+                                                             ".tif", ".tiff", ".gif",  ".heic", ".heif", ".avif", ".jp2", ".jxl",
+                                                             ".ppm", ".pgm",  ".apng", ".tga",  ".ico",  ".psd"};
+  return extensions.contains(extension_of(path));
+}
+
+std::string side_file_reason(std::string_view path) {
+  static const std::set<std::string, std::less<>> extensions{".txt", ".csv", ".tsv",  ".json", ".jsonl", ".md",  ".rst", ".xml",  ".yaml",
+                                                             ".yml", ".ini", ".html", ".htm",  ".pdf",   ".log", ".py",  ".sh",   ".zip",
+                                                             ".tar", ".gz",  ".npy",  ".npz",  ".pkl",   ".mat", ".db",  ".cache"};
+  static const std::set<std::string, std::less<>> names{"license", "licence", "copying",   "notice",
+                                                        "readme",  "authors", "changelog", "makefile"};
+  if (const std::string extension = extension_of(path); extensions.contains(extension)) return fmt::format("side file ({})", extension);
+  const std::string name = lower_case(path.substr(path.rfind('/') + 1));
+  return names.contains(name) ? "side file" : "";
+}
+
+Result<Source> list_source(const demand::Data& data) {
+  Source source;
+  source.root = absolute_path(data.path);
+  while (source.root.size() > 1 && source.root.ends_with('/')) source.root.pop_back();
+  if (!path_exists(source.root))
+    return Error{ErrorKind::not_found, fmt::format("{}: there is no such file or folder (data.path in the demand)", data.path)};
+  if (as_utf8(source.root) != source.root)
+    return Error{ErrorKind::unsupported, fmt::format("{}: the folder's name is not UTF-8; rename it", as_utf8(source.root))};
+  source.labels = data.labels.value_or("");
+  if (!is_directory(source.root)) {
+    const std::size_t slash = source.root.rfind('/');
+    source.labels = source.root.substr(slash + 1);
+    source.root.resize(std::max<std::size_t>(slash, 1));
+  }
+  SIGHTLINE_TRY(source.files, list_files(source.root, [&](const std::string& path, const std::string& reason) {
+                  // A loop hides nothing: what it leads to is listed under its own name.
+                  source.problems.push_back({path, reason, reason != "symbolic link loop"});
+                }));
+  if (!source.labels.empty() && !path_exists(source.root + "/" + source.labels))
+    return Error{ErrorKind::not_found, fmt::format("{}/{}: there is no such file (data.labels in the demand)", source.root, source.labels)};
+  return source;
+}
+
+std::vector<std::string> format_names() {
+  std::vector<std::string> names;
+  for (const Importer& importer : importers) names.emplace_back(importer.name);
+  return names;
+}
+
+Result<std::string> detect_format(const std::string& root) {
+  SIGHTLINE_TRY(const Source source, list_source({.path = root, .labels = std::nullopt}));
+  SIGHTLINE_TRY(const Importer* importer, detect(source));
+  return std::string(importer->name);
+}
+
+Result<Digest> listing_digest(const demand::Data& data) {
+  SIGHTLINE_TRY(const Source source, list_source(data));
+  Sha256 hash;
+  hash.add_field(source.root).add_field(source.labels);
+  for (const Refusal& problem : source.problems) hash.add_field(problem.path).add_field(problem.reason);
+  for (const std::string& path : source.files) {
+    struct stat info {};
+    if (::stat((source.root + "/" + path).c_str(), &info) != 0) info = {};
+    const std::array<std::int64_t, 3> facts{info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec};
+    hash.add_field(path).add(std::as_bytes(std::span(facts)));
+  }
+  return hash.finish();
+}
+
+Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& split) {
+  SIGHTLINE_TRY(const Source source, list_source(data));
+  SIGHTLINE_TRY(const Importer* importer, importer_for(data, source));
+  SIGHTLINE_TRY(Listing listing, importer->list(source, split));
+  listing.refused.insert(listing.refused.end(), source.problems.begin(), source.problems.end());
+  std::erase_if(listing.entries, [&](const Entry& entry) {
+    const bool nameless = as_utf8(entry.path) != entry.path || as_utf8(entry.class_name) != entry.class_name ||
+                          as_utf8(entry.folder) != entry.folder || as_utf8(entry.column) != entry.column;
+    if (nameless) listing.refused.push_back({entry.path, "the name is not UTF-8; rename it", true});
+    return nameless;
+  });
+
+  std::vector<Sample> samples(listing.entries.size());
+  std::vector<std::string> reasons(listing.entries.size());
+  SIGHTLINE_CHECK(fill_groups(listing, split, samples));
+  SIGHTLINE_CHECK(describe(listing, source.root, samples, reasons));
+
+  // Classes that lost all their images are not classes of the model.
+  std::set<std::string> used;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    if (reasons[i].empty()) used.insert(listing.entries[i].class_name);
+  }
+  Manifest manifest{.root = source.root,
+                    .format = importer->name,
+                    .licence = data.licence,
+                    .origin = data.origin,
+                    .classes = {},
+                    .given_test = false,
+                    .given_validation = false,
+                    .rejected = {},
+                    .samples = {}};
+  if (listing.class_order.empty()) {
+    manifest.classes.assign(used.begin(), used.end());
+  } else {
+    std::copy_if(listing.class_order.begin(), listing.class_order.end(), std::back_inserter(manifest.classes),
+                 [&](const std::string& name) { return used.contains(name); });
+  }
+  std::map<std::string_view, int> label_of;
+  for (std::size_t c = 0; c < manifest.classes.size(); ++c) label_of[manifest.classes[c]] = static_cast<int>(c);
+
+  manifest.samples.reserve(samples.size());
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    if (!reasons[i].empty()) {
+      listing.refused.push_back({listing.entries[i].path, std::move(reasons[i]), true});
+      continue;
+    }
+    samples[i].label = label_of[listing.entries[i].class_name];
+    manifest.given_test = manifest.given_test || samples[i].split == Split::test;
+    manifest.given_validation = manifest.given_validation || samples[i].split == Split::validation;
+    manifest.samples.push_back(std::move(samples[i]));
+  }
+  std::stable_sort(listing.refused.begin(), listing.refused.end(), [](const Refusal& a, const Refusal& b) { return a.path < b.path; });
+  std::vector<Refusal> lost;
+  for (Refusal& refusal : listing.refused) {
+    manifest.rejected.push_back({as_utf8(refusal.path), as_utf8(refusal.reason)});
+    if (refusal.counts) lost.push_back(std::move(refusal));
+  }
+
+  const std::size_t accepted = manifest.samples.size();
+  if (static_cast<double>(lost.size()) > data.max_rejected * static_cast<double>(accepted + lost.size()))
+    return too_many_rejected(source.root, lost, accepted, data.max_rejected);
+  if (accepted == 0) return Error{ErrorKind::invalid_data, fmt::format("{}: no images ({})", source.root, what_is_there(source))};
+  if (manifest.classes.size() < 2)
+    return Error{ErrorKind::invalid_data,
+                 fmt::format("{}: only one class, \"{}\"; a classifier needs two or more", source.root, manifest.classes.front())};
+  if (!lost.empty()) log_warning("{} rejected; the manifest says why", plural(lost.size(), "file"));
+  return manifest;
+}
+
+}  // namespace sightline::dataset

@@ -1,0 +1,58 @@
+// What the importers of import.cpp's table share. Internal to this folder.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dataset/manifest.h"
+#include "demand/demand.h"
+
+namespace sightline::dataset {
+
+// A file or row that gives no sample. Only those that count are held against data.max_rejected: a README beside the pictures is listed, but
+// is no loss.
+struct Refusal {
+  std::string path, reason;
+  bool counts = false;
+};
+
+// The folder as listed, before any file is opened.
+struct Source {
+  std::string root;                // absolute
+  std::string labels;              // the CSV file, relative to root, when the demand names one
+  std::vector<std::string> files;  // relative to root, sorted
+  std::vector<Refusal> problems;   // what could not be listed
+};
+Result<Source> list_source(const demand::Data& data);
+
+// A sample to be: its pixels have not been looked at.
+struct Entry {
+  std::string path;  // as Sample::path
+  std::string class_name;
+  Split split = Split::train;
+  std::string folder;  // its group for group_by folder
+  std::string column;  // its group for group_by column
+};
+
+struct Listing {
+  std::vector<Entry> entries;
+  std::vector<std::string> class_order;  // empty: the class names, sorted bytewise
+  std::vector<Refusal> refused;
+};
+
+bool looks_like_folders(const Source& source);
+Result<Listing> list_folders(const Source& source, const demand::SplitPlan& plan);
+bool looks_like_idx(const Source& source);
+Result<Listing> list_idx(const Source& source, const demand::SplitPlan& plan);
+bool looks_like_csv(const Source& source);
+Result<Listing> list_csv(const Source& source, const demand::SplitPlan& plan);
+
+// "train", "training", "val", "valid", "validation", "test", "testing", "t10k", in any case.
+bool split_from(std::string_view name, Split& split);
+bool has_image_extension(std::string_view path);
+// "side file (.txt)" for what usually lies beside pictures; "" for everything else.
+std::string side_file_reason(std::string_view path);
+std::string lower_case(std::string_view text);  // ASCII letters only
+
+}  // namespace sightline::dataset
