@@ -1,0 +1,27 @@
+// The backbones and the parts that they share. Each is one function in the file of its family and one row of the table in
+// backbones.cpp (docs/adding-a-backbone.md).
+#pragma once
+
+#include <string>
+
+#include "graph/builder.h"
+
+namespace sightline::modules {
+
+// f32 N×C×H×W → feature map, as struct Backbone in modules.h says.
+std::string plain_s(graph::Builder& builder, const std::string& x);
+std::string plain_m(graph::Builder& builder, const std::string& x);
+std::string resnet_xs(graph::Builder& builder, const std::string& x);
+std::string resnet_s(graph::Builder& builder, const std::string& x);
+std::string resnet_m(graph::Builder& builder, const std::string& x);
+std::string mobile_s(graph::Builder& builder, const std::string& x);
+
+// Convolution, batch normalisation, ReLU.
+std::string conv_norm_relu(graph::Builder& builder, const std::string& x, std::int64_t channels, const graph::ConvOptions& options);
+
+// The first convolution (3×3), and what brings larger pictures to at most 40 pixels a side: each halving is one more 3×3 convolution
+// with stride 2 (the first takes the first halving), so that a backbone for small pictures costs sane amounts on large ones.
+// N×C×28×28 → N×channels×28×28; N×3×224×224 → 112 → 56 → N×channels×28×28.
+std::string stem(graph::Builder& builder, const std::string& x, std::int64_t channels);
+
+}  // namespace sightline::modules
