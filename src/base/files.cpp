@@ -21,10 +21,10 @@ namespace fs = std::filesystem;
 Error system_error(std::string_view what, const std::string& path) {
   const int code = errno;
   const ErrorKind kind = code == ENOENT ? ErrorKind::not_found : code == EEXIST ? ErrorKind::conflict : ErrorKind::io;
-  const char* remedy = code == ENOSPC   ? " (the disk is full: free some space and run the same command again)"
-                       : code == EACCES ? " (check the permissions)"
-                       : code == EROFS  ? " (the file system is read-only: choose another place with --workspace)"
-                                        : "";
+  const char* remedy = code == ENOSPC || code == EDQUOT ? " (the disk is full: free some space and run the same command again)"
+                       : code == EACCES                 ? " (check the permissions)"
+                       : code == EROFS                  ? " (the file system is read-only: choose another place with --workspace)"
+                                                        : "";
   return {kind, fmt::format("{} {}: {}{}", what, path, std::strerror(code), remedy)};
 }
 
@@ -67,13 +67,7 @@ Result<void> write_file(const std::string& path, std::string_view content) {
     ::unlink(temporary.c_str());
     return error;
   };
-  std::size_t done = 0;
-  while (done < content.size()) {
-    const ssize_t put = ::write(fd, content.data() + done, content.size() - done);
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return fail("cannot write");
-    done += static_cast<std::size_t>(put);
-  }
+  if (!write_all(fd, content)) return fail("cannot write");
   if (::fchmod(fd, 0644) != 0 || ::fsync(fd) != 0) return fail("cannot write");
   if (::close(fd) != 0 || ::rename(temporary.c_str(), path.c_str()) != 0) {
     Error error = system_error("cannot write", path);
@@ -217,32 +211,47 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   return *this;
 }
 
-Result<FileLock> FileLock::acquire(const std::string& path, bool wait) {
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (fd < 0) return system_error("cannot open the lock", path);
-  int status = 0;
-  do {
-    status = ::flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB));
-  } while (status != 0 && errno == EINTR && wait);
-  if (status != 0) {
-    const bool busy = errno == EWOULDBLOCK;
-    Error error = system_error("cannot lock", path);
-    if (busy) error.kind = ErrorKind::conflict;
-    ::close(fd);
-    return error;
-  }
-  FileLock lock;
-  lock.fd_ = fd;
-  return lock;
-}
-
-FileLock::~FileLock() {
-  if (fd_ >= 0) ::close(fd_);
-}
-FileLock::FileLock(FileLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-FileLock& FileLock::operator=(FileLock&& other) noexcept {
+Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
   std::swap(fd_, other.fd_);
   return *this;
+}
+int Descriptor::release() { return std::exchange(fd_, -1); }
+void Descriptor::close() {
+  if (fd_ >= 0) ::close(release());
+}
+
+bool write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t put = ::write(fd, bytes.data(), bytes.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(put));
+  }
+  return true;
+}
+
+Result<FileLock> FileLock::acquire(const std::string& path, bool wait, Mode mode) {
+  while (true) {
+    Descriptor fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    if (!fd.valid() && mode == Mode::shared && (errno == EROFS || errno == EACCES))
+      fd = Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd.valid()) return system_error("cannot open the lock", path);
+    int status = 0;
+    do {
+      status = ::flock(fd.get(), (mode == Mode::shared ? LOCK_SH : LOCK_EX) | (wait ? 0 : LOCK_NB));
+    } while (status != 0 && errno == EINTR);
+    if (status != 0) {
+      const bool busy = errno == EWOULDBLOCK;
+      Error error = system_error("cannot lock", path);
+      if (busy) error = {ErrorKind::conflict, fmt::format("{} is locked by another process", path)};
+      return error;
+    }
+    // The holder before us may have unlinked the file; a lock on a file that has no name any more excludes nobody.
+    struct stat held {
+    }, named{};
+    if (::fstat(fd.get(), &held) == 0 && ::stat(path.c_str(), &named) == 0 && held.st_ino == named.st_ino && held.st_dev == named.st_dev)
+      return FileLock(std::move(fd));
+  }
 }
 
 }  // namespace sightline

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -39,6 +40,25 @@ std::string absolute_path(const std::string& path);
 Result<std::vector<std::string>> list_files(const std::string& root,
                                             const std::function<void(const std::string&, const std::string&)>& on_problem);
 
+// An open file descriptor that closes itself.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd = -1) : fd_(fd) {}
+  ~Descriptor() { close(); }
+  Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
+  Descriptor& operator=(Descriptor&& other) noexcept;
+  int get() const { return fd_; }
+  bool valid() const { return fd_ >= 0; }
+  int release();
+  void close();
+
+ private:
+  int fd_;
+};
+
+// All of the bytes, whatever signals and short writes come between; false leaves errno.
+bool write_all(int fd, std::string_view bytes);
+
 // A file mapped read-only.
 class MappedFile {
  public:
@@ -54,18 +74,19 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
-// An advisory lock on a file that is created if missing, held until destroyed (flock: gone with the process, however it ends).
+// An advisory lock on a file that is created if missing, held until destroyed (flock: gone with the process, however it ends). Many may
+// hold it shared, or one exclusively; a process that asks twice waits for itself. The holder of an exclusive lock may unlink the file: who
+// waited for it then locks the new one.
 class FileLock {
  public:
-  // wait false: error conflict when another holds it.
-  static Result<FileLock> acquire(const std::string& path, bool wait = true);
+  enum class Mode { exclusive, shared };
+  // wait false: error conflict when another holds it. Shared locks work on read-only file systems where the file exists.
+  static Result<FileLock> acquire(const std::string& path, bool wait = true, Mode mode = Mode::exclusive);
   FileLock() = default;
-  ~FileLock();
-  FileLock(FileLock&& other) noexcept;
-  FileLock& operator=(FileLock&& other) noexcept;
 
  private:
-  int fd_ = -1;
+  explicit FileLock(Descriptor fd) : fd_(std::move(fd)) {}
+  Descriptor fd_;
 };
 
 }  // namespace sightline

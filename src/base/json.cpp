@@ -6,10 +6,16 @@
 
 namespace sightline {
 
+namespace {
+constexpr int deepest = 128;
+struct TooDeep {};
+}  // namespace
+
 Result<Json> parse_json(std::string_view text, const std::string& source) {
   std::vector<std::set<std::string>> open_objects;
   std::string duplicate;
-  const auto watch = [&](int, Json::parse_event_t event, Json& parsed) {
+  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
+    if (depth > deepest) throw TooDeep{};
     if (event == Json::parse_event_t::object_start) open_objects.emplace_back();
     if (event == Json::parse_event_t::object_end) open_objects.pop_back();
     if (event == Json::parse_event_t::key && !open_objects.back().insert(parsed.get<std::string>()).second)
@@ -20,6 +26,8 @@ Result<Json> parse_json(std::string_view text, const std::string& source) {
     Json json = Json::parse(text, watch);
     if (!duplicate.empty()) return Error{ErrorKind::invalid_data, fmt::format("{}: the key \"{}\" stands twice", source, duplicate)};
     return json;
+  } catch (const TooDeep&) {
+    return Error{ErrorKind::invalid_data, fmt::format("{}: nested deeper than {} levels", source, deepest)};
   } catch (const Json::exception& e) {
     return Error{ErrorKind::invalid_data, fmt::format("{}: not valid JSON: {}", source, e.what())};
   }

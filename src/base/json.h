@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -18,7 +19,8 @@ namespace sightline {
 
 using Json = nlohmann::json;
 
-// Errors: invalid_data with `source` and the byte where the text breaks. Duplicate keys are refused.
+// Errors: invalid_data with `source` and the byte where the text breaks. Duplicate keys and more than 128 levels
+// of nesting are refused (copying and printing a value recurse).
 Result<Json> parse_json(std::string_view text, const std::string& source);
 Result<Json> read_json_file(const std::string& path);
 

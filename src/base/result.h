@@ -58,7 +58,8 @@ class [[nodiscard]] Result {
     assert(ok());
     return *std::get_if<0>(&state_);
   }
-  T&& operator*() && {
+  // By value, so that `for (auto& x : *call())` does not outlive what it walks through.
+  T operator*() && {
     assert(ok());
     return std::move(*std::get_if<0>(&state_));
   }

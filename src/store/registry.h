@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "base/json.h"
@@ -44,23 +45,29 @@ struct Release {
   }
 };
 
+// A release's name becomes a folder's: letters, digits, - _ and ., no leading dot, at most 64 bytes. Error usage says what is wrong.
+Result<void> check_release_name(const std::string& name);
+
+// One thread at a time; any number of processes.
 class Registry {
  public:
-  // Creates the file when missing. Errors: invalid_data (not a registry, corrupt: says how to restore), conflict (written by a newer
-  // version).
+  // Creates the file when missing. Where the file system cannot be written it opens for reading, and writing is error io. Errors:
+  // invalid_data (not a registry, corrupt: says how to restore), conflict (written by a newer version).
   static Result<Registry> open(const std::string& path);
   Registry(Registry&&) noexcept;
   Registry& operator=(Registry&&) noexcept;
   ~Registry();
 
+  // Also closes the runs of this machine whose process is gone (killed): their outcome becomes "interrupted".
   Result<std::int64_t> begin_run(const std::string& demand);
   Result<void> end_run(std::int64_t id, const std::string& outcome, const std::string& sentence);
-  Result<std::vector<Run>> runs(const std::string& demand = "") const;
+  Result<std::vector<Run>> runs(const std::string& demand = "") const;  // in the order they began
 
-  // Gives the version. The new release is in force unless `in_force` is false. A release of the same package digest as the one in force
-  // is not added again: its version is returned.
+  // Gives the version (release.version is not read; numbers are not used twice). The new release is in force if release.in_force says so. A
+  // release of the same package digest as the one in force is not added again: its version is returned. An empty `created` becomes now,
+  // run 0 is no run.
   Result<std::int64_t> add_release(const Release& release);
-  Result<std::vector<Release>> releases(const std::string& name = "") const;
+  Result<std::vector<Release>> releases(const std::string& name = "") const;                        // by name and version
   Result<std::optional<Release>> release(const std::string& name, std::int64_t version = 0) const;  // 0: the one in force
   Result<void> set_in_force(const std::string& name, std::int64_t version);
   Result<void> remove_release(const std::string& name, std::int64_t version);  // error refused for the one in force
