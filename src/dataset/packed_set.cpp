@@ -1,0 +1,225 @@
+#include "dataset/packed_set.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <limits>
+
+#include "base/json.h"
+#include "base/parallel.h"
+#include "base/progress.h"
+#include "base/text.h"
+
+namespace sightline::dataset {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "the file holds little-endian numbers and is mapped as it is");
+
+constexpr std::string_view magic = "SLPACK01";
+constexpr std::size_t alignment = 64;
+
+struct Head {
+  std::int64_t count = 0, height = 0, width = 0, channels = 0;
+  std::vector<std::string> classes;
+  static constexpr auto fields() {
+    return std::tuple{field("count", &Head::count), field("height", &Head::height), field("width", &Head::width),
+                      field("channels", &Head::channels), field("classes", &Head::classes)};
+  }
+};
+
+constexpr std::size_t aligned(std::size_t size) { return (size + alignment - 1) / alignment * alignment; }
+
+// Where everything lies; the header's length is known.
+struct Layout {
+  std::size_t labels_at = 0, splits_at = 0, pixels_at = 0, image_bytes = 0, total = 0;
+};
+
+// False when the numbers are impossible or do not fit into 63 bits.
+bool lay_out(std::size_t header_length, const Head& head, Layout& layout) {
+  constexpr std::int64_t longest_side = 1 << 16, most = std::int64_t{1} << 40;
+  if (head.count < 0 || head.count > most || head.height < 1 || head.height > longest_side || head.width < 1 || head.width > longest_side)
+    return false;
+  if (head.channels != 1 && head.channels != 3) return false;
+  const auto count = static_cast<std::size_t>(head.count);
+  layout.image_bytes = static_cast<std::size_t>(head.height * head.width * head.channels);
+  if (count > (std::numeric_limits<std::size_t>::max() >> 1U) / (layout.image_bytes + 16)) return false;
+  layout.labels_at = magic.size() + sizeof(std::uint64_t) + header_length;
+  layout.splits_at = layout.labels_at + count * sizeof(std::int32_t);
+  layout.pixels_at = aligned(layout.splits_at + count);
+  layout.total = layout.pixels_at + count * layout.image_bytes;
+  return true;
+}
+
+// A file that is removed again unless it is kept.
+class NewFile {
+ public:
+  static Result<NewFile> create(const std::string& path) {
+    NewFile file;
+    file.path_ = path;
+    file.temporary_ = path + ".XXXXXX";
+    file.fd_ = ::mkostemp(file.temporary_.data(), O_CLOEXEC);
+    if (file.fd_ < 0) return system_error("cannot create a file beside", path);
+    return file;
+  }
+  NewFile() = default;
+  NewFile(NewFile&& other) noexcept
+      : path_(std::move(other.path_)), temporary_(std::move(other.temporary_)), fd_(std::exchange(other.fd_, -1)) {}
+  NewFile& operator=(NewFile&&) = delete;
+  ~NewFile() {
+    if (fd_ < 0) return;
+    ::close(fd_);
+    ::unlink(temporary_.c_str());
+  }
+
+  // Space is taken at once, so that a full disk is noticed before an hour of decoding.
+  Result<void> reserve(std::size_t size) {
+    const int code = ::posix_fallocate(fd_, 0, static_cast<off_t>(size));
+    if (code == 0) return {};
+    errno = code;
+    return system_error(fmt::format("cannot reserve {} for", human_bytes(size)), path_);
+  }
+  Result<void> write_at(std::size_t offset, const void* data, std::size_t size) const {
+    const auto* bytes = static_cast<const char*>(data);
+    while (size > 0) {
+      const ssize_t put = ::pwrite(fd_, bytes, size, static_cast<off_t>(offset));
+      if (put < 0 && errno == EINTR) continue;
+      if (put < 0) return system_error("cannot write", path_);
+      bytes += put;
+      offset += static_cast<std::size_t>(put);
+      size -= static_cast<std::size_t>(put);
+    }
+    return {};
+  }
+  Result<void> keep() {
+    if (::fchmod(fd_, 0644) != 0 || ::fsync(fd_) != 0) return system_error("cannot write", path_);
+    SIGHTLINE_CHECK(rename_path(temporary_, path_));
+    ::close(std::exchange(fd_, -1));
+    return {};
+  }
+
+ private:
+  std::string path_, temporary_;
+  int fd_ = -1;
+};
+
+}  // namespace
+
+Result<void> pack(const Manifest& manifest, const PackOptions& options, const std::string& path) {
+  const Head head{.count = static_cast<std::int64_t>(manifest.samples.size()),
+                  .height = options.height,
+                  .width = options.width,
+                  .channels = options.channels,
+                  .classes = manifest.classes};
+  std::string header = to_json(head).dump();
+  const std::size_t prefix = magic.size() + sizeof(std::uint64_t);
+  header.resize(aligned(prefix + header.size()) - prefix, ' ');  // the labels after it begin aligned
+  Layout layout;
+  if (!lay_out(header.size(), head, layout))
+    return Error{ErrorKind::usage, fmt::format("cannot pack {} images of {}×{}×{}", head.count, head.height, head.width, head.channels)};
+
+  SIGHTLINE_TRY(NewFile file, NewFile::create(path));
+  SIGHTLINE_CHECK(file.reserve(layout.total));
+  const std::uint64_t length = header.size();
+  SIGHTLINE_CHECK(file.write_at(0, magic.data(), magic.size()));
+  SIGHTLINE_CHECK(file.write_at(magic.size(), &length, sizeof length));
+  SIGHTLINE_CHECK(file.write_at(prefix, header.data(), header.size()));
+  std::vector<std::int32_t> labels;
+  std::vector<std::uint8_t> splits;
+  for (const Sample& sample : manifest.samples) {
+    labels.push_back(sample.label);
+    splits.push_back(static_cast<std::uint8_t>(sample.split));
+  }
+  SIGHTLINE_CHECK(file.write_at(layout.labels_at, labels.data(), labels.size() * sizeof(std::int32_t)));
+  SIGHTLINE_CHECK(file.write_at(layout.splits_at, splits.data(), splits.size()));
+
+  const SampleReader reader(manifest.root);
+  // No scaled decoding: training sees exactly what decode and resize give when the model is used.
+  const image::DecodeOptions decoding{.channels = options.channels};
+  Progress progress("preparing images", manifest.samples.size(), "images");
+  constexpr std::size_t block = 32;
+  SIGHTLINE_CHECK(parallel_for(
+      manifest.samples.size(),
+      [&](std::size_t i) -> Result<void> {
+        const Sample& sample = manifest.samples[i];
+        Digest digest;
+        auto image = reader.read_and_digest(sample.path, decoding, &digest);
+        if (!digest.empty() && digest != sample.digest)
+          return Error{ErrorKind::invalid_data,
+                       fmt::format("{}/{} has changed since the import; run the import again", manifest.root, sample.path)};
+        if (!image.ok()) return image.error().in(manifest.root);
+        if (image->width != options.width || image->height != options.height)
+          *image = image::resize(*image, options.width, options.height, options.fit);
+        if (i % block == block - 1) progress.advance(block);
+        return file.write_at(layout.pixels_at + i * layout.image_bytes, image->pixels.data(), layout.image_bytes);
+      },
+      0, block));
+  progress.set(manifest.samples.size());
+  SIGHTLINE_CHECK(file.keep());
+  SIGHTLINE_TRY(const PackedSet check, PackedSet::open(path));
+  static_cast<void>(check);
+  return {};
+}
+
+Result<PackedSet> PackedSet::open(const std::string& path) {
+  const auto broken = [&](const std::string& message) {
+    return Error{ErrorKind::invalid_data, fmt::format("{}: not a usable sample cache: {}", path, message)};
+  };
+  PackedSet set;
+  SIGHTLINE_TRY(set.file_, MappedFile::open(path));
+  const std::span<const std::byte> bytes = set.file_.bytes();
+  const std::size_t prefix = magic.size() + sizeof(std::uint64_t);
+  if (bytes.size() < prefix || std::memcmp(bytes.data(), magic.data(), magic.size()) != 0) return broken("it does not begin with SLPACK01");
+  std::uint64_t length = 0;
+  std::memcpy(&length, bytes.data() + magic.size(), sizeof length);
+  if (length > bytes.size() - prefix || (prefix + length) % alignment != 0) return broken("its header's length is wrong");
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data() + prefix), length);
+  SIGHTLINE_TRY(const Json json, parse_json(text, path));
+  auto head = struct_from_json<Head>(json);
+  if (!head.ok()) return broken(head.error().message);
+  Layout layout;
+  if (!lay_out(length, *head, layout)) return broken("its header announces impossible sizes");
+  if (layout.total != bytes.size()) return broken(fmt::format("{} bytes where the header announces {}", bytes.size(), layout.total));
+  set.shape_ = {head->count, head->height, head->width, head->channels};
+  set.classes_ = std::move(head->classes);
+  set.labels_at_ = layout.labels_at;
+  set.splits_at_ = layout.splits_at;
+  set.pixels_at_ = layout.pixels_at;
+  for (const std::int32_t label : set.labels()) {
+    if (label < 0 || static_cast<std::size_t>(label) >= set.classes_.size())
+      return broken(fmt::format("label {} is not one of the classes", label));
+  }
+  for (const std::uint8_t split : set.splits()) {
+    if (split > static_cast<std::uint8_t>(Split::test)) return broken(fmt::format("{} is no split", split));
+  }
+  return set;
+}
+
+Tensor PackedSet::pixels() const {
+  // Tensor has no constant view; the mapping is read-only, and writing would fault.
+  return Tensor::view_of(Dtype::u8, shape_, const_cast<std::byte*>(file_.bytes().data() + pixels_at_));
+}
+
+std::span<const std::int32_t> PackedSet::labels() const {
+  return {reinterpret_cast<const std::int32_t*>(file_.bytes().data() + labels_at_), static_cast<std::size_t>(shape_[0])};
+}
+
+std::span<const std::uint8_t> PackedSet::splits() const {
+  return {reinterpret_cast<const std::uint8_t*>(file_.bytes().data() + splits_at_), static_cast<std::size_t>(shape_[0])};
+}
+
+std::vector<std::int64_t> PackedSet::indices_of(Split split) const {
+  std::vector<std::int64_t> indices;
+  const auto all = splits();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (all[i] == static_cast<std::uint8_t>(split)) indices.push_back(static_cast<std::int64_t>(i));
+  }
+  return indices;
+}
+
+}  // namespace sightline::dataset

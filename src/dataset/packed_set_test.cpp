@@ -1,0 +1,140 @@
+#include "dataset/packed_set.h"
+
+#include <gmock/gmock.h>
+
+#include <cstring>
+#include <filesystem>
+
+#include "base/interrupt.h"
+#include "base/random.h"
+#include "dataset/import.h"
+#include "dataset/test_folder.h"
+
+namespace sightline::dataset {
+namespace {
+
+class PackedSetTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    for (int i = 0; i < 6; ++i) {
+      folder.add(fmt::format("data/train/{}/{}.png", i % 2 == 0 ? "cat" : "dog", i), image::encode_png(scene(20 + i, 16, 3, i)));
+      folder.add(fmt::format("data/test/{}/{}.png", i % 2 == 0 ? "cat" : "dog", i), image::encode_png(scene(12, 12, 1, i + 50)));
+    }
+    auto imported = import_data({.path = folder.path("data")}, {});
+    ASSERT_TRUE(imported.ok()) << imported.error().message;
+    manifest = std::move(*imported);
+  }
+
+  TestFolder folder;
+  Manifest manifest;
+  const PackOptions options{.width = 12, .height = 10, .channels = 3};
+};
+
+TEST_F(PackedSetTest, HoldsWhatDecodeAndResizeGive) {
+  const std::string path = folder.path("set.pack");
+  const auto packed = pack(manifest, options, path);
+  ASSERT_TRUE(packed.ok()) << packed.error().message;
+  const auto set = PackedSet::open(path);
+  ASSERT_TRUE(set.ok()) << set.error().message;
+  EXPECT_EQ(set->classes(), manifest.classes);
+  const Tensor pixels = set->pixels();
+  ASSERT_EQ(pixels.shape(), (Shape{12, 10, 12, 3}));
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(pixels.data()) % 64, 0U);
+  for (std::size_t i = 0; i < manifest.samples.size(); ++i) {
+    const Sample& sample = manifest.samples[i];
+    EXPECT_EQ(set->labels()[i], sample.label);
+    EXPECT_EQ(set->splits()[i], static_cast<std::uint8_t>(sample.split));
+    const auto image = image::read_image(manifest.root + "/" + sample.path, {.channels = 3});
+    ASSERT_TRUE(image.ok());
+    const image::Image resized = image::resize(*image, 12, 10);
+    EXPECT_EQ(std::memcmp(pixels.data() + i * 360, resized.pixels.data(), 360), 0) << sample.path;
+  }
+  EXPECT_EQ(set->indices_of(Split::test).size(), 6U);
+  EXPECT_EQ(set->indices_of(Split::train).size(), 6U);
+  EXPECT_TRUE(set->indices_of(Split::validation).empty());
+}
+
+TEST_F(PackedSetTest, IsTheSameFileEachTime) {
+  ASSERT_TRUE(pack(manifest, options, folder.path("a")).ok());
+  ASSERT_TRUE(pack(manifest, options, folder.path("b")).ok());
+  EXPECT_EQ(*read_file(folder.path("a")), *read_file(folder.path("b")));
+}
+
+TEST_F(PackedSetTest, ChangedAndVanishedImagesAreNamedAndNothingIsLeft) {
+  folder.add("data/train/cat/0.png", image::encode_png(scene(20, 16, 3, 99)));
+  const auto changed = pack(manifest, options, folder.path("x"));
+  ASSERT_FALSE(changed.ok());
+  EXPECT_EQ(changed.error().kind, ErrorKind::invalid_data);
+  EXPECT_THAT(changed.error().message, testing::AllOf(testing::HasSubstr("train/cat/0.png"), testing::HasSubstr("changed")));
+  std::filesystem::remove(folder.path("data/train/cat/0.png"));
+  const auto vanished = pack(manifest, options, folder.path("x"));
+  ASSERT_FALSE(vanished.ok());
+  EXPECT_THAT(vanished.error().message, testing::HasSubstr("train/cat/0.png"));
+  folder.add("data/train/cat/0.png", "no picture any more");
+  EXPECT_THAT(pack(manifest, options, folder.path("x")).error().message, testing::HasSubstr("changed"));
+  EXPECT_EQ(folder.count(), 1U) << "only data/ should be there";
+}
+
+TEST_F(PackedSetTest, InterruptLeavesNothing) {
+  request_interrupt();
+  const auto status = pack(manifest, options, folder.path("x"));
+  clear_interrupt();
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().kind, ErrorKind::interrupted);
+  EXPECT_EQ(folder.count(), 1U);
+}
+
+TEST_F(PackedSetTest, ImpossibleSizesAreRefused) {
+  EXPECT_EQ(pack(manifest, {.width = 0, .height = 3, .channels = 3}, folder.path("x")).error().kind, ErrorKind::usage);
+  EXPECT_EQ(pack(manifest, {.width = 3, .height = 3, .channels = 2}, folder.path("x")).error().kind, ErrorKind::usage);
+  EXPECT_FALSE(pack(manifest, options, "/nonexistent/folder/x").ok());
+}
+
+TEST_F(PackedSetTest, EveryTruncationIsNoticed) {
+  ASSERT_TRUE(pack(manifest, options, folder.path("set")).ok());
+  const std::string whole = *read_file(folder.path("set"));
+  for (std::size_t length = 0; length < whole.size(); length += length < 300 ? 1 : 37) {
+    folder.add("cut", whole.substr(0, length));
+    const auto set = PackedSet::open(folder.path("cut"));
+    ASSERT_FALSE(set.ok()) << length;
+    ASSERT_EQ(set.error().kind, ErrorKind::invalid_data) << length;
+  }
+  folder.add("cut", whole + "x");
+  EXPECT_FALSE(PackedSet::open(folder.path("cut")).ok());
+}
+
+TEST_F(PackedSetTest, DamagedHeadersNeverReachBeyondTheFile) {
+  ASSERT_TRUE(pack(manifest, options, folder.path("set")).ok());
+  const std::string whole = *read_file(folder.path("set"));
+  Random random(5);
+  for (std::size_t at = 0; at < 260; ++at) {
+    for (int trial = 0; trial < 2; ++trial) {
+      std::string damaged = whole;
+      damaged[at] = static_cast<char>(random.below(256));
+      folder.add("damaged", damaged);
+      const auto set = PackedSet::open(folder.path("damaged"));
+      if (!set.ok()) continue;
+      // What is accepted can be read to the last byte.
+      const Tensor pixels = set->pixels();
+      unsigned sum = 0;
+      for (const std::byte b : pixels.bytes()) sum += std::to_integer<unsigned>(b);
+      for (const std::int32_t label : set->labels()) ASSERT_LT(static_cast<std::size_t>(label), set->classes().size());
+      ASSERT_GT(sum, 0U);
+    }
+  }
+}
+
+TEST_F(PackedSetTest, HugeCountsAreRefused) {
+  for (const char* count : {"9223372036854775807", "1099511627777", "-1", "1e3", "\"3\""}) {
+    std::string header = fmt::format(R"({{"channels":3,"classes":["a"],"count":{},"height":65536,"width":65536}})", count);
+    header.resize(112, ' ');
+    std::string file = "SLPACK01";
+    const std::uint64_t length = header.size();
+    file.append(reinterpret_cast<const char*>(&length), 8);
+    folder.add("huge", file + header);
+    EXPECT_FALSE(PackedSet::open(folder.path("huge")).ok()) << count;
+  }
+}
+
+}  // namespace
+}  // namespace sightline::dataset
