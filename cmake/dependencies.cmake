@@ -26,6 +26,8 @@ pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)
 # oneDNN's own CMake file wants OpenCL's headers, which only its GPU engine needs.
 find_path(DNNL_INCLUDE dnnl.hpp REQUIRED)
 find_library(DNNL_LIBRARY dnnl REQUIRED)
+# The OpenMP library that Debian builds oneDNN with: the runtime tells it the number of threads.
+find_library(GOMP_LIBRARY NAMES libgomp.so.1 REQUIRED)
 
 # OpenCV's own CMake file pulls in every module that is installed; only these two are wanted.
 find_path(OPENCV_INCLUDE opencv2/core.hpp PATH_SUFFIXES opencv4 REQUIRED)
@@ -49,7 +51,7 @@ set(SIGHTLINE_LINK_base OpenSSL::Crypto ZLIB::ZLIB yaml-cpp spdlog::spdlog)
 set(SIGHTLINE_LINK_dataset ZLIB::ZLIB)
 set(SIGHTLINE_LINK_image sightline_opencv JPEG::JPEG PNG::PNG TIFF::TIFF PkgConfig::WEBP PkgConfig::EXIF)
 set(SIGHTLINE_LINK_graph onnx protobuf::libprotobuf)
-set(SIGHTLINE_LINK_runtime ${DNNL_LIBRARY})
+set(SIGHTLINE_LINK_runtime ${DNNL_LIBRARY} ${GOMP_LIBRARY})
 set(SIGHTLINE_LINK_store SQLite::SQLite3)
 set(SIGHTLINE_LINK_heads PkgConfig::OPENBLAS)
 set(SIGHTLINE_LINK_app_cli CLI11::CLI11)

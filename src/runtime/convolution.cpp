@@ -1,0 +1,111 @@
+// Conv and ConvTranspose with bias and whatever follows that oneDNN can do before storing. oneDNN chooses all layouts.
+#include <algorithm>
+
+#include "graph/operators.h"
+#include "runtime/post_ops.h"
+
+namespace sightline::runtime {
+namespace {
+
+using Desc = dnnl::memory::desc;
+using Dims = dnnl::memory::dims;
+using graph::Node;
+
+Result<void> check_constant_weights(const Planner& planner, const Node& node) {
+  SIGHTLINE_CHECK(planner.expect_f32(node, node.inputs[0]));
+  for (std::size_t i = 1; i < node.inputs.size(); ++i)
+    if (!node.inputs[i].empty() && planner.constant(node.inputs[i]) == nullptr)
+      return planner.unsupported(node, "its weight or bias \"" + node.inputs[i] + "\" is computed; only constant ones can be run");
+  return {};
+}
+
+// Adds the step for a descriptor of a convolution or a transposed convolution; weights are read as `plain`.
+template <class Primitive, class Descriptor, class Make>
+std::size_t add_step(Planner& planner, Nodes chain, const Descriptor& bare, const Desc& plain, Make make) {
+  const Node& node = *chain[0];
+  const auto fused = fuse(planner, chain, bare, make);
+  const auto& pd = fused.descriptor;
+  Arguments arguments{{DNNL_ARG_SRC, planner.in_layout(node.inputs[0], pd.src_desc())},
+                      {DNNL_ARG_WEIGHTS, planner.constant_as(node.inputs[1], plain, pd.weights_desc())}};
+  if (Planner::has_input(node, 2)) arguments.emplace_back(DNNL_ARG_BIAS, planner.native(node.inputs[2]));
+  fused.add_arguments(planner, arguments);
+  const Location destination = fused.destination(planner);
+  arguments.emplace_back(DNNL_ARG_DST, destination);
+  const Nodes done = chain.first(fused.nodes);
+  planner.add(step_name(done), fused_name(done), Primitive(pd), pd, arguments);
+  planner.define(done.back()->outputs[0], destination);
+  return fused.nodes;
+}
+
+}  // namespace
+
+Result<std::size_t> plan_convolution(Planner& planner, Nodes chain) {
+  const Node& node = *chain[0];
+  SIGHTLINE_CHECK(check_constant_weights(planner, node));
+  const Shape& source = planner.shape_of(node.inputs[0]);
+  const Shape& weight = planner.shape_of(node.inputs[1]);  // O×I/groups×kernel
+  const Shape& result = planner.shape_of(node.outputs[0]);
+  SIGHTLINE_TRY(const graph::Window window, graph::window_of(node, source, Shape(weight.begin() + 2, weight.end())));
+  const std::int64_t groups = node.integer("group", 1);
+  Shape grouped = weight;
+  if (groups > 1) {
+    grouped[0] /= groups;
+    grouped.insert(grouped.begin(), groups);
+  }
+  Dims dilations = window.dilations;
+  for (auto& d : dilations) --d;
+  const bool bias = Planner::has_input(node, 2);
+  const Desc bias_desc = bias ? row_major({weight[0]}) : Desc();
+  using Convolution = dnnl::convolution_forward;
+  const auto make = [&](const dnnl::primitive_attr& attributes, const Desc& dst) {
+    return Convolution::primitive_desc(
+        Convolution::desc(dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, any_layout(source), any_layout(grouped),
+                          bias_desc, dst, window.strides, dilations, window.pads_begin, window.pads_end),
+        attributes, cpu_engine(), true);
+  };
+  const auto bare = make(Planner::attributes(), any_layout(result));
+  if (!bare) return planner.unsupported(node, "oneDNN has no kernel for it");
+  return add_step<Convolution>(planner, chain, bare, row_major(grouped), make);
+}
+
+Result<std::size_t> plan_transposed_convolution(Planner& planner, Nodes chain) {
+  const Node& node = *chain[0];
+  SIGHTLINE_CHECK(check_constant_weights(planner, node));
+  const Shape& source = planner.shape_of(node.inputs[0]);
+  const Shape& weight = planner.shape_of(node.inputs[1]);  // I×O/groups×kernel
+  const Shape& result = planner.shape_of(node.outputs[0]);
+  SIGHTLINE_TRY(const graph::Window window, graph::transposed_window_of(node, source, Shape(weight.begin() + 2, weight.end())));
+  const std::int64_t groups = node.integer("group", 1);
+  // oneDNN's order is groups×O×I×kernel.
+  Shape grouped{weight[1], weight[0] / groups};
+  grouped.insert(grouped.end(), weight.begin() + 2, weight.end());
+  Dims strides(weight.size(), 1);
+  for (std::size_t i = weight.size() - 1; i > 0; --i) strides[i - 1] = strides[i] * weight[i];
+  std::swap(strides[0], strides[1]);
+  if (groups > 1) {
+    strides.insert(strides.begin(), strides[1] * grouped[1]);
+    grouped.insert(grouped.begin(), groups);
+  }
+  const Desc plain(grouped, dnnl::memory::data_type::f32, strides);
+  Dims dilations = window.dilations, pads_end = window.pads_end;
+  for (std::size_t i = 0; i < dilations.size(); ++i) {
+    --dilations[i];
+    // output_padding is padding that is not cut off.
+    pads_end[i] =
+        (source[i + 2] - 1) * window.strides[i] + (window.kernel[i] - 1) * window.dilations[i] + 1 - window.pads_begin[i] - result[i + 2];
+  }
+  const bool bias = Planner::has_input(node, 2);
+  const Desc bias_desc = bias ? row_major({weight[1] * groups}) : Desc();
+  using Deconvolution = dnnl::deconvolution_forward;
+  const auto make = [&](const dnnl::primitive_attr& attributes, const Desc& dst) {
+    return Deconvolution::primitive_desc(
+        Deconvolution::desc(dnnl::prop_kind::forward_inference, dnnl::algorithm::deconvolution_direct, any_layout(source),
+                            any_layout(grouped), bias_desc, dst, window.strides, dilations, window.pads_begin, pads_end),
+        attributes, cpu_engine(), true);
+  };
+  const auto bare = make(Planner::attributes(), any_layout(result));
+  if (!bare) return planner.unsupported(node, "oneDNN has no kernel for it");
+  return add_step<Deconvolution>(planner, chain, bare, plain, make);
+}
+
+}  // namespace sightline::runtime

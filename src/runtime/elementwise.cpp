@@ -1,0 +1,44 @@
+// Functions of one tensor. They keep the layout, and work in place when nobody else reads their input.
+#include "runtime/post_ops.h"
+
+namespace sightline::runtime {
+
+Result<void> plan_elementwise(Planner& planner, const graph::Node& node) {
+  // Of Add and the like, the tensor is the input that is not the number.
+  const std::string& x =
+      node.inputs.size() == 2 && planner.scalar(node.inputs[0]) && !planner.scalar(node.inputs[1]) ? node.inputs[1] : node.inputs[0];
+  SIGHTLINE_CHECK(planner.expect_f32(node, x));
+  const auto functions = eltwise_of(planner, node, x);
+  if (functions.empty()) return planner.unsupported(node, "its parameters are not constant");
+  Location source = planner.native(x);
+  const Location destination = planner.make_like(source);
+  for (const Eltwise& f : functions) {
+    const dnnl::eltwise_forward::desc desc(dnnl::prop_kind::forward_inference, f.algorithm, source.desc, f.alpha, f.beta);
+    const dnnl::eltwise_forward::primitive_desc pd(desc, Planner::attributes(), cpu_engine());
+    planner.add(node.name.empty() ? node.outputs[0] : node.name, node.op_type, dnnl::eltwise_forward(pd), pd,
+                {{DNNL_ARG_SRC, source}, {DNNL_ARG_DST, destination}});
+    source = destination;
+  }
+  planner.define(node.outputs[0], destination);
+  return {};
+}
+
+Result<void> plan_prelu(Planner& planner, const graph::Node& node) {
+  SIGHTLINE_CHECK(planner.expect_f32(node, node.inputs[0]));
+  const Location source = planner.native(node.inputs[0]);
+  const std::size_t rank = planner.shape_of(node.inputs[0]).size();
+  const Shape& given = planner.shape_of(node.inputs[1]);
+  Shape slope(rank - given.size(), 1);
+  slope.insert(slope.end(), given.begin(), given.end());
+  Location weights = planner.row_major_of(node.inputs[1]);
+  weights.desc = row_major(slope);
+  const Location destination = planner.make_like(source);
+  const dnnl::prelu_forward::desc desc(dnnl::prop_kind::forward_inference, source.desc, weights.desc);
+  const dnnl::prelu_forward::primitive_desc pd(desc, Planner::attributes(), cpu_engine());
+  planner.add(node.name.empty() ? node.outputs[0] : node.name, node.op_type, dnnl::prelu_forward(pd), pd,
+              {{DNNL_ARG_SRC, source}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, destination}});
+  planner.define(node.outputs[0], destination);
+  return {};
+}
+
+}  // namespace sightline::runtime

@@ -1,0 +1,106 @@
+#include "runtime/onednn.h"
+
+#include <cstring>
+#include <utility>
+#include <vector>
+
+// oneDNN is built on GCC's OpenMP. Declared here rather than taken from omp.h, which other compilers replace by their own library's.
+extern "C" {
+int omp_get_max_threads();
+void omp_set_num_threads(int threads);
+}
+
+namespace sightline::runtime {
+namespace {
+
+using Desc = dnnl::memory::desc;
+
+constexpr int cached_primitives = 256;
+
+// One logical dimension as a sequence of (extent, stride), outermost first, neighbours merged where they are contiguous.
+std::vector<std::pair<std::int64_t, std::int64_t>> extents_of(const Desc& desc, int dim) {
+  const auto& blocking = desc.data.format_desc.blocking;
+  std::int64_t outer = desc.data.padded_dims[dim];
+  std::vector<std::pair<std::int64_t, std::int64_t>> inner;
+  std::int64_t stride = 1;
+  for (int b = blocking.inner_nblks - 1; b >= 0; --b) {
+    if (blocking.inner_idxs[b] == dim) {
+      inner.insert(inner.begin(), {blocking.inner_blks[b], stride});
+      outer /= blocking.inner_blks[b];
+    }
+    stride *= blocking.inner_blks[b];
+  }
+  inner.insert(inner.begin(), {outer, blocking.strides[dim]});
+  std::vector<std::pair<std::int64_t, std::int64_t>> merged;
+  for (const auto& [extent, step] : inner) {
+    if (extent == 1) continue;
+    if (!merged.empty() && merged.back().second == extent * step) {
+      merged.back() = {merged.back().first * extent, step};
+    } else {
+      merged.emplace_back(extent, step);
+    }
+  }
+  return merged;
+}
+
+}  // namespace
+
+const dnnl::engine& cpu_engine() {
+  static const dnnl::engine engine = [] {
+    dnnl::set_primitive_cache_capacity(cached_primitives);
+    return dnnl::engine(dnnl::engine::kind::cpu, 0);
+  }();
+  return engine;
+}
+
+ThreadScope::ThreadScope(int threads) : before_(omp_get_max_threads()) { omp_set_num_threads(threads); }
+ThreadScope::~ThreadScope() { omp_set_num_threads(before_); }
+
+dnnl::memory::data_type data_type_of(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::f32: return dnnl::memory::data_type::f32;
+    case Dtype::i8: return dnnl::memory::data_type::s8;
+    case Dtype::u8: return dnnl::memory::data_type::u8;
+    case Dtype::i32: return dnnl::memory::data_type::s32;
+    default: return dnnl::memory::data_type::undef;
+  }
+}
+
+dnnl::memory::dims dims_of(const Shape& shape) { return shape.empty() ? dnnl::memory::dims{1} : dnnl::memory::dims(shape); }
+
+Desc row_major(const Shape& shape, Dtype dtype) {
+  const auto type = data_type_of(dtype);
+  if (type == dnnl::memory::data_type::undef || shape.size() > DNNL_MAX_NDIMS) return {};
+  const auto dims = dims_of(shape);
+  dnnl::memory::dims strides(dims.size(), 1);
+  for (std::size_t i = dims.size() - 1; i > 0; --i) strides[i - 1] = strides[i] * dims[i];
+  return {dims, type, strides};
+}
+
+Desc any_layout(const Shape& shape, Dtype dtype) { return {dims_of(shape), data_type_of(dtype), dnnl::memory::format_tag::any}; }
+
+bool same_bytes(const Desc& a, const Desc& b) {
+  const auto &x = a.data, &y = b.data;
+  if (x.format_kind != dnnl_blocked || y.format_kind != dnnl_blocked) return a == b;
+  if (x.ndims != y.ndims || x.data_type != y.data_type || x.offset0 != y.offset0 || x.extra.flags != y.extra.flags || x.extra.flags != 0)
+    return a == b;
+  for (int i = 0; i < x.ndims; ++i) {
+    if (x.dims[i] != y.dims[i] || x.padded_dims[i] != y.padded_dims[i] || x.padded_offsets[i] != y.padded_offsets[i]) return false;
+    if (extents_of(a, i) != extents_of(b, i)) return false;
+  }
+  return true;
+}
+
+bool is_row_major(const Desc& desc) {
+  if (desc.data.ndims == 0) return true;
+  dnnl::memory::dims dims(desc.data.dims, desc.data.dims + desc.data.ndims), strides(dims.size(), 1);
+  for (std::size_t i = dims.size() - 1; i > 0; --i) strides[i - 1] = strides[i] * dims[i];
+  return same_bytes(desc, Desc(dims, desc.data_type(), strides));
+}
+
+bool is_reference(const dnnl::primitive_desc& primitive) {
+  const char* name = primitive.impl_info_str();
+  return name != nullptr && (std::strncmp(name, "ref", 3) == 0 || std::strncmp(name, "simple:ref", 10) == 0);
+}
+
+}  // namespace sightline::runtime

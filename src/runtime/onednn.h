@@ -1,0 +1,43 @@
+// What every file of the runtime needs of oneDNN 2.6: the engine, descriptors of our tensors, and comparing layouts by the bytes that
+// they describe.
+#pragma once
+
+#include <dnnl.hpp>
+#include <string>
+
+#include "tensor/tensor.h"
+
+namespace sightline::runtime {
+
+// The CPU; made at the first call, which also caps oneDNN's global cache of generated code.
+const dnnl::engine& cpu_engine();
+
+// While it lives, oneDNN works with this many OpenMP threads in the calling thread. oneDNN sizes blocks and scratch memory by that
+// number when a primitive is made, so that planning and running must agree on it.
+class ThreadScope {
+ public:
+  explicit ThreadScope(int threads);
+  ThreadScope(const ThreadScope&) = delete;
+  ThreadScope& operator=(const ThreadScope&) = delete;
+  ~ThreadScope();
+
+ private:
+  int before_;
+};
+
+// oneDNN has no i64, f64: such values are only moved, never computed on by it. undef for them.
+dnnl::memory::data_type data_type_of(Dtype dtype);
+// A scalar becomes one dimension of 1.
+dnnl::memory::dims dims_of(const Shape& shape);
+// Row-major. An empty descriptor for a dtype that oneDNN lacks.
+dnnl::memory::desc row_major(const Shape& shape, Dtype dtype = Dtype::f32);
+// A layout for the primitive to choose.
+dnnl::memory::desc any_layout(const Shape& shape, Dtype dtype = Dtype::f32);
+// Whether the same bytes mean the same tensor under both: an N×64×1×1 value in blocks of 16 channels is row-major as well.
+bool same_bytes(const dnnl::memory::desc& a, const dnnl::memory::desc& b);
+bool is_row_major(const dnnl::memory::desc& desc);
+
+// oneDNN falls back to plain loops for what its generated kernels cannot do; those are correct and slow.
+bool is_reference(const dnnl::primitive_desc& primitive);
+
+}  // namespace sightline::runtime

@@ -1,0 +1,213 @@
+#include "runtime/planner.h"
+
+#include <cstring>
+
+#include "runtime/operators.h"
+
+namespace sightline::runtime {
+Planner::Planner(const Program& program, WeightStore& weights, std::map<std::string, graph::ValueInfo> values)
+    : program_(program), weights_(weights), values_(std::move(values)) {
+  for (const graph::Node& node : program_.graph.nodes)
+    for (const std::string& input : node.inputs)
+      if (!input.empty()) ++remaining_[input];
+  for (const graph::ValueInfo& output : program_.graph.outputs) ++remaining_[output.name];
+}
+
+Result<Plan> Planner::plan() {
+  for (std::size_t i = 0; i < program_.graph.inputs.size(); ++i) {
+    const std::string& name = program_.graph.inputs[i].name;
+    const graph::ValueInfo& info = values_.at(name);
+    plan_.buffers.push_back(
+        {.kind = Buffer::Kind::input, .bytes = static_cast<std::size_t>(element_count(info.shape)) * size_of(info.dtype), .index = i});
+    residents_.emplace_back();
+    define(name, {row_major(info.shape, info.dtype), plan_.buffers.size() - 1});
+  }
+  for (const Chain& chain : program_.chains) {
+    // What oneDNN throws while a node is planned is told with the node's name.
+    try {
+      SIGHTLINE_CHECK(plan_chain(chain));
+    } catch (const dnnl::error& error) {
+      return unsupported(*chain[0], std::string("oneDNN refuses it: ") + error.what());
+    }
+  }
+  finish_outputs();
+  plan_.lay_out_arena();
+  return std::move(plan_);
+}
+
+Result<void> Planner::plan_chain(const Chain& chain) {
+  for (std::size_t i = 0; i < chain.size();) {
+    const Operator* row = find_operator(*chain[i]);
+    if (row == nullptr) return unsupported(*chain[i], "the runtime does not have this operator");
+    std::size_t done = 1;
+    if (row->plan_chain != nullptr) {
+      SIGHTLINE_TRY(done, row->plan_chain(*this, Nodes(chain).subspan(i)));
+    } else {
+      SIGHTLINE_CHECK(row->plan(*this, *chain[i]));
+    }
+    for (std::size_t k = i; k < i + done; ++k)
+      for (const std::string& input : chain[k]->inputs)
+        if (!input.empty()) --remaining_[input];
+    i += done;
+  }
+  return {};
+}
+
+void Planner::finish_outputs() {
+  for (std::size_t i = 0; i < program_.graph.outputs.size(); ++i) {
+    const std::string& name = program_.graph.outputs[i].name;
+    const graph::ValueInfo& info = values_.at(name);
+    const Location location = row_major_of(name);
+    const std::size_t bytes = static_cast<std::size_t>(element_count(info.shape)) * size_of(info.dtype);
+    plan_.output_shapes.push_back(info.shape);
+    Buffer& buffer = plan_.buffers[location.buffer];
+    if (buffer.kind == Buffer::Kind::arena && buffer.bytes == bytes) {
+      // What was to lie in the arena is written straight into the tensor that the caller gets.
+      buffer.kind = Buffer::Kind::output;
+      buffer.index = i;
+      continue;
+    }
+    plan_.buffers.push_back({.kind = Buffer::Kind::output, .bytes = bytes, .index = i});
+    residents_.emplace_back();
+    add(name, "copy", [bytes](std::span<std::byte* const> at) { std::memcpy(at[1], at[0], bytes); },
+        {location, Location{{}, plan_.buffers.size() - 1}});
+  }
+}
+
+const Tensor* Planner::constant(const std::string& value) const {
+  const auto it = program_.graph.initializers.find(value);
+  return it == program_.graph.initializers.end() ? nullptr : &it->second;
+}
+
+std::optional<float> Planner::scalar(const std::string& value) const {
+  const Tensor* tensor = constant(value);
+  if (tensor == nullptr || tensor->dtype() != Dtype::f32 || tensor->count() != 1) return std::nullopt;
+  return tensor->values<float>()[0];
+}
+
+Location Planner::constant_location(const std::string& key, const dnnl::memory::desc& plain_desc, const Tensor& plain,
+                                    const dnnl::memory::desc& wanted) {
+  // The same bytes read in two ways are two constants.
+  std::string reading = key;
+  for (int i = 0; i < plain_desc.data.ndims; ++i)
+    reading += "," + std::to_string(plain_desc.data.dims[i]) + "/" + std::to_string(plain_desc.data.format_desc.blocking.strides[i]);
+  std::byte* data = wanted.data.ndims == 0 ? const_cast<std::byte*>(plain.data()) : weights_.in_layout(reading, plain_desc, plain, wanted);
+  plan_.buffers.push_back({.kind = Buffer::Kind::constant, .bytes = plain.byte_count(), .data = data});
+  residents_.emplace_back();
+  return {wanted, plan_.buffers.size() - 1};
+}
+
+Location Planner::constant_as(const std::string& value, const dnnl::memory::desc& plain, const dnnl::memory::desc& wanted) {
+  return constant_location(value, plain, *constant(value), wanted);
+}
+
+Location Planner::native(const std::string& value) {
+  auto& places = locations_[value];
+  if (places.empty()) {
+    const Tensor& tensor = *constant(value);
+    const auto desc = row_major(tensor.shape(), tensor.dtype());
+    places.push_back(constant_location(value, desc, tensor, desc));
+    residents_[places[0].buffer].push_back(value);
+  }
+  return places[0];
+}
+
+Location Planner::in_layout(const std::string& value, const dnnl::memory::desc& wanted) {
+  const Location first = native(value);
+  for (const Location& place : locations_[value])
+    if (same_bytes(place.desc, wanted)) return {wanted, place.buffer};
+  Location made;
+  if (const Tensor* tensor = constant(value)) {
+    made = constant_location(value, row_major(tensor->shape(), tensor->dtype()), *tensor, wanted);
+  } else {
+    made = reordered(value, first, wanted);
+  }
+  locations_[value].push_back(made);
+  residents_[made.buffer].push_back(value);
+  return made;
+}
+
+Location Planner::reordered(const std::string& name, const Location& source, const dnnl::memory::desc& wanted) {
+  if (same_bytes(source.desc, wanted)) return {wanted, source.buffer};
+  const Location made = make(wanted);
+  const dnnl::reorder::primitive_desc pd(cpu_engine(), source.desc, cpu_engine(), wanted, attributes());
+  add(name, "reorder", dnnl::reorder(pd), pd, {{DNNL_ARG_FROM, source}, {DNNL_ARG_TO, made}});
+  return made;
+}
+
+Location Planner::row_major_of(const std::string& value) {
+  const Location first = native(value);
+  return first.desc.data.ndims == 0 ? first : in_layout(value, row_major(shape_of(value), dtype_of(value)));
+}
+
+bool Planner::dies_here(const Location& location) const {
+  if (plan_.buffers[location.buffer].kind != Buffer::Kind::arena) return false;
+  int reads = 0;
+  for (const std::string& value : residents_[location.buffer]) {
+    const auto it = remaining_.find(value);
+    if (it != remaining_.end()) reads += it->second;
+  }
+  return reads == 1;
+}
+
+Location Planner::make(const dnnl::memory::desc& desc) {
+  Location location = make_bytes(desc.get_size());
+  location.desc = desc;
+  return location;
+}
+
+Location Planner::make_bytes(std::size_t bytes) {
+  plan_.buffers.push_back({.kind = Buffer::Kind::arena, .bytes = bytes});
+  residents_.emplace_back();
+  return {{}, plan_.buffers.size() - 1};
+}
+
+Location Planner::make_row_major(const std::string& value) {
+  Location location = make_bytes(static_cast<std::size_t>(element_count(shape_of(value))) * size_of(dtype_of(value)));
+  location.desc = row_major(shape_of(value), dtype_of(value));
+  return location;
+}
+
+Location Planner::make_like(const Location& source) { return dies_here(source) ? source : make(source.desc); }
+
+void Planner::define(const std::string& value, const Location& location) {
+  locations_[value] = {location};
+  residents_[location.buffer].push_back(value);
+}
+
+void Planner::add(const std::string& name, const std::string& op_type, const dnnl::primitive& primitive,
+                  const dnnl::primitive_desc_base& pd, const Arguments& arguments) {
+  Step step{.name = name, .op_type = op_type, .primitive = primitive};
+  for (const auto& [argument, location] : arguments)
+    step.operands.push_back({argument, location.buffer, dnnl::memory(location.desc, cpu_engine(), DNNL_MEMORY_NONE)});
+  if (const auto scratch = pd.scratchpad_desc(); scratch.get_size() > 0)
+    step.operands.push_back({DNNL_ARG_SCRATCHPAD, make(scratch).buffer, dnnl::memory(scratch, cpu_engine(), DNNL_MEMORY_NONE)});
+  plan_.steps.push_back(std::move(step));
+}
+
+void Planner::add(const std::string& name, const std::string& op_type, Kernel kernel, const std::vector<Location>& operands) {
+  Step step{.name = name, .op_type = op_type, .kernel = std::move(kernel)};
+  for (const Location& location : operands) step.operands.push_back({0, location.buffer, {}});
+  plan_.steps.push_back(std::move(step));
+}
+
+dnnl::primitive_attr Planner::attributes() {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  return attributes;
+}
+
+Error Planner::unsupported(const graph::Node& node, const std::string& why) const {
+  return {ErrorKind::unsupported, describe(node, opset()) + ": " + why};
+}
+
+Error Planner::invalid(const graph::Node& node, const std::string& why) const {
+  return {ErrorKind::invalid_data, describe(node, opset()) + ": " + why};
+}
+
+Result<void> Planner::expect_f32(const graph::Node& node, const std::string& value) const {
+  if (dtype_of(value) == Dtype::f32) return {};
+  return unsupported(node, std::string("the runtime computes it in f32 only, and \"") + value + "\" is " + name_of(dtype_of(value)));
+}
+
+}  // namespace sightline::runtime

@@ -1,0 +1,100 @@
+// Turns a program into a plan for one batch size. The functions of the operators (operators.h) see this class: they ask where the inputs
+// of their node lie, add steps, and say where its output lies.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "graph/graph.h"
+#include "runtime/plan.h"
+#include "runtime/program.h"
+#include "runtime/weights.h"
+
+namespace sightline::runtime {
+
+// A value of the graph in memory. One value may lie at several places in different layouts, and several values in one buffer (views).
+struct Location {
+  dnnl::memory::desc desc;  // empty for dtypes that oneDNN lacks: those are row-major
+  std::size_t buffer = 0;
+};
+
+using Arguments = std::vector<std::pair<int, Location>>;  // DNNL_ARG_..., where
+
+class Planner {
+ public:
+  Planner(const Program& program, WeightStore& weights, std::map<std::string, graph::ValueInfo> values);
+
+  // Errors: unsupported and invalid_data name the node.
+  Result<Plan> plan();
+
+  // --- what operators ask ---
+  const graph::Graph& graph() const { return program_.graph; }
+  std::int64_t opset() const { return program_.graph.opset; }
+  const Shape& shape_of(const std::string& value) const { return values_.at(value).shape; }
+  Dtype dtype_of(const std::string& value) const { return values_.at(value).dtype; }
+  // The initializer of that name, or null.
+  const Tensor* constant(const std::string& value) const;
+  // The same if it is one f32 number.
+  std::optional<float> scalar(const std::string& value) const;
+  // An optional input that is there.
+  static bool has_input(const graph::Node& node, std::size_t i) { return i < node.inputs.size() && !node.inputs[i].empty(); }
+
+  // Where a value lies as its producer left it; in the wanted layout (reordered once, if need be); row-major.
+  Location native(const std::string& value);
+  Location in_layout(const std::string& value, const dnnl::memory::desc& wanted);
+  Location row_major_of(const std::string& value);
+  // True when the present read is the last one of all that lies in the buffer, so that it may be overwritten.
+  bool dies_here(const Location& location) const;
+
+  // A constant that was computed from others (key names it, make computes it once per session).
+  template <class Make>
+  Location derived(const std::string& key, const dnnl::memory::desc& wanted, Make make);
+  // An initializer, its bytes read as `plain` (weights of groups, transposed matrices, slopes with leading dimensions).
+  Location constant_as(const std::string& value, const dnnl::memory::desc& plain, const dnnl::memory::desc& wanted);
+
+  // --- what operators do ---
+  Location make(const dnnl::memory::desc& desc);      // a new buffer in the arena
+  Location make_bytes(std::size_t bytes);             // without descriptor
+  Location make_row_major(const std::string& value);  // of the value's shape and dtype
+  Location make_like(const Location& source);         // the source itself when it dies here: work in place
+  // `source` in the wanted layout; a reorder step when the bytes differ.
+  Location reordered(const std::string& name, const Location& source, const dnnl::memory::desc& wanted);
+  void define(const std::string& value, const Location& location);
+  // pd must have been made with attributes(): scratch memory is a buffer of the arena.
+  void add(const std::string& name, const std::string& op_type, const dnnl::primitive& primitive, const dnnl::primitive_desc_base& pd,
+           const Arguments& arguments);
+  void add(const std::string& name, const std::string& op_type, Kernel kernel, const std::vector<Location>& operands);
+  static dnnl::primitive_attr attributes();
+
+  // --- errors ---
+  Error unsupported(const graph::Node& node, const std::string& why) const;
+  Error invalid(const graph::Node& node, const std::string& why) const;
+  Result<void> expect_f32(const graph::Node& node, const std::string& value) const;
+
+ private:
+  Result<void> plan_chain(const Chain& chain);
+  void finish_outputs();
+  Location constant_location(const std::string& key, const dnnl::memory::desc& plain_desc, const Tensor& plain,
+                             const dnnl::memory::desc& wanted);
+
+  const Program& program_;
+  WeightStore& weights_;
+  std::map<std::string, graph::ValueInfo> values_;
+  Plan plan_;
+  std::map<std::string, std::vector<Location>> locations_;
+  std::map<std::string, int> remaining_;             // reads that are still to be planned
+  std::vector<std::vector<std::string>> residents_;  // values that lie in each buffer
+};
+
+template <class Make>
+Location Planner::derived(const std::string& key, const dnnl::memory::desc& wanted, Make make) {
+  const Tensor* tensor = weights_.find(key);
+  if (tensor == nullptr) tensor = &weights_.keep(key, make());
+  return constant_location(key, row_major(tensor->shape(), tensor->dtype()), *tensor, wanted);
+}
+
+}  // namespace sightline::runtime

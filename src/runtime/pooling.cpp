@@ -1,0 +1,162 @@
+// MaxPool, AveragePool, the global ones, and ReduceMean (which over all spatial axes is a global pool).
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+#include "graph/operators.h"
+#include "runtime/operators.h"
+
+namespace sightline::runtime {
+namespace {
+
+using Desc = dnnl::memory::desc;
+using Dims = dnnl::memory::dims;
+using graph::Node;
+
+std::string name_of_step(const Node& node) { return node.name.empty() ? node.outputs[0] : node.name; }
+
+Result<Location> add_pool(Planner& planner, const Node& node, dnnl::algorithm algorithm, const graph::Window& window, const Shape& result) {
+  const Shape& shape = planner.shape_of(node.inputs[0]);
+  Dims dilations = window.dilations, pads_end(window.kernel.size());
+  for (std::size_t i = 0; i < dilations.size(); ++i) {
+    const std::int64_t extent = (window.kernel[i] - 1) * window.dilations[i] + 1;
+    // Rounding up adds padding at the end; what does not reach the next window is dropped.
+    pads_end[i] = (result[i + 2] - 1) * window.strides[i] + extent - shape[i + 2] - window.pads_begin[i];
+    --dilations[i];
+  }
+  const Location source = planner.native(node.inputs[0]);
+  using Pooling = dnnl::pooling_v2_forward;
+  const Pooling::primitive_desc pd(Pooling::desc(dnnl::prop_kind::forward_inference, algorithm, source.desc, any_layout(result),
+                                                 window.strides, window.kernel, dilations, window.pads_begin, pads_end),
+                                   Planner::attributes(), cpu_engine(), true);
+  if (!pd) return planner.unsupported(node, "oneDNN has no kernel for it");
+  const Location destination = planner.make(pd.dst_desc());
+  planner.add(name_of_step(node), node.op_type, Pooling(pd), pd, {{DNNL_ARG_SRC, source}, {DNNL_ARG_DST, destination}});
+  return destination;
+}
+
+graph::Window global_window(const Shape& shape) {
+  const std::size_t spatial = shape.size() - 2;
+  graph::Window window;
+  window.kernel.assign(shape.begin() + 2, shape.end());
+  window.strides = window.dilations = Dims(spatial, 1);
+  window.pads_begin = window.pads_end = Dims(spatial, 0);
+  return window;
+}
+
+// Average over windows where padding counts but what ceil_mode adds beyond it does not: oneDNN would count that as well.
+struct CountedPadding {
+  Shape source, result;  // N×C×D×H×W
+  Dims kernel, strides, dilations, begin, end;
+
+  void operator()(std::span<std::byte* const> at) const {
+    const auto* from = reinterpret_cast<const float*>(at[0]);
+    auto* to = reinterpret_cast<float*>(at[1]);
+    for (std::int64_t plane = 0; plane < source[0] * source[1]; ++plane, from += source[2] * source[3] * source[4])
+      for (std::int64_t z = 0; z < result[2]; ++z)
+        for (std::int64_t y = 0; y < result[3]; ++y)
+          for (std::int64_t x = 0; x < result[4]; ++x) *to++ = mean(from, {z, y, x});
+  }
+  float mean(const float* plane, const std::array<std::int64_t, 3>& place) const {
+    double sum = 0;
+    std::int64_t count = 0;
+    for (std::int64_t k = 0; k < kernel[0] * kernel[1] * kernel[2]; ++k) {
+      const std::array<std::int64_t, 3> offset{k / (kernel[1] * kernel[2]), k / kernel[2] % kernel[1], k % kernel[2]};
+      bool counted = true, inside = true;
+      std::int64_t index = 0;
+      for (std::size_t i = 0; i < 3; ++i) {
+        const std::int64_t p = place[i] * strides[i] - begin[i] + offset[i] * dilations[i];
+        counted = counted && p < source[i + 2] + end[i];
+        inside = inside && p >= 0 && p < source[i + 2];
+        index = index * source[i + 2] + p;
+      }
+      count += counted ? 1 : 0;
+      if (inside) sum += static_cast<double>(plane[index]);
+    }
+    return static_cast<float>(sum / static_cast<double>(std::max<std::int64_t>(count, 1)));
+  }
+};
+
+}  // namespace
+
+Result<void> plan_pool(Planner& planner, const Node& node) {
+  SIGHTLINE_CHECK(planner.expect_f32(node, node.inputs[0]));
+  if (node.outputs.size() > 1 && !node.outputs[1].empty()) return planner.unsupported(node, "its second output (indices) is not computed");
+  const Shape &shape = planner.shape_of(node.inputs[0]), &result = planner.shape_of(node.outputs[0]);
+  SIGHTLINE_TRY(const graph::Window window, graph::window_of(node, shape, node.integers("kernel_shape")));
+  const bool average = node.op_type == "AveragePool", counted = node.integer("count_include_pad", 0) != 0;
+  bool beyond = false;
+  for (std::size_t i = 0; i < window.kernel.size(); ++i)
+    beyond = beyond || (result[i + 2] - 1) * window.strides[i] + (window.kernel[i] - 1) * window.dilations[i] + 1 >
+                           shape[i + 2] + window.pads_begin[i] + window.pads_end[i];
+  if (average && counted && beyond) {
+    if (shape.size() > 5) return planner.unsupported(node, "more than three spatial axes");
+    const auto widened = [&](const std::vector<std::int64_t>& values, std::size_t at, std::int64_t filler) {
+      std::vector<std::int64_t> wide = values;
+      wide.insert(wide.begin() + static_cast<std::ptrdiff_t>(at), 5 - shape.size(), filler);
+      return wide;
+    };
+    const Location source = planner.row_major_of(node.inputs[0]), destination = planner.make_row_major(node.outputs[0]);
+    planner.add(name_of_step(node), node.op_type,
+                CountedPadding{widened(shape, 2, 1), widened(result, 2, 1), widened(window.kernel, 0, 1), widened(window.strides, 0, 1),
+                               widened(window.dilations, 0, 1), widened(window.pads_begin, 0, 0), widened(window.pads_end, 0, 0)},
+                {source, destination});
+    planner.define(node.outputs[0], destination);
+    return {};
+  }
+  const auto algorithm = !average  ? dnnl::algorithm::pooling_max
+                         : counted ? dnnl::algorithm::pooling_avg_include_padding
+                                   : dnnl::algorithm::pooling_avg_exclude_padding;
+  SIGHTLINE_TRY(const Location destination, add_pool(planner, node, algorithm, window, result));
+  planner.define(node.outputs[0], destination);
+  return {};
+}
+
+Result<void> plan_global_pool(Planner& planner, const Node& node) {
+  SIGHTLINE_CHECK(planner.expect_f32(node, node.inputs[0]));
+  const auto algorithm = node.op_type == "GlobalMaxPool" ? dnnl::algorithm::pooling_max : dnnl::algorithm::pooling_avg_exclude_padding;
+  SIGHTLINE_TRY(const Location destination,
+                add_pool(planner, node, algorithm, global_window(planner.shape_of(node.inputs[0])), planner.shape_of(node.outputs[0])));
+  planner.define(node.outputs[0], destination);
+  return {};
+}
+
+Result<void> plan_reduce_mean(Planner& planner, const Node& node) {
+  SIGHTLINE_CHECK(planner.expect_f32(node, node.inputs[0]));
+  const std::string &x = node.inputs[0], &y = node.outputs[0];
+  const Shape& shape = planner.shape_of(x);
+  SIGHTLINE_TRY(const auto given, graph::axes_of(planner.graph(), node, shape.size()));
+  std::vector<std::int64_t> axes(shape.size());
+  std::iota(axes.begin(), axes.end(), 0);
+  if (given && !given->empty()) {
+    axes = *given;
+  } else if (node.integer("noop_with_empty_axes", 0) != 0) {
+    return plan_identity(planner, node);
+  }
+  Shape kept = shape;
+  for (std::int64_t axis : axes) kept[static_cast<std::size_t>(axis)] = 1;
+
+  std::vector<std::int64_t> spatial(shape.size() > 2 ? shape.size() - 2 : 0);
+  std::iota(spatial.begin(), spatial.end(), 2);
+  Location destination;
+  if (shape.size() >= 3 && shape.size() <= 5 && axes == spatial) {
+    SIGHTLINE_TRY(destination, add_pool(planner, node, dnnl::algorithm::pooling_avg_exclude_padding, global_window(shape), kept));
+  } else if (kept == shape) {
+    return plan_reshape(planner, node);  // means of one element
+  } else {
+    const Location source = planner.row_major_of(x);
+    const dnnl::reduction::primitive_desc pd(dnnl::reduction::desc(dnnl::algorithm::reduction_mean, source.desc, row_major(kept), 0, 0),
+                                             Planner::attributes(), cpu_engine());
+    destination = planner.make(row_major(kept));
+    planner.add(name_of_step(node), node.op_type, dnnl::reduction(pd), pd, {{DNNL_ARG_SRC, source}, {DNNL_ARG_DST, destination}});
+  }
+  if (planner.shape_of(y) != kept) {
+    // keepdims = 0: the same row-major bytes without the axes of one.
+    destination = planner.reordered(y, destination, row_major(kept));
+    destination.desc = row_major(planner.shape_of(y));
+  }
+  planner.define(y, destination);
+  return {};
+}
+
+}  // namespace sightline::runtime

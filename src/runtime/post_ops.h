@@ -1,0 +1,75 @@
+// What can be done to a primitive's result before it is stored: the followers of a convolution, a matrix product or an addition as
+// oneDNN's post-ops.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "runtime/operators.h"
+
+namespace sightline::runtime {
+
+struct Eltwise {
+  dnnl::algorithm algorithm = dnnl::algorithm::undef;
+  float alpha = 0, beta = 0;
+};
+// A node as functions of the one tensor `x`, one after the other. Empty when it is none (another input is neither constant nor a number).
+std::vector<Eltwise> eltwise_of(const Planner& planner, const graph::Node& node, const std::string& x);
+
+struct PostOps {
+  struct Extra {
+    int argument = 0;
+    std::string value;
+    dnnl::memory::desc desc;
+  };
+  dnnl::post_ops ops;
+  std::vector<Extra> extras;  // further operands
+  std::string summed;         // the value into whose memory the result is accumulated; "" for none
+};
+// Appends `follower`, which reads `previous` of this shape, laid out as dst. False when it cannot be one.
+bool append_post_op(Planner& planner, const graph::Node& follower, const std::string& previous, const Shape& shape,
+                    const dnnl::memory::desc& dst, PostOps& post_ops);
+
+// "Conv+Add+Relu"
+std::string fused_name(Nodes nodes);
+std::string step_name(Nodes nodes);
+
+template <class Descriptor>
+struct Fused {
+  Descriptor descriptor;
+  PostOps post_ops;
+  std::size_t nodes = 1;  // of the chain
+
+  // Where the result goes, and the operands of the post-ops; to be called once, when the step is added.
+  Location destination(Planner& planner) const {
+    return post_ops.summed.empty() ? planner.make(descriptor.dst_desc()) : planner.in_layout(post_ops.summed, descriptor.dst_desc());
+  }
+  void add_arguments(Planner& planner, Arguments& arguments) const {
+    for (const PostOps::Extra& extra : post_ops.extras)
+      arguments.emplace_back(extra.argument, planner.constant(extra.value) != nullptr
+                                                 ? planner.constant_as(extra.value, extra.desc, extra.desc)
+                                                 : planner.in_layout(extra.value, extra.desc));
+  }
+};
+
+// Finds the longest part of the chain for which oneDNN has a fast kernel. make(attributes, dst) makes a primitive descriptor or an empty
+// one; bare is what it made without post-ops.
+template <class Descriptor, class Make>
+Fused<Descriptor> fuse(Planner& planner, Nodes chain, const Descriptor& bare, Make make) {
+  const Shape& shape = planner.shape_of(chain[0]->outputs[0]);
+  PostOps post_ops;
+  for (std::size_t last = chain.size() - 1; last > 0; --last) {
+    post_ops = {};
+    std::size_t done = 1;
+    while (done <= last && append_post_op(planner, *chain[done], chain[done - 1]->outputs[0], shape, bare.dst_desc(), post_ops)) ++done;
+    if (done == 1) break;
+    last = done - 1;
+    dnnl::primitive_attr attributes = Planner::attributes();
+    attributes.set_post_ops(post_ops.ops);
+    const Descriptor fused = make(attributes, bare.dst_desc());
+    if (fused && (!is_reference(fused) || is_reference(bare))) return {fused, post_ops, done};
+  }
+  return {bare, {}, 1};
+}
+
+}  // namespace sightline::runtime

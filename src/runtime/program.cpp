@@ -1,0 +1,79 @@
+#include "runtime/program.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "base/text.h"
+#include "runtime/operators.h"
+#include "runtime/session.h"
+
+namespace sightline::runtime {
+namespace {
+
+// Operators whose planning functions look at what follows them.
+constexpr std::string_view heads[] = {"Add", "BatchNormalization", "Cast", "Conv", "ConvTranspose", "Div", "Gemm", "MatMul", "Mul", "Sub"};
+constexpr std::string_view followers_of_arithmetic[] = {"Add",   "Clip", "Div",  "Exp",     "HardSigmoid", "HardSwish", "LeakyRelu", "Mul",
+                                                        "PRelu", "Pow",  "Relu", "Sigmoid", "Sqrt",        "Sub",       "Tanh"};
+constexpr std::string_view followers_of_cast[] = {"Add", "Div", "Mul", "Sub", "Transpose"};
+
+bool may_follow(const graph::Node& head, const graph::Node& next) {
+  if (!next.domain.empty() || next.outputs.size() != 1) return false;
+  if (head.op_type == "Cast") return std::ranges::count(followers_of_cast, next.op_type) > 0;
+  return std::ranges::count(followers_of_arithmetic, next.op_type) > 0;
+}
+
+}  // namespace
+
+std::string describe(const graph::Node& node, std::int64_t opset) {
+  const std::string name = !node.name.empty() ? node.name : node.outputs.empty() ? "" : node.outputs[0];
+  return fmt::format("node \"{}\" ({}{}, opset {})", name, node.domain.empty() ? "" : node.domain + ".", node.op_type, opset);
+}
+
+Result<graph::Graph> folded_graph(const graph::Graph& graph) {
+  SIGHTLINE_CHECK(graph::check(graph));
+  graph::Graph folded = graph::remove_identities(graph::fold_batch_norm(graph::serving_graph(graph)));
+  for (const graph::Node& node : folded.nodes) {
+    if (find_operator(node) != nullptr) continue;
+    return Error{ErrorKind::unsupported, describe(node, folded.opset) + ": the runtime does not have this operator" +
+                                             did_you_mean(node.op_type, supported_operators())};
+  }
+  return folded;
+}
+
+std::vector<Chain> chains_of(const graph::Graph& graph) {
+  std::map<std::string, std::vector<std::size_t>> readers;
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i)
+    for (const std::string& input : graph.nodes[i].inputs) readers[input].push_back(i);
+  std::set<std::string> outputs;
+  for (const graph::ValueInfo& output : graph.outputs) outputs.insert(output.name);
+
+  std::vector<bool> taken(graph.nodes.size(), false);
+  std::map<std::size_t, Chain> by_last;  // a chain runs where its last node stands, when all that it needs is there
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    if (taken[i]) continue;
+    const graph::Node& head = graph.nodes[i];
+    Chain chain{&head};
+    taken[i] = true;
+    std::size_t last = i;
+    if (head.domain.empty() && std::ranges::count(heads, head.op_type) > 0) {
+      while (!outputs.contains(graph.nodes[last].outputs[0])) {
+        const auto it = readers.find(graph.nodes[last].outputs[0]);
+        if (it == readers.end() || it->second.size() != 1) break;
+        const std::size_t next = it->second[0];
+        if (taken[next] || !may_follow(head, graph.nodes[next])) break;
+        chain.push_back(&graph.nodes[next]);
+        taken[next] = true;
+        last = next;
+      }
+    }
+    by_last[last] = std::move(chain);
+  }
+  std::vector<Chain> chains;
+  chains.reserve(by_last.size());
+  for (auto& [last, chain] : by_last) chains.push_back(std::move(chain));
+  return chains;
+}
+
+}  // namespace sightline::runtime

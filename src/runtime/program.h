@@ -1,0 +1,30 @@
+// A graph made ready for planning, once for all batch sizes: stripped, folded, constant parts computed, and cut into chains that one
+// step may be able to execute.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "graph/graph.h"
+
+namespace sightline::runtime {
+
+// A node and the nodes that follow it one by one (each the only reader of the one before): candidates for fusing. All inputs of the
+// chain that come from elsewhere are computed before it.
+using Chain = std::vector<const graph::Node*>;
+
+struct Program {
+  graph::Graph graph;         // not to be changed or moved after chains_of: chains point into it
+  std::vector<Chain> chains;  // in execution order; every node is in one of them
+};
+
+// serving_graph, BatchNormalization folded, identities gone. Errors: invalid_data; unsupported names node, operator and opset.
+Result<graph::Graph> folded_graph(const graph::Graph& graph);
+std::vector<Chain> chains_of(const graph::Graph& graph);
+
+// "node \"conv_3\" (Conv, opset 17)"
+std::string describe(const graph::Node& node, std::int64_t opset);
+
+}  // namespace sightline::runtime
