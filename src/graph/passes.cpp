@@ -196,7 +196,9 @@ Graph fold_batch_norm(const Graph& graph) {
     if (!folded) continue;
     const auto put = [&](std::size_t slot, const std::string& suffix, Tensor tensor) {
       std::string name = linear.inputs.size() > slot ? linear.inputs[slot] : "";
-      if (name.empty() || readers.at(name) > 1) name = unused_name(result, values, linear.outputs[0] + suffix);
+      // A name that has no reader yet was made by an earlier fold.
+      const auto shared = readers.find(name);
+      if (name.empty() || (shared != readers.end() && shared->second > 1)) name = unused_name(result, values, linear.outputs[0] + suffix);
       result.initializers[name] = std::move(tensor);
       if (linear.inputs.size() <= slot) linear.inputs.resize(slot + 1);
       linear.inputs[slot] = name;
