@@ -118,7 +118,7 @@ Result<std::size_t> plan_arithmetic(Planner& planner, Nodes chain) {
   std::string x = node.inputs[0], y = node.inputs[1];
   const Shape& shape = planner.shape_of(node.outputs[0]);
   const bool reals = planner.dtype_of(x) == Dtype::f32 && planner.dtype_of(y) == Dtype::f32;
-  if (reals && (!eltwise_of(planner, node, x).empty() || !eltwise_of(planner, node, y).empty())) {
+  if ((reals || node.op_type == "Pow") && (!eltwise_of(planner, node, x).empty() || !eltwise_of(planner, node, y).empty())) {
     SIGHTLINE_CHECK(plan_elementwise(planner, node));
     return 1;
   }

@@ -85,12 +85,19 @@ Kernel pixel_kernel(PixelChain pixels, const Shape& shape) {
   };
 }
 
+// A boolean as it lies in memory: any byte but zero is true, and reading one as bool would be undefined.
+struct Truth {
+  std::uint8_t byte = 0;
+};
+
 // Out of range is undefined in ONNX; we saturate, so that it is at least the same everywhere. NaN becomes zero.
 template <class To, class From>
 To converted(From value) {
-  if constexpr (std::is_same_v<To, bool>) {
+  if constexpr (std::is_same_v<From, Truth>) {
+    return static_cast<To>(value.byte != 0 ? 1 : 0);
+  } else if constexpr (std::is_same_v<To, bool>) {
     return value != From{0};
-  } else if constexpr (std::is_floating_point_v<To> || std::is_same_v<From, bool>) {
+  } else if constexpr (std::is_floating_point_v<To>) {
     return static_cast<To>(value);
   } else if constexpr (std::is_floating_point_v<From>) {
     if (std::isnan(value)) return To{0};
@@ -133,7 +140,7 @@ Kernel conversion(Dtype from, Dtype to, std::size_t count) {
     case Dtype::u8: return converting_to<std::uint8_t>(to, count);
     case Dtype::i32: return converting_to<std::int32_t>(to, count);
     case Dtype::i64: return converting_to<std::int64_t>(to, count);
-    case Dtype::boolean: return converting_to<bool>(to, count);
+    case Dtype::boolean: return converting_to<Truth>(to, count);
     default: return nullptr;
   }
 }

@@ -239,6 +239,10 @@ TEST(RuntimeOperators, Arithmetic) {
                    .nodes = {node("Pow", {"c", "x"}, "y")},
                    .low = 0.5,
                    .high = 3});
+  cases.push_back({.what = "Pow by an integer",
+                   .inputs = {{2, 5}},
+                   .constants = {{"c", Tensor::of<std::int64_t>({}, {2})}},
+                   .nodes = {node("Pow", {"x", "c"}, "y")}});
   cases.push_back({.what = "with itself", .inputs = {{2, 5}}, .nodes = {node("Mul", {"x", "x"}, "y")}});
   check_all(cases);
 }

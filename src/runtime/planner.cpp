@@ -39,6 +39,7 @@ Result<void> Planner::plan_chain(const Chain& chain) {
   for (std::size_t i = 0; i < chain.size();) {
     const Operator* row = find_operator(*chain[i]);
     if (row == nullptr) return unsupported(*chain[i], "the runtime does not have this operator");
+    if (chain[i]->outputs.empty() || chain[i]->outputs[0].empty()) return unsupported(*chain[i], "its first output has no name");
     std::size_t done = 1;
     if (row->plan_chain != nullptr) {
       SIGHTLINE_TRY(done, row->plan_chain(*this, Nodes(chain).subspan(i)));

@@ -11,8 +11,13 @@ using graph::Node;
 std::vector<Eltwise> arithmetic_with_scalar(const Planner& planner, const Node& node, const std::string& x) {
   const bool left = node.inputs[0] == x;
   const std::string& other = node.inputs[left ? 1 : 0];
-  const auto scalar = planner.scalar(other);
-  if (!scalar || planner.shape_of(other).size() > planner.shape_of(x).size()) return {};
+  if (planner.shape_of(other).size() > planner.shape_of(x).size()) return {};
+  auto scalar = planner.scalar(other);
+  if (const Tensor* exponent = planner.constant(other); node.op_type == "Pow" && left && exponent != nullptr && exponent->count() == 1) {
+    const auto number = graph::scalar_of(*exponent);  // Pow alone may mix dtypes
+    if (number) scalar = static_cast<float>(*number);
+  }
+  if (!scalar) return {};
   const float c = *scalar;
   if (node.op_type == "Add") return {{algorithm::eltwise_linear, 1, c}};
   if (node.op_type == "Mul") return {{algorithm::eltwise_linear, c, 0}};

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <list>
 #include <new>
 
@@ -17,6 +18,9 @@ namespace {
 
 // A server sees few batch sizes (its buckets); a data set adds its remainder.
 constexpr std::size_t kept_plans = 8;
+// Work for which it is worth to wake one more thread: some 200 µs of one core. Below that, waiting for each other at every step costs more
+// than the second thread saves (and very much more when the machine is busy).
+constexpr double flops_per_thread = 2e7;
 
 // Whatever oneDNN and the standard library throw becomes an error here and nowhere else.
 template <class T, class Body>
@@ -53,6 +57,7 @@ Result<void> check_sizes(const std::map<std::string, graph::ValueInfo>& values) 
 struct Made {
   Plan plan;
   std::int64_t batch = 0;
+  int threads = 1;  // oneDNN's primitives are made for a number of threads
 };
 
 Result<Plan> plan_for(const Program& program, WeightStore& weights, std::int64_t batch) {
@@ -90,6 +95,7 @@ Result<void> compute_constant_nodes(graph::Graph& graph) {
     program.graph.outputs = {values.at(output)};
     program.chains = chains_of(program.graph);
     WeightStore weights;
+    const ThreadScope scope(1);
     SIGHTLINE_TRY(Plan plan, plan_for(program, weights, 1));
     Tensor result(values.at(output).dtype, values.at(output).shape);
     const Tensor arena(Dtype::u8, {static_cast<std::int64_t>(plan.arena_bytes())});
@@ -108,24 +114,28 @@ Result<void> compute_constant_nodes(graph::Graph& graph) {
 struct Session::State {
   Program program;
   std::vector<graph::ValueInfo> inputs, outputs;
-  int threads = 1;
+  int threads = 1;   // at most
+  double flops = 0;  // for one image
   WeightStore weights;
   std::list<Made> plans;  // the last used one first
   Tensor arena;           // as large as the largest plan needs; plans do not run at the same time
   dnnl::stream stream{cpu_engine()};
 
-  Result<Plan*> plan_of(std::int64_t batch) {
+  Result<Made*> plan_of(std::int64_t batch) {
     for (auto it = plans.begin(); it != plans.end(); ++it) {
       if (it->batch != batch) continue;
       plans.splice(plans.begin(), plans, it);
-      return &plans.front().plan;
+      return &plans.front();
     }
+    const double worth = flops * static_cast<double>(batch) / flops_per_thread;
+    const int used = std::clamp(static_cast<int>(std::min(worth, 1e6)), 1, threads);
+    const ThreadScope scope(used);
     SIGHTLINE_TRY(Plan plan, plan_for(program, weights, batch));
     if (!arena.defined() || arena.byte_count() < plan.arena_bytes())
       arena = Tensor(Dtype::u8, {static_cast<std::int64_t>(plan.arena_bytes())});
-    plans.push_front({std::move(plan), batch});
+    plans.push_front({std::move(plan), batch, used});
     if (plans.size() > kept_plans) plans.pop_back();
-    return &plans.front().plan;
+    return &plans.front();
   }
 
   // The batch size, when the tensors fit the signature.
@@ -154,8 +164,9 @@ struct Session::State {
 
   Result<std::vector<Tensor>> run(std::span<const Tensor> given, Plan** used, std::vector<double>* seconds) {
     SIGHTLINE_TRY(const std::int64_t batch, check_inputs(given));
-    const ThreadScope scope(threads);
-    SIGHTLINE_TRY(Plan * plan, plan_of(batch));
+    SIGHTLINE_TRY(Made * made, plan_of(batch));
+    Plan* plan = &made->plan;
+    const ThreadScope scope(made->threads);
     std::vector<std::byte*> from, to;
     for (const Tensor& tensor : given) from.push_back(const_cast<std::byte*>(tensor.data()));  // only read
     std::vector<Tensor> results;
@@ -179,14 +190,15 @@ Result<Session> Session::create(const graph::Graph& graph, const Options& option
   return guarded<Session>("planning", [&]() -> Result<Session> {
     auto state = std::make_unique<State>();
     state->threads = options.threads > 0 ? options.threads : usable_cores();
-    const ThreadScope scope(state->threads);
     SIGHTLINE_TRY(state->program.graph, folded_graph(graph));
     SIGHTLINE_CHECK(compute_constant_nodes(state->program.graph));
     state->program.chains = chains_of(state->program.graph);
     state->inputs = state->program.graph.inputs;
     SIGHTLINE_TRY(const auto values, graph::infer_shapes(state->program.graph));
     for (const graph::ValueInfo& output : state->program.graph.outputs) state->outputs.push_back(values.at(output.name));
-    SIGHTLINE_TRY([[maybe_unused]] const Plan* plan, state->plan_of(1));
+    SIGHTLINE_TRY(const graph::Cost cost, graph::cost_of(state->program.graph));
+    state->flops = static_cast<double>(cost.flops);
+    SIGHTLINE_TRY([[maybe_unused]] const Made* made, state->plan_of(1));
     return Session(std::move(state));
   });
 }

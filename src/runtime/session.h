@@ -12,7 +12,9 @@
 namespace sightline::runtime {
 
 struct Options {
-  int threads = 0;  // 0: usable_cores()
+  // At most so many OpenMP threads (oneDNN's) work for a run; small plans use fewer, because waking a thread costs more than it brings.
+  // 0: usable_cores(). Every thread that calls a session grows a pool of its own: let few threads call.
+  int threads = 0;
 };
 
 struct NodeTime {

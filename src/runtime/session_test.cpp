@@ -131,6 +131,66 @@ TEST(RuntimeSession, SumsInPlaceOnlyIntoWhatIsDead) {
   EXPECT_LE(relative_difference((*got)[1], wanted[1]), tolerance);
 }
 
+// Branches of blocked layouts joined, constants per channel, PRelu, products and differences of branches, a transposed convolution: all
+// that may be fused, in orders that tempt.
+Graph tempting_network(std::int64_t channels) {
+  Builder b(4);
+  Random random(8);
+  const auto per_channel = [&](std::int64_t count) {
+    Tensor tensor(Dtype::f32, {count, 1, 1});
+    for (float& v : tensor.values<float>()) v = static_cast<float>(random.uniform(0.3, 1.3));
+    return b.constant("numbers", tensor);
+  };
+  const std::string image = b.image_input(10, 10, 3, {0, 0, 0}, {255, 255, 255});
+  const std::string x = b.node("PRelu", {b.conv(image, channels, {.bias = true}), per_channel(channels)});
+  const std::string y = b.node("Sigmoid", {b.mul(b.conv(x, channels, {.kernel = 1, .bias = true}), per_channel(channels))});
+  const std::string z = b.node("Tanh", {b.node("Sub", {b.conv(y, channels, {.groups = channels}), x})});
+  const std::string w = b.node("Div", {b.conv(z, channels, {}), b.node("Exp", {y})});
+  const std::string turned = b.node("Sub", {b.constant("one", Tensor::of<float>({1}, {1})), b.conv(w, channels, {.kernel = 1})});
+  const std::string joined = b.node("Concat", {turned, b.conv(y, 2 * channels, {.kernel = 1}), x}, {{"axis", std::int64_t{1}}});
+  std::string v = b.relu(b.add(b.conv(joined, channels, {}), b.add(w, z)));
+  v = b.add(b.relu(b.conv(v, channels, {})), v);  // the sum comes after the activation
+  Tensor up(Dtype::f32, {channels, 5, 2, 2});
+  for (float& value : up.values<float>()) value = static_cast<float>(random.uniform(-0.5, 0.5));
+  v = b.node("LeakyRelu", {b.node("ConvTranspose", {v, b.constant("up", up)}, {{"strides", std::vector<std::int64_t>{2, 2}}})});
+  auto graph = b.finish({v, joined}, {});
+  EXPECT_TRUE(graph.ok()) << (graph.ok() ? "" : graph.error().message);
+  return *graph;
+}
+
+TEST(RuntimeSession, FusesNothingWrongly) {
+  for (std::int64_t channels : {16, 6, 24}) {
+    const Graph graph = tempting_network(channels);
+    auto session = Session::create(graph);
+    ASSERT_TRUE(session.ok()) << session.error().message;
+    const Tensor images = random_images({2, 10, 10, 3}, 4);
+    const auto wanted = reference_run(graph, {&images, 1});
+    for (int i = 0; i < 2; ++i) {
+      const auto got = session->run({&images, 1});
+      ASSERT_TRUE(got.ok()) << got.error().message;
+      EXPECT_LE(relative_difference((*got)[0], wanted[0]), tolerance) << channels;
+      EXPECT_LE(relative_difference((*got)[1], wanted[1]), tolerance) << channels;
+    }
+  }
+}
+
+// Serving tensors may be slices of larger ones: nothing may be assumed about their alignment.
+TEST(RuntimeSession, TakesUnalignedInputs) {
+  Builder b(5);
+  const std::string image = b.image_input(3, 3, 1, {0}, {1});
+  auto graph = b.finish({b.relu(b.conv(image, 16, {.bias = true}))}, {});
+  ASSERT_TRUE(graph.ok());
+  auto session = Session::create(*graph);
+  ASSERT_TRUE(session.ok());
+  const Tensor images = random_images({5, 3, 3, 1}, 4);
+  for (std::int64_t i = 0; i < 5; ++i) {
+    const Tensor one = images.rows(i, i + 1);
+    const auto got = session->run(one);
+    ASSERT_TRUE(got.ok());
+    EXPECT_LE(relative_difference(*got, reference_run(*graph, {&one, 1})[0]), tolerance);
+  }
+}
+
 TEST(RuntimeSession, OutputsMayBeInputsViewsOfEachOtherAndConstants) {
   Graph graph;
   graph.inputs = {{"x", Dtype::f32, {-1, 4}}};
