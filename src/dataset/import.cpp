@@ -54,7 +54,7 @@ std::string what_is_there(const Source& source) {
     words.push_back(fmt::format("{} {}", human_count(sorted[i].second), sorted[i].first));
   std::string text = "found " + join(words, ", ") + (sorted.size() > 3 ? " and others" : "");
   if (loose_images > 0)
-    text += fmt::format("; {} lie directly in the folder: put each class into a folder of its own, or add a CSV file with path,label rows",
+    text += fmt::format("; {} directly in the folder: put each class into a folder of its own, or add a CSV file with path,label rows",
                         plural(loose_images, "image"));
   return text;
 }
