@@ -10,16 +10,18 @@
 namespace sightline::dataset {
 namespace {
 
+constexpr int most_bits = 4;
+
 // How close two pictures must be. `scale` multiplies the tolerated differences of mean and contrast.
 struct Tightness {
-  int bits = 3;
+  int bits = most_bits;
   double scale = 1;
 };
 // From wide to narrow; after the last one only equal bytes count. Hashes cut at the median differ in an even number of bits.
-constexpr std::array<Tightness, 6> tightening{{{3, 1}, {3, 0.5}, {3, 0.25}, {0, 0.5}, {0, 0.25}, {0, 0.125}}};
+constexpr std::array<Tightness, 7> tightening{{{4, 1}, {4, 0.5}, {2, 0.5}, {2, 0.25}, {0, 0.5}, {0, 0.25}, {0, 0.125}}};
 
 constexpr double mean_tolerance = 2;     // grey levels: JPEG and area averaging hardly move the mean
-constexpr std::size_t look_ahead = 500;  // bound on the comparisons of one picture in one pass, so that a crowd stays affordable
+constexpr std::size_t look_ahead = 300;  // bound on the comparisons of one picture in one pass, so that a crowd stays affordable
 constexpr double acceptable_chance = 0.2;
 
 class UnionFind {
@@ -64,10 +66,10 @@ Distinct distinct_contents(const Manifest& manifest) {
   return distinct;
 }
 
-// The number of differing bits, or 4 for more than 3; without a population count, which the baseline instruction set lacks.
-int bits_up_to_four(std::uint64_t difference) {
+// The number of differing bits, or most_bits + 1 for more; without a population count, which the baseline instruction set lacks.
+int bits_up_to_most(std::uint64_t difference) {
   int bits = 0;
-  for (; bits < 4 && difference != 0; ++bits) difference &= difference - 1;
+  for (; bits <= most_bits && difference != 0; ++bits) difference &= difference - 1;
   return bits;
 }
 
@@ -87,16 +89,17 @@ double statistics_distance(const Entry& a, const Entry& b) {
   const double tolerated = same_size ? std::max(1.5, 0.03 * contrast) : std::max(3.0, 0.12 * contrast);
   const double distance = std::max(std::abs(a.mean - b.mean) / mean_tolerance, std::abs(a.deviation - b.deviation) / tolerated);
   if (same_size) {
+    // Strong compression takes the noise, and most of the sharpness with it.
     const float ratio = (a.sharpness + 1) / (b.sharpness + 1);
-    return ratio > 3 || ratio < 1.0F / 3 ? std::numeric_limits<double>::infinity() : distance;
+    return ratio > 8 || ratio < 1.0F / 8 ? std::numeric_limits<double>::infinity() : distance;
   }
   // A copy keeps its proportions; one that was stretched to a square must agree better in everything else.
   const float aspects = a.aspect / b.aspect;
   return aspects > 1.03F || aspects < 1 / 1.03F ? 2 * distance : distance;
 }
 
-// Calls visit(i, j, bits, distance) once for each pair of places in `which` with hashes at most 3 bits apart and a distance of at most
-// `reach`. Multi-index hashing (Norouzi et al. 2012): at most 3 differing bits leave one of four 16-bit bands equal. Within a band pictures
+// Calls visit(i, j, bits, distance) once for each pair of places in `which` with hashes at most 4 bits apart and a distance of at most
+// `reach`. Multi-index hashing (Norouzi et al. 2012): at most 4 differing bits leave one of five bands equal. Within a band pictures
 // are sorted by mean, and only neighbours within the tolerance are compared. Equal hashes come first, in a pass of their own.
 template <class Visit>
 void for_near_pairs(const Distinct& distinct, const std::vector<std::size_t>& which, double reach, Visit&& visit) {
@@ -110,7 +113,7 @@ void for_near_pairs(const Distinct& distinct, const std::vector<std::size_t>& wh
                        picture.height, i});
   }
   const double window = reach * mean_tolerance;
-  constexpr std::array<std::uint64_t, 5> masks{~0ULL, 0xffffULL, 0xffffULL << 16, 0xffffULL << 32, 0xffffULL << 48};
+  constexpr std::array<std::uint64_t, 6> masks{~0ULL, 0x1fffULL, 0x1fffULL << 13, 0x1fffULL << 26, 0x1fffULL << 39, 0xfffULL << 52};
   for (std::size_t pass = 0; pass < masks.size(); ++pass) {
     const std::uint64_t mask = masks[pass];
     std::sort(entries.begin(), entries.end(), [&](const Entry& a, const Entry& b) {
@@ -122,12 +125,13 @@ void for_near_pairs(const Distinct& distinct, const std::vector<std::size_t>& wh
       for (std::size_t b = a + 1; b < end; ++b) {
         const std::uint64_t difference = entries[a].hash ^ entries[b].hash;
         if ((difference & mask) != 0 || !(entries[b].mean - entries[a].mean <= window)) break;
-        const int bits = bits_up_to_four(difference);
-        if (bits > 3) continue;
+        const int bits = bits_up_to_most(difference);
+        if (bits > most_bits) continue;
         bool seen = false;  // in an earlier pass
         for (std::size_t earlier = 0; earlier < pass; ++earlier) seen = seen || (difference & masks[earlier]) == 0;
         if (seen) continue;
-        const double distance = statistics_distance(entries[a], entries[b]);
+        // Four bits are less sure than two: everything else must agree twice as well.
+        const double distance = (bits > 2 ? 2 : 1) * statistics_distance(entries[a], entries[b]);
         if (distance <= reach) visit(entries[a].index, entries[b].index, bits, distance);
       }
     }

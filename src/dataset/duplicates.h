@@ -1,7 +1,7 @@
 // Which samples show the same picture: equal bytes, or a perceptual hash, a mean and a contrast so close that one is the other re-encoded
 // or resized. Works on the manifest alone.
 //
-// A 64-bit hash is too small for sets of many simple pictures: in Fashion-MNIST 17,000 pairs of 60,000 garments are at most 3 bits
+// A 64-bit hash is too small for sets of many simple pictures: in Fashion-MNIST 17,000 pairs of 60,000 garments are at most 2 bits
 // apart, hardly any of them duplicates, and joined together they chain into a cluster of 2,706. Hence two guards, one for each use:
 //   - clusters_to_keep_together (the split): joining too much costs little, tearing a duplicate apart spoils the figures. Wide tolerance;
 //   only a

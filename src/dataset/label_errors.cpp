@@ -49,7 +49,7 @@ std::vector<Suspect> rank_label_errors(const Manifest& manifest, const std::vect
       if (p[k] >= threshold[k] && (confident == classes || p[k] > p[confident])) confident = k;
     }
     Suspect suspect{.sample = rows[row], .given = static_cast<int>(given), .suggested = static_cast<int>(suggested)};
-    suspect.score = finite && classes > 1 ? other - p[given] : -std::numeric_limits<double>::infinity();
+    suspect.score = finite && classes > 1 ? 1 - p[given] / threshold[given] : -std::numeric_limits<double>::infinity();
     suspect.likely = finite && confident != classes && confident != given;
     ranking.push_back(suspect);
   }

@@ -7,7 +7,7 @@
 
 namespace sightline::dataset {
 
-// Fills split (and group, for near_duplicates: see duplicates.h; equal digests or perceptual hashes at most 3 bits apart with the same mean
+// Fills split (and group, for near_duplicates: see duplicates.h; equal digests or perceptual hashes at most 4 bits apart with the same mean
 // and contrast). plan.test is a share of what is not given, plan.validation a share of what is then left.
 //   - Samples of a given split never move. Given training samples that share a group with them stay in train: the audit reports the leak,
 //   and

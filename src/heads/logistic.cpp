@@ -1,0 +1,180 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <limits>
+#include <numeric>
+
+#include "heads/blas.h"
+#include "heads/checks.h"
+#include "heads/gram.h"
+#include "heads/linear.h"
+
+namespace sightline::heads {
+namespace {
+
+constexpr std::size_t memory = 10;            // pairs that L-BFGS keeps
+constexpr double small_gradient = 1e-5;       // largest component at which the optimum counts as reached
+constexpr double small_step = 1e-9;           // relative decrease of the loss below which single precision has no more to give
+constexpr double sufficient_decrease = 1e-4;  // Armijo
+
+double dot(const std::vector<double>& a, const std::vector<double>& b) { return std::inner_product(a.begin(), a.end(), b.begin(), 0.0); }
+
+// Mean cross entropy of softmax(W x + b) plus penalty/2 · |W|² over standardised features x. Parameters: K×D weights, then K intercepts.
+class LogisticLoss {
+ public:
+  LogisticLoss(const Tensor& features, std::span<const std::int32_t> labels, int classes, double penalty)
+      : features_(features),
+        labels_(labels),
+        classes_(classes),
+        penalty_(penalty),
+        scaling_(standardisation(features)),
+        rows_(labels.size()) {
+    std::iota(rows_.begin(), rows_.end(), std::int64_t{0});
+  }
+
+  const Scaling& scaling() const { return scaling_; }
+
+  Result<double> operator()(const std::vector<double>& parameters, std::vector<double>& gradient) const {
+    const auto d = static_cast<std::size_t>(features_.dim(1));
+    const auto k = static_cast<std::size_t>(classes_);
+    const std::vector<float> weight(parameters.begin(), parameters.begin() + static_cast<std::ptrdiff_t>(k * d));
+    const double* bias = parameters.data() + k * d;
+    std::vector<float> answers, of_block(k * d);
+    gradient.assign(parameters.size(), 0.0);
+    double loss = 0;
+    SIGHTLINE_CHECK(for_blocks(features_, scaling_, rows_, [&](const float* block, std::span<const std::int64_t> part) {
+      const int count = static_cast<int>(part.size());
+      answers.resize(part.size() * k);
+      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, count, classes_, static_cast<int>(d), 1.0F, block, static_cast<int>(d),
+                  weight.data(), static_cast<int>(d), 0.0F, answers.data(), classes_);
+      for (std::size_t r = 0; r < part.size(); ++r) {
+        float* row = answers.data() + r * k;
+        double most = -std::numeric_limits<double>::infinity();
+        for (std::size_t c = 0; c < k; ++c) most = std::max(most, row[c] + bias[c]);
+        double sum = 0;
+        for (std::size_t c = 0; c < k; ++c) sum += std::exp(row[c] + bias[c] - most);
+        const auto label = static_cast<std::size_t>(labels_[static_cast<std::size_t>(part[r])]);
+        loss -= row[label] + bias[label] - most - std::log(sum);
+        for (std::size_t c = 0; c < k; ++c) {
+          const double residual = std::exp(row[c] + bias[c] - most) / sum - (c == label ? 1 : 0);
+          gradient[k * d + c] += residual;
+          row[c] = static_cast<float>(residual);
+        }
+      }
+      cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, classes_, static_cast<int>(d), count, 1.0F, answers.data(), classes_, block,
+                  static_cast<int>(d), 0.0F, of_block.data(), static_cast<int>(d));
+      for (std::size_t i = 0; i < k * d; ++i) gradient[i] += of_block[i];
+    }));
+    const double n = static_cast<double>(labels_.size());
+    for (double& g : gradient) g /= n;
+    loss /= n;
+    for (std::size_t i = 0; i < k * d; ++i) {
+      loss += 0.5 * penalty_ * parameters[i] * parameters[i];
+      gradient[i] += penalty_ * parameters[i];
+    }
+    return loss;
+  }
+
+ private:
+  const Tensor& features_;
+  std::span<const std::int32_t> labels_;
+  int classes_;
+  double penalty_;
+  Scaling scaling_;
+  std::vector<std::int64_t> rows_;
+};
+
+struct Step {
+  std::vector<double> moved, gradient_change;
+  double curvature = 0;
+};
+
+// The two-loop recursion (Nocedal 1980): minus the inverse Hessian, as far as it is known, times the gradient.
+std::vector<double> direction_of(const std::deque<Step>& steps, const std::vector<double>& gradient) {
+  std::vector<double> direction(gradient.size());
+  std::transform(gradient.begin(), gradient.end(), direction.begin(), [](double g) { return -g; });
+  std::vector<double> share(steps.size());
+  for (std::size_t s = steps.size(); s-- > 0;) {
+    share[s] = dot(steps[s].moved, direction) / steps[s].curvature;
+    for (std::size_t i = 0; i < direction.size(); ++i) direction[i] -= share[s] * steps[s].gradient_change[i];
+  }
+  if (!steps.empty()) {
+    const double scale = steps.back().curvature / dot(steps.back().gradient_change, steps.back().gradient_change);
+    for (double& d : direction) d *= scale;
+  }
+  for (std::size_t s = 0; s < steps.size(); ++s) {
+    const double back = share[s] - dot(steps[s].gradient_change, direction) / steps[s].curvature;
+    for (std::size_t i = 0; i < direction.size(); ++i) direction[i] += back * steps[s].moved[i];
+  }
+  return direction;
+}
+
+Result<void> minimise(const LogisticLoss& loss, std::vector<double>& parameters, int iterations) {
+  std::vector<double> gradient, next_gradient, next(parameters.size());
+  SIGHTLINE_TRY(double value, loss(parameters, gradient));
+  std::deque<Step> steps;
+  for (int iteration = 0; iteration < iterations; ++iteration) {
+    const double largest =
+        std::abs(*std::max_element(gradient.begin(), gradient.end(), [](double a, double b) { return std::abs(a) < std::abs(b); }));
+    if (largest < small_gradient) return {};
+    std::vector<double> direction = direction_of(steps, gradient);
+    const double slope = dot(direction, gradient);
+    double length = steps.empty() ? std::min(1.0, 1 / std::sqrt(dot(gradient, gradient))) : 1.0;
+    double next_value = value;
+    bool accepted = false;
+    for (int tries = 0; tries < 30 && !accepted; ++tries, length *= 0.5) {
+      for (std::size_t i = 0; i < next.size(); ++i) next[i] = parameters[i] + length * direction[i];
+      SIGHTLINE_TRY(next_value, loss(next, next_gradient));
+      accepted = next_value <= value + sufficient_decrease * length * slope;
+    }
+    if (!accepted) return {};  // no descent left at this precision
+    Step step;
+    step.moved.resize(next.size());
+    step.gradient_change.resize(next.size());
+    for (std::size_t i = 0; i < next.size(); ++i) {
+      step.moved[i] = next[i] - parameters[i];
+      step.gradient_change[i] = next_gradient[i] - gradient[i];
+    }
+    step.curvature = dot(step.moved, step.gradient_change);
+    // The loss is convex, so only rounding makes this fail.
+    if (step.curvature > 1e-12 * dot(step.moved, step.moved)) steps.push_back(std::move(step));
+    if (steps.size() > memory) steps.pop_front();
+    const bool settled = value - next_value < small_step * std::abs(value);
+    std::swap(parameters, next);
+    std::swap(gradient, next_gradient);
+    value = next_value;
+    if (settled) return {};
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<LinearHead> fit_logistic(const Tensor& features, std::span<const std::int32_t> labels, int classes, double penalty, int iterations) {
+  SIGHTLINE_CHECK(check_training_data(features, labels, classes));
+  if (!(penalty >= 0) || !std::isfinite(penalty))
+    return Error{ErrorKind::usage, fmt::format("the penalty must not be negative, but is {}", penalty)};
+  const BlasThreads threads;
+  const LogisticLoss loss(features, labels, classes, penalty);
+  const auto d = static_cast<std::size_t>(features.dim(1));
+  const auto k = static_cast<std::size_t>(classes);
+  std::vector<double> parameters(k * d + k);
+  SIGHTLINE_CHECK(minimise(loss, parameters, iterations));
+  LinearHead head{Tensor(Dtype::f32, {classes, features.dim(1)}), Tensor(Dtype::f32, {classes})};
+  const auto weight = head.weight.values<float>();
+  const auto bias = head.bias.values<float>();
+  for (std::size_t c = 0; c < k; ++c) {
+    double intercept = parameters[k * d + c];
+    for (std::size_t j = 0; j < d; ++j) {
+      const double raw = parameters[c * d + j] * loss.scaling().scale[j];
+      weight[c * d + j] = static_cast<float>(raw);
+      intercept -= raw * loss.scaling().mean[j];
+    }
+    bias[c] = static_cast<float>(intercept);
+  }
+  return head;
+}
+
+}  // namespace sightline::heads
