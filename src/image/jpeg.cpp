@@ -51,10 +51,10 @@ void hear(j_common_ptr info, int level) {
 }
 
 void count_scans(j_common_ptr info) {
-  if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number > max_scans) {
-    info->err->msg_code = JERR_BAD_PROGRESSION;
-    fail(info);
-  }
+  if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number <= max_scans) return;
+  auto* failure = reinterpret_cast<Failure*>(info->err);
+  std::snprintf(failure->message, sizeof failure->message, "more than %d scans", max_scans);
+  std::longjmp(failure->escape, 1);
 }
 
 void set_up(Failure& failure) {
