@@ -12,5 +12,6 @@ std::string processor_name();
 std::uint64_t total_memory();      // bytes
 std::uint64_t available_memory();  // bytes
 std::uint64_t peak_memory();       // of this process, bytes (VmHWM)
+void reset_peak_memory();          // peak_memory() begins again at what is used now, where the kernel permits it
 
 }  // namespace sightline

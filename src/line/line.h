@@ -8,9 +8,12 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/files.h"
 #include "base/json.h"
 #include "line/step_log.h"
 #include "store/workspace.h"
@@ -43,9 +46,13 @@ class StepContext {
   Digest input(const std::string& name) const;
   std::string input_path(const std::string& name) const;  // the blob's file
   Result<std::string> read_input(const std::string& name) const;
-  const std::string& work_folder() const { return work_folder_; }  // survives a kill: checkpoints go here; removed after success
+  // Survives a kill, with whatever half-written files are in it: checkpoints go here. Removed after success.
+  const std::string& work_folder() const { return work_folder_; }
+  // A folder below it that is empty now, whatever a killed run left: what is put as a folder is written here.
+  Result<std::string> fresh_folder(const std::string& name);
   store::Workspace& workspace() { return workspace_; }
 
+  // Each declared output exactly once. Error internal: not declared, or put twice.
   Result<void> put(const std::string& output, std::string_view bytes);
   Result<void> put_file(const std::string& output, const std::string& path);    // adopts the file
   Result<void> put_folder(const std::string& output, const std::string& path);  // as a tree
@@ -54,6 +61,7 @@ class StepContext {
  private:
   friend class Line;
   StepContext(store::Workspace& workspace, const Step& step) : workspace_(workspace), step_(step) {}
+  Result<void> may_put(const std::string& output) const;
   store::Workspace& workspace_;
   const Step& step_;
   std::string work_folder_;
@@ -75,9 +83,15 @@ class Line {
   // `pipeline` names the chain (the demand's name): explanations compare with its last record.
   Line(store::Workspace& workspace, std::string pipeline, std::vector<Step> steps);
 
-  // What run() would do; runs nothing.
+  // Also hash the outputs of steps that could be reused; a damaged one is set aside and its step runs again. Otherwise existence and size
+  // are trusted.
+  void verify_reused(bool wanted) { verify_ = wanted; }
+
+  // What run() would do; runs nothing and writes nothing.
   Result<std::vector<Planned>> plan();
-  // Runs what has to be run; on_step is called before and after each step. Stops at the first error. Catches exceptions of bodies.
+  // Runs what has to be run; on_step is called before and after each step, reused ones too. Stops at the first error. Catches exceptions of
+  // bodies (error internal). From here until the Line goes, garbage is not collected: make the release before that. Errors: those of the
+  // bodies, after "step NAME: "; interrupted; conflict while garbage is collected.
   using OnStep = std::function<void(const Planned&, const StepRecord* finished)>;
   Result<void> run(const OnStep& on_step = {});
 
@@ -87,13 +101,30 @@ class Line {
   bool ran_anything() const { return ran_anything_; }
 
  private:
-  Result<Planned> decide(const Step& step, Digest& key, std::map<std::string, Digest>& inputs);
+  using Done = std::map<std::string, StepRecord>;
+  struct Decided {
+    Planned planned;
+    Digest key;
+    std::map<std::string, Digest> inputs;
+    const StepRecord* record = nullptr;  // what is reused
+    std::vector<Digest> damaged;         // set aside before the step runs again
+  };
+  Result<void> check_steps() const;
+  Result<void> load_log();
+  Decided decide(const Step& step, const Done& done) const;
+  std::string unusable_output(const Step& step, const StepRecord& record, std::vector<Digest>& damaged) const;
+  Result<void> run_step(const Step& step, const OnStep& on_step);
+  Result<StepRecord> execute(const Step& step, const Decided& decided);
+  StepRecord reused(const Step& step, const Decided& decided);
+  Result<FileLock> lock_step(const Step& step, const Digest& key) const;
 
   store::Workspace& workspace_;
   std::string pipeline_;
   std::vector<Step> steps_;
-  std::map<std::string, StepRecord> done_;
-  bool ran_anything_ = false;
+  std::optional<StepLog> log_;
+  FileLock building_;
+  Done done_;
+  bool verify_ = false, locked_ = false, ran_anything_ = false;
 };
 
 }  // namespace sightline::line

@@ -106,6 +106,9 @@ bool is_gone(const std::string& text, const Process& self) {
   return id > 0 && start_of(id) != fields[3];
 }
 
+// File names in a lineage need not be UTF-8; JSON must.
+std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
 Result<void> check_digest(const Digest& digest, const char* what, bool optional) {
   if (is_digest(digest) || (optional && digest.empty())) return {};
   return Error{ErrorKind::internal, fmt::format("the release's {} is no digest: \"{}\"", what, digest.substr(0, 80))};
@@ -239,7 +242,7 @@ Result<std::int64_t> Registry::add_release(const Release& release) {
   Statement insert(database, "INSERT INTO releases VALUES (?, ?, ?, ?, ?, ?, nullif(?, 0), ?, ?, ?)");
   insert.bind(release.name).bind(version).bind(release.package).bind(release.evaluation).bind(release.report);
   insert.bind(release.created.empty() ? utc_now() : release.created).bind(release.run).bind(release.in_force ? 1 : 0);
-  SIGHTLINE_CHECK(insert.bind(release.figures.dump()).bind(release.lineage.dump()).run());
+  SIGHTLINE_CHECK(insert.bind(text_of(release.figures)).bind(text_of(release.lineage)).run());
   SIGHTLINE_CHECK(transaction.commit());
   return version;
 }
