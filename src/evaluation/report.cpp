@@ -179,13 +179,14 @@ std::string confusion_section(const ReportInput& input) {
                            human_count(static_cast<std::uint64_t>(all[i].count)), share_text(all[i].share));
     table += "</tbody></table></div>";
   }
+  const bool many = figures.confusion.size() > 30;  // such a map needs the width of the page
   return section(
       "confusion", "What it confuses",
       fmt::format(
           "<p class=\"soft\">Each row is a given class, each column what the model answered; blue on the diagonal is right, orange beside "
-          "it is wrong. The deeper, the larger "
-          "the share of the row. Point at a cell for its figures.</p><div class=\"columns matrix\"><figure>{}</figure>{}</div></div>",
-          map, table));
+          "it is wrong. The deeper the colour, the larger the share of the row. Point at a cell for its figures.</p><div "
+          "class=\"{}\"><figure class=\"{}\">{}</figure>{}</div></div>",
+          many ? "block" : "columns matrix", many ? "wide" : "matrix", map, table));
 }
 
 std::string calibration_section(const ReportInput& input) {
@@ -195,9 +196,11 @@ std::string calibration_section(const ReportInput& input) {
   const auto figure = [&](const char* title, const std::vector<tasks::ReliabilityBin>& bins, double error) {
     const std::string plot =
         reliability_diagram(bins, fmt::format("Reliability diagram, {}: expected calibration error {:.4f}", title, error));
-    return plot.empty() ? ""
-                        : fmt::format("<figure><h3>{}</h3>{}<figcaption>expected calibration error {:.4f}</figcaption></figure>", title,
-                                      plot, error);
+    return plot.empty()
+               ? ""
+               : fmt::format(
+                     "<figure class=\"reliability\"><h3>{}</h3>{}<figcaption>expected calibration error {:.4f}</figcaption></figure>",
+                     title, plot, error);
   };
   const bool tempered = std::abs(evaluation.temperature - 1) > 1e-6;
   std::string plots =

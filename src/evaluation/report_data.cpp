@@ -96,8 +96,9 @@ std::string mistakes_section(const ReportInput& input, const Pictures& pictures)
     const Mistake& mistake = evaluation.worst[i];
     const std::string given = class_name(evaluation.classes, mistake.given), predicted = class_name(evaluation.classes, mistake.predicted);
     body += card(pictures, mistake.path, fmt::format("given {}, predicted {}", shortened(given, 60), shortened(predicted, 60)),
-                 fmt::format("predicted <b>{}</b> <span class=\"num\">{:.3f}</span><br>given <b>{}</b> <span class=\"num\">{:.3f}</span>",
-                             named(predicted), mistake.probability, named(given), mistake.given_probability));
+                 fmt::format("<dl><dt>predicted, <span class=\"num\">{:.3f}</span></dt><dd>{}</dd><dt>given, <span "
+                             "class=\"num\">{:.3f}</span></dt><dd>{}</dd></dl>",
+                             mistake.probability, named(predicted), mistake.given_probability, named(given)));
   }
   return section("mistakes", "Worst mistakes", body + "</ul>");
 }
@@ -118,7 +119,7 @@ std::string suspects_section(const ReportInput& input, const Pictures& pictures)
     const std::string given = class_name(input.manifest->classes, suspect.given),
                       suggested = class_name(input.manifest->classes, suspect.suggested);
     body += card(pictures, path, fmt::format("labelled {}, looks like {}", shortened(given, 60), shortened(suggested, 60)),
-                 fmt::format("labelled <b>{}</b><br>looks like <b>{}</b>", named(given), named(suggested)));
+                 fmt::format("<dl><dt>labelled</dt><dd>{}</dd><dt>looks like</dt><dd>{}</dd></dl>", named(given), named(suggested)));
   }
   return section("label-errors", title, body + "</ul>");
 }

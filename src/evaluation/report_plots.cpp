@@ -48,7 +48,7 @@ std::string interval_bar(double value, const Interval& interval, const double* g
 }
 
 std::string line_plot(const std::vector<Series>& series, const std::string& x_name, const std::string& alt) {
-  constexpr double kWidth = 460, kHeight = 270, kLeft = 52, kRight = 86, kTop = 12, kBottom = 40;
+  constexpr double kWidth = 380, kHeight = 240, kLeft = 44, kRight = 76, kTop = 12, kBottom = 40;
   double low_x = INFINITY, high_x = -INFINITY, low_y = INFINITY, high_y = -INFINITY;
   for (const Series& each : series) {
     for (const auto& [px, py] : each.points) {
@@ -125,10 +125,10 @@ History read_history(const Json& history) {
 }
 
 std::string confusion_map(const tasks::ClassifyFigures& figures, const std::vector<std::string>& classes) {
-  constexpr std::size_t kMostCells = 6000, kLongest = 16;
+  constexpr std::size_t kMostCells = 6000, kLongest = 18;
   const std::size_t count = figures.confusion.size();
   if (count == 0) return "";
-  const double cell = std::clamp(460.0 / static_cast<double>(count), 0.6, 48.0);
+  const double cell = std::clamp((count > 30 ? 700.0 : 460.0) / static_cast<double>(count), 0.6, 48.0);
   const std::size_t every = static_cast<std::size_t>(std::ceil(11.5 / cell));  // a label needs 11.5 units of height
   std::size_t longest = 1;
   for (std::size_t k = 0; k < count && k < classes.size(); k += every)

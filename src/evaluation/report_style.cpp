@@ -48,6 +48,7 @@ section{background:var(--card);border:1px solid var(--line);border-radius:12px;p
 .columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,290px),1fr));gap:20px 28px;align-items:start}
 .columns.matrix{grid-template-columns:repeat(auto-fit,minmax(min(100%,430px),1fr))}
 figure{margin:0}
+.wide{max-width:860px;margin:0 auto 18px}
 figcaption{font-size:.85rem;color:var(--soft);margin-top:4px}
 svg{display:block;width:100%;height:auto}
 svg text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif;fill:var(--soft)}
@@ -78,6 +79,7 @@ table{border-collapse:collapse;width:100%;font-size:.9rem}
 th,td{text-align:left;padding:.38em .7em .38em 0;border-bottom:1px solid var(--line);vertical-align:top}
 th{color:var(--soft);font-weight:600;font-size:.82rem}
 td.num,th.num{text-align:right;white-space:nowrap}
+td.num+td:not(.num){padding-left:10px}
 th[scope=row]{color:var(--ink);font-weight:500;font-size:.9rem}
 tr:last-child>*{border-bottom:0}
 .meter{display:inline-block;width:90px;height:8px;border-radius:4px;background:var(--quiet);vertical-align:middle;overflow:hidden}
@@ -86,13 +88,16 @@ tr:last-child>*{border-bottom:0}
 .checks li{display:flex;gap:12px;padding:9px 0;border-bottom:1px solid var(--line);align-items:baseline}
 .checks li:last-child{border-bottom:0}
 .checks .badge{font-size:.78rem;flex:0 0 auto;min-width:6.2em;text-align:center}
-.gallery{list-style:none;margin:0 0 8px;padding:0;display:grid;grid-template-columns:repeat(auto-fill,minmax(136px,1fr));gap:12px}
+.gallery{list-style:none;margin:0 0 8px;padding:0;display:grid;grid-template-columns:repeat(auto-fill,minmax(140px,1fr));gap:12px}
 .gallery li{border:1px solid var(--line);border-radius:9px;overflow:hidden;background:var(--page);font-size:.8rem;line-height:1.4}
-.picture{display:block;width:100%;aspect-ratio:1;object-fit:contain;background:var(--quiet)}
+.picture{display:block;width:100%;height:auto;aspect-ratio:1;object-fit:contain;background:var(--quiet)}
 .pixels{image-rendering:pixelated}
+.reliability{max-width:380px}
 .missing{display:flex;align-items:center;justify-content:center;padding:10px;text-align:center;color:var(--soft)}
 .caption{padding:7px 9px 9px}
-.caption b{font-weight:650}
+.caption dl{margin:0}
+.caption dt{color:var(--soft);font-size:.74rem}
+.caption dd{margin:0 0 3px;font-weight:650;color:var(--ink)}
 .path{color:var(--soft);font-size:.74rem;display:block;margin-top:2px}
 .strip{display:flex;flex-wrap:wrap;gap:8px;margin:6px 0 2px}
 .strip .picture{width:84px;border-radius:6px}
