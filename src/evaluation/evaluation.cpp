@@ -58,7 +58,8 @@ Result<std::vector<std::int32_t>> match_classes(const std::vector<std::string>& 
     matched.push_back(found == index.end() ? -1 : found->second);
   }
   if (unknown.empty()) {
-    if (classes.size() < labels.size()) log_info("the model knows {} more classes than the data have", labels.size() - classes.size());
+    if (classes.size() < labels.size())
+      log_info("the data have no images of {} of the model's {} classes", labels.size() - classes.size(), labels.size());
     return matched;
   }
   if (are_numbers(labels) && labels.size() == classes.size()) {
@@ -117,7 +118,7 @@ Result<Answers> answer_split(package::Model& model, const dataset::Manifest& man
       const auto at = static_cast<std::size_t>(from) + i;
       const std::string& path = manifest.samples[static_cast<std::size_t>(answers.samples[at])].path;
       auto picture = reader.read(path);
-      if (!picture.ok()) return picture.error().in(path);
+      if (!picture.ok()) return picture.error();  // names the sample
       const Tensor one = model.prepare(*picture);
       if (one.byte_count() != static_cast<std::size_t>(image_bytes))
         return Error{ErrorKind::internal, fmt::format("{}: prepared as {}", path, to_string(one.shape()))};

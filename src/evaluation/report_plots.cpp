@@ -129,7 +129,7 @@ std::string confusion_map(const tasks::ClassifyFigures& figures, const std::vect
   const std::size_t count = figures.confusion.size();
   if (count == 0) return "";
   const double cell = std::clamp((count > 30 ? 700.0 : 460.0) / static_cast<double>(count), 0.6, 48.0);
-  const std::size_t every = static_cast<std::size_t>(std::ceil(11.5 / cell));  // a label needs 11.5 units of height
+  const auto every = static_cast<std::size_t>(std::ceil(11.5 / cell));  // a label needs 11.5 units of height
   std::size_t longest = 1;
   for (std::size_t k = 0; k < count && k < classes.size(); k += every)
     longest = std::max(longest, std::min(kLongest, code_points(classes[k])));
@@ -167,14 +167,16 @@ std::string confusion_map(const tasks::ClassifyFigures& figures, const std::vect
   svg += fmt::format("<text x=\"{:.1f}\" y=\"13\">predicted \xE2\x86\x92</text><text x=\"2\" y=\"{:.1f}\">given \xE2\x86\x93</text>",
                      gutter, top - 6);
   svg += fmt::format("<rect class=\"cell\" x=\"{0:.1f}\" y=\"{1:.1f}\" width=\"{2:.1f}\" height=\"{2:.1f}\"/>", gutter, top, side);
-  for (std::size_t k = 0; k < count; k += every) {
-    const std::string label = html_text(shortened(name(k), kLongest)), whole = html_text(shortened(name(k), 200));
-    const double middle = (static_cast<double>(k) + 0.5) * cell;
-    svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\">{}<title>{}</title></text>", gutter - 6, top + middle + 4,
-                       label, whole);
-    svg += fmt::format("<text transform=\"translate({:.1f} {:.1f}) rotate(-52)\">{}<title>{}</title></text>", gutter + middle + 3, top - 6,
-                       label, whole);
-  }
+  const auto label = [&](std::size_t k, const std::string& place) {
+    return fmt::format("<text {}>{}<title>{}</title></text>", place, html_text(shortened(name(k), kLongest)),
+                       html_text(shortened(name(k), 200)));
+  };
+  const auto middle = [&](std::size_t k) { return (static_cast<double>(k) + 0.5) * cell; };
+  for (std::size_t k = 0; k < count; k += every)
+    svg += label(k, fmt::format("x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\"", gutter - 6, top + middle(k) + 4));
+  const auto every_column = static_cast<std::size_t>(std::ceil(15 / cell));  // slanted labels need more room
+  for (std::size_t k = 0; k < count; k += every_column)
+    svg += label(k, fmt::format("transform=\"translate({:.1f} {:.1f}) rotate(-52)\"", gutter + middle(k) + 3, top - 6));
   for (const Cell& each : cells) {
     const bool right = each.given == each.predicted;
     const double share = static_cast<double>(each.number) / totals[each.given];

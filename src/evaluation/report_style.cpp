@@ -76,7 +76,7 @@ svg text.on{fill:var(--on-strong)}svg text.off{fill:var(--ink)}
 svg text.cell-text{pointer-events:none;text-anchor:middle;fill:var(--ink)}svg text.cell-text.on{fill:var(--on-strong)}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:.9rem}
-th,td{text-align:left;padding:.38em .7em .38em 0;border-bottom:1px solid var(--line);vertical-align:top}
+th,td{text-align:left;padding:.38em .7em .38em 0;border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:break-word}
 th{color:var(--soft);font-weight:600;font-size:.82rem}
 td.num,th.num{text-align:right;white-space:nowrap}
 td.num+td:not(.num){padding-left:10px}
@@ -115,7 +115,7 @@ details>summary{cursor:pointer;color:var(--accent);margin:8px 0}
 footer{padding-top:6px;padding-bottom:40px;color:var(--soft);font-size:.85rem}
 :focus-visible{outline:3px solid var(--accent);outline-offset:2px}
 @media (max-width:560px){main,header,footer,nav{padding-left:14px;padding-right:14px}section{padding:16px 14px}h1{font-size:1.75rem}
-.tiles{grid-template-columns:repeat(auto-fill,minmax(150px,1fr))}.gallery{grid-template-columns:repeat(auto-fill,minmax(104px,1fr))}
+.tiles{grid-template-columns:repeat(auto-fill,minmax(150px,1fr))}.gallery{grid-template-columns:repeat(auto-fill,minmax(128px,1fr))}
 .meter{width:46px}dl.lineage{grid-template-columns:1fr}dl.lineage dt{margin-top:5px}.checks li{flex-direction:column;gap:4px}}
 @media print{:root{color-scheme:light;--page:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#ccc;--quiet:#eee;
 --accent:#1d5fa6;--accent-soft:#d6e4f3;--warm:#a94a0b;--warm-soft:#f7dfcd;--good:#14693a;--good-soft:#dcf0e3;--bad:#ad1f17;--bad-soft:#fae0dd;
