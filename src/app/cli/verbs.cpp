@@ -8,8 +8,9 @@ namespace {
 
 // One row per verb, group by group.
 constexpr std::array verbs{
-    &help_verb,
+    &modules_verb,
     &completion_verb,
+    &help_verb,
 };
 
 }  // namespace

@@ -38,6 +38,7 @@ const Verb* find_verb(std::string_view name);
 // Declares --json, --quiet, … on a verb's arguments.
 void declare_globals(Arguments& arguments, Console& console);
 
-extern const Verb help_verb, completion_verb;
+extern const Verb predict_verb, eval_verb, export_verb, bench_verb;
+extern const Verb modules_verb, doctor_verb, completion_verb, help_verb;
 
 }  // namespace sightline::cli

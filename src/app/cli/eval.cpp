@@ -1,0 +1,122 @@
+#include <algorithm>
+#include <array>
+
+#include "app/cli/model_source.h"
+#include "app/cli/verbs.h"
+#include "base/text.h"
+#include "dataset/import.h"
+#include "evaluation/evaluation.h"
+
+namespace sightline::cli {
+namespace {
+
+struct Options {
+  std::string model, data, format = "auto", split;
+  bool classes = false;
+  int threads = 0;
+};
+
+// Which samples count: a split that the data bring, or all of them. evaluate() takes one split, so "all" puts every sample into test.
+Result<dataset::Split> choose_split(dataset::Manifest& manifest, const Options& options) {
+  const std::string wanted = !options.split.empty() ? options.split : manifest.given_test ? "test" : "all";
+  if (wanted == "all") {
+    for (dataset::Sample& sample : manifest.samples) sample.split = dataset::Split::test;
+    return dataset::Split::test;
+  }
+  dataset::Split split = dataset::Split::test;
+  enum_from(wanted, split);
+  const auto count =
+      std::count_if(manifest.samples.begin(), manifest.samples.end(), [&](const auto& sample) { return sample.split == split; });
+  if (count == 0)
+    return Error{ErrorKind::not_found, fmt::format("{} holds no {} images; leave --split out to use all of them", options.data, wanted)};
+  return split;
+}
+
+std::string with_interval(const evaluation::Evaluation& evaluation, const std::string& metric) {
+  const auto found = evaluation.intervals.find(metric);
+  return found == evaluation.intervals.end() ? "" : fmt::format("{:.4f} to {:.4f}", found->second.low, found->second.high);
+}
+
+void print_figures(const Console& console, const evaluation::Evaluation& evaluation) {
+  const tasks::ClassifyFigures& figures = evaluation.figures;
+  std::vector<std::vector<std::string>> rows;
+  const auto row = [&](const char* name, double value) {
+    rows.push_back({name, fmt::format("{:.4f}", value), with_interval(evaluation, name)});
+  };
+  row("top1", figures.top1);
+  row("top5", figures.top5);
+  row("macro_f1", figures.macro_f1);
+  row("balanced_accuracy", figures.balanced_accuracy);
+  row("log_loss", figures.log_loss);
+  row("calibration_error", figures.calibration_error);
+  console.table({"metric", "value", "95% interval"}, rows);
+  console.say("latency at batch 1: p50 {:.3f} ms, p95 {:.3f} ms, p99 {:.3f} ms on {}", evaluation.latency.p50, evaluation.latency.p95,
+              evaluation.latency.p99, plural(static_cast<std::uint64_t>(evaluation.latency.threads), "thread"));
+  console.say("{:.0f} images/s with decoding, size {}, peak memory {}", evaluation.images_per_second, human_bytes(evaluation.size_bytes),
+              human_bytes(evaluation.peak_memory_bytes));
+}
+
+void print_classes(const Console& console, const evaluation::Evaluation& evaluation) {
+  std::vector<std::vector<std::string>> rows;
+  for (const tasks::ClassFigures& each : evaluation.figures.per_class)
+    rows.push_back({each.name, std::to_string(each.count), fmt::format("{:.4f}", each.precision), fmt::format("{:.4f}", each.recall),
+                    fmt::format("{:.4f}", each.f1)});
+  console.say("");
+  console.table({"class", "images", "precision", "recall", "f1"}, rows);
+}
+
+Result<int> evaluate(const Options& options, Console& console) {
+  SIGHTLINE_TRY(OpenModel opened, open_model(console, options.model, options.threads));
+  demand::Data data;
+  data.path = options.data;
+  data.format = options.format;
+  data.max_rejected = 1;  // they are counted below; figures of the rest are still figures
+  SIGHTLINE_TRY(dataset::Manifest manifest, dataset::import_data(data, {.group_by = demand::GroupBy::none}));
+  SIGHTLINE_TRY(const dataset::Split split, choose_split(manifest, options));
+  SIGHTLINE_TRY(const evaluation::Evaluation evaluation,
+                evaluation::evaluate(opened.model, manifest, opened.source.path,
+                                     {.split = split, .threads = options.threads, .progress = !console.json && !console.quiet}));
+  console.say("{} on {} of {}", opened.source.name, plural(static_cast<std::uint64_t>(evaluation.figures.count), "image"), options.data);
+  print_figures(console, evaluation);
+  if (options.classes) print_classes(console, evaluation);
+  if (!manifest.rejected.empty())
+    console.warn("{} could not be read and {} not counted, for example {}: {}", plural(manifest.rejected.size(), "file"),
+                 manifest.rejected.size() == 1 ? "is" : "are", manifest.rejected[0].path, manifest.rejected[0].reason);
+  console.document({{"model", json_of(opened.source)},
+                    {"data", options.data},
+                    {"evaluation", to_json(evaluation)},
+                    {"rejected", to_json(manifest.rejected)}});
+  return 0;
+}
+
+Action declare(Arguments& arguments) {
+  auto options = std::make_shared<Options>();
+  arguments.positional("MODEL", options->model, model_help);
+  arguments.positional("DATA", options->data, "labelled images: class folders, an IDX folder, or a CSV file");
+  arguments.option("--split", options->split, "SPLIT", "which images; without it: the test split if the data bring one, else all",
+                   {"train", "validation", "test", "all"});
+  arguments.option("--format", options->format, "FORMAT", "how the data are stored", {"auto", "folders", "idx", "csv"});
+  arguments.flag("--classes", options->classes, "also precision, recall and f1 of every class");
+  arguments.option("--threads", options->threads, "N", "cores to use; 0: all that this process may use");
+  return [options](Console& console) { return evaluate(*options, console); };
+}
+
+constexpr std::array examples{
+    Example{"sightline eval apparel /usr/share/datasets/fashion-mnist", "the release in force, on the test images that the data bring"},
+    Example{"sightline eval apparel:2 new-photos/ --classes", "version 2 on images that were taken later, class by class"},
+    Example{"sightline eval resnet50.onnx imagenet/val --json > figures.json", "somebody else's model, all figures as JSON"},
+};
+
+}  // namespace
+
+constexpr Verb eval_verb{
+    .name = "eval",
+    .group = Group::use,
+    .summary = "measure a model on labelled images",
+    .details =
+        "Runs the model as it is shipped, with the runtime that serves it, and prints accuracy with 95% bootstrap intervals, "
+        "calibration, latency, size and memory. Classes of the data and labels of the model are matched by name.",
+    .examples = examples,
+    .declare = declare};
+
+}  // namespace sightline::cli

@@ -1,0 +1,215 @@
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <filesystem>
+#include <istream>
+#include <iterator>
+
+#include "app/cli/model_source.h"
+#include "app/cli/verbs.h"
+#include "base/files.h"
+#include "base/interrupt.h"
+#include "base/parallel.h"
+#include "base/progress.h"
+#include "base/text.h"
+#include "tasks/classify.h"
+
+namespace sightline::cli {
+namespace {
+
+constexpr std::size_t batch_size = 32;
+
+struct Options {
+  std::string model;
+  std::vector<std::string> images;
+  int top = 1;
+  int threads = 0;
+  bool lines = false;
+};
+
+struct Picture {
+  std::string path;    // as printed; "-" is stdin
+  bool given = false;  // on the command line, not found in a folder
+};
+
+struct Answer {
+  std::string path;
+  std::vector<tasks::ClassScore> classes;
+  std::string failure;
+  bool left_out = false;  // no picture, and nobody asked for this very file
+};
+
+bool is_called_like_a_picture(const std::string& path) {
+  std::string extension = std::filesystem::path(path).extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  constexpr std::array<std::string_view, 8> pictures{".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".jpe"};
+  return std::find(pictures.begin(), pictures.end(), extension) != pictures.end();
+}
+
+// Folders become the files in them.
+Result<std::vector<Picture>> list_pictures(const std::vector<std::string>& given, const Console& console) {
+  std::vector<Picture> pictures;
+  for (const std::string& path : given) {
+    if (path == "-" || !is_directory(path)) {
+      pictures.push_back({path, true});
+      continue;
+    }
+    SIGHTLINE_TRY(const auto files,
+                  list_files(path, [&](const std::string& at, const std::string& reason) { console.warn("{}: {}", at, reason); }));
+    for (const std::string& file : files) pictures.push_back({(std::filesystem::path(path) / file).string(), false});
+  }
+  return pictures;
+}
+
+Result<image::Image> decode_picture(const Picture& picture, const std::string& bytes, int channels, Answer& answer) {
+  const auto span = std::as_bytes(std::span(bytes));
+  if (!picture.given && !is_called_like_a_picture(picture.path) && image::format_of(span) == image::Format::unknown) answer.left_out = true;
+  return image::decode(span, {.channels = channels});
+}
+
+// Decodes and resizes in parallel, then asks the network once for all that could be read.
+Result<std::vector<Answer>> answer_batch(std::span<const Picture> pictures, const std::string& standard_input, const Options& options,
+                                         package::Model& model) {
+  std::vector<Answer> answers(pictures.size());
+  std::vector<Tensor> prepared(pictures.size());
+  const int channels = model.preprocessing().channels;
+  SIGHTLINE_CHECK(parallel_for(
+      pictures.size(),
+      [&](std::size_t i) -> Result<void> {
+        answers[i].path = pictures[i].path;
+        const Result<std::string> bytes = pictures[i].path == "-" ? Result<std::string>(standard_input) : read_file(pictures[i].path);
+        const Result<image::Image> picture =
+            bytes.ok() ? decode_picture(pictures[i], *bytes, channels, answers[i]) : Result<image::Image>(bytes.error());
+        if (picture.ok()) {
+          prepared[i] = model.prepare(*picture);
+        } else {
+          answers[i].failure = picture.error().message;
+        }
+        return {};
+      },
+      options.threads));
+
+  std::vector<std::size_t> readable;
+  for (std::size_t i = 0; i < prepared.size(); ++i) {
+    if (prepared[i].defined()) readable.push_back(i);
+  }
+  if (readable.empty()) return answers;
+  const package::Preprocessing& wanted = model.preprocessing();
+  Tensor batch(Dtype::u8, {static_cast<std::int64_t>(readable.size()), wanted.height, wanted.width, wanted.channels});
+  for (std::size_t row = 0; row < readable.size(); ++row) {
+    const auto bytes = prepared[readable[row]].bytes();
+    std::copy(bytes.begin(), bytes.end(), batch.bytes().begin() + static_cast<std::ptrdiff_t>(row * bytes.size()));
+  }
+  SIGHTLINE_TRY(const Tensor probabilities, model.probabilities(batch));
+  for (std::size_t row = 0; row < readable.size(); ++row) {
+    const auto at = static_cast<std::int64_t>(row);
+    answers[readable[row]].classes = tasks::top_classes(probabilities.rows(at, at + 1).values<float>(), model.labels(), options.top);
+  }
+  return answers;
+}
+
+Json json_of_answer(const Answer& answer) {
+  if (!answer.failure.empty()) return {{"file", answer.path}, {"error", answer.failure}};
+  return {{"file", answer.path}, {"classes", to_json(answer.classes)}};
+}
+
+void print_table(const Console& console, const std::vector<Answer>& answers) {
+  std::vector<std::vector<std::string>> rows;
+  for (const Answer& answer : answers) {
+    for (const tasks::ClassScore& score : answer.classes)
+      rows.push_back({&score == answer.classes.data() ? answer.path : "", score.name, fmt::format("{:.4f}", score.probability)});
+  }
+  if (!rows.empty()) console.table({"file", "label", "probability"}, rows);
+}
+
+// Gives the exit code.
+int print_answers(const Console& console, const Options& options, const FoundModel& source, const std::vector<Answer>& answers) {
+  Json answered = Json::array(), failed = Json::array(), left_out = Json::array();
+  std::vector<std::string> failures;
+  for (const Answer& answer : answers) {
+    if (answer.left_out) {
+      left_out.push_back(answer.path);
+    } else if (!answer.failure.empty()) {
+      failed.push_back(json_of_answer(answer));
+      failures.push_back(fmt::format("{}: {}", answer.path, answer.failure));
+    } else if (console.json) {
+      answered.push_back(json_of_answer(answer));
+    }
+  }
+  if (!options.lines) {
+    print_table(console, answers);
+    console.document({{"model", json_of(source)}, {"answers", answered}, {"failed", failed}, {"left_out", left_out}});
+  }
+  if (!left_out.empty())
+    console.remark("{} in the folder that {} no picture, for example {}", plural(left_out.size(), "file"),
+                   left_out.size() == 1 ? "is" : "are", left_out[0].get<std::string>());
+  if (failures.empty()) return 0;
+  if (!console.json) {
+    for (const std::string& failure : failures) console.warn("{}", failure);
+    console.warn("{} could not be read", plural(failures.size(), "file"));
+  }
+  return exit_code_of(ErrorKind::invalid_data);
+}
+
+Result<int> predict(const Options& options, Console& console) {
+  if (options.top < 1) return Error{ErrorKind::usage, "--top must be at least 1"};
+  SIGHTLINE_TRY(OpenModel opened, open_model(console, options.model, options.threads));
+  SIGHTLINE_TRY(const std::vector<Picture> pictures, list_pictures(options.images, console));
+  std::string standard_input;
+  if (std::any_of(pictures.begin(), pictures.end(), [](const Picture& picture) { return picture.path == "-"; }))
+    standard_input.assign(std::istreambuf_iterator<char>(console.in), {});
+
+  std::vector<Answer> answers;
+  std::optional<Progress> progress;
+  if (pictures.size() > 10 * batch_size) progress.emplace("predict", pictures.size(), "image");
+  for (std::size_t begin = 0; begin < pictures.size(); begin += batch_size) {
+    if (const auto status = check_interrupt(); !status.ok()) {
+      if (!options.lines) print_table(console, answers);  // what is known is not lost
+      return status.error();
+    }
+    const std::size_t count = std::min(batch_size, pictures.size() - begin);
+    SIGHTLINE_TRY(auto batch, answer_batch(std::span(pictures).subspan(begin, count), standard_input, options, opened.model));
+    for (Answer& answer : batch) {
+      if (options.lines && !answer.left_out) console.json_line(json_of_answer(answer));
+      answers.push_back(std::move(answer));
+    }
+    if (progress) progress->advance(count);
+  }
+  if (progress) progress->finish();
+  return print_answers(console, options, opened.source, answers);
+}
+
+Action declare(Arguments& arguments) {
+  auto options = std::make_shared<Options>();
+  arguments.positional("MODEL", options->model, model_help);
+  arguments.positional("IMAGE", options->images, "pictures, folders of pictures, or - for a picture from standard input");
+  arguments.option("-k,--top", options->top, "K", "how many classes to print for each picture");
+  arguments.flag("--jsonl", options->lines, "one JSON object a line, written while it works");
+  arguments.option("--threads", options->threads, "N", "cores to use; 0: all that this process may use");
+  return [options](Console& console) {
+    // Lines replace the document.
+    if (options->lines) console.json = false;
+    return predict(*options, console);
+  };
+}
+
+constexpr std::array examples{
+    Example{"sightline predict apparel shoe.jpg", "the released model says what it sees"},
+    Example{"sightline predict apparel:2 photos/ --top 3", "version 2, every picture below a folder, the three best classes"},
+    Example{"sightline predict ./apparel/ photos/ --jsonl > answers.jsonl", "a package folder; one JSON object a line, while it works"},
+    Example{"curl -s https://example.org/shoe.jpg | sightline predict resnet.onnx - --json", "a bare ONNX file, and a picture from a pipe"},
+};
+
+}  // namespace
+
+constexpr Verb predict_verb{
+    .name = "predict",
+    .group = Group::use,
+    .summary = "ask a model about pictures",
+    .details =
+        "Prints the most probable class of each picture and its probability. Pictures that cannot be read are listed with the "
+        "reason at the end and give exit code 3; all others are answered. In folders, files that are no pictures are left out.",
+    .examples = examples,
+    .declare = declare};
+
+}  // namespace sightline::cli
