@@ -118,8 +118,7 @@ class Auditor {
                                return exact.cluster_of[static_cast<std::size_t>(i)] == first;
                              });
       if (all_equal) continue;
-      add("near_duplicate",
-          fmt::format("{} show the same picture, re-encoded or resized: {}", plural(members.size(), "file"), paths(members)), members,
+      add("near_duplicate", fmt::format("{} show nearly the same picture: {}", plural(members.size(), "file"), paths(members)), members,
           static_cast<double>(members.size()));
       conflicts_and_leaks(members, false);
     }
@@ -150,10 +149,10 @@ class Auditor {
         if (std::find(shown.begin(), shown.end(), i) == shown.end()) shown.push_back(i);
       }
       const bool test = at(shown.front()).split == Split::test;
-      add("leak",
+      std::string sentence =
           fmt::format("{} in different splits: {}", same,
-                      list(shown, [](const Sample& sample) { return fmt::format("{} is in {}", sample.path, enum_name(sample.split)); })),
-          std::move(shown), 2 * (test ? 1 : 0) + certain);
+                      list(shown, [](const Sample& sample) { return fmt::format("{} is in {}", sample.path, enum_name(sample.split)); }));
+      add("leak", std::move(sentence), std::move(shown), 2 * (test ? 1 : 0) + certain);
     }
   }
 
