@@ -68,8 +68,9 @@ Error not_found(const std::string& text, const std::string& root, const std::opt
   if (name && !search.versions.empty()) {
     std::vector<std::string> versions;
     for (const std::int64_t version : search.versions) versions.push_back(std::to_string(version));
-    return {ErrorKind::not_found,
-            fmt::format("{} has been released, but not as version {}; there is {}", name->name, name->version, join(versions, ", "))};
+    const std::string wanted = name->version > 0 ? fmt::format("not as version {}", name->version) : "no version is in force";
+    return {ErrorKind::not_found, fmt::format("{} has been released, but {}; there is {}, called like {}:{}", name->name, wanted,
+                                              join(versions, ", "), name->name, versions.back())};
   }
   if (name) {
     message += path_exists(root + "/format")
