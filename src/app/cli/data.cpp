@@ -1,0 +1,260 @@
+// data check|show|split: the data's part of the line on its own.
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <filesystem>
+#include <map>
+
+#include "app/cli/verbs.h"
+#include "base/files.h"
+#include "base/text.h"
+#include "dataset/audit.h"
+#include "dataset/import.h"
+#include "dataset/packed_set.h"
+#include "dataset/split.h"
+#include "demand/demand.h"
+#include "factory/recipe.h"
+#include "factory/step_inputs.h"
+#include "image/image.h"
+
+namespace sightline::cli {
+namespace {
+
+struct DataArguments {
+  std::string action, directory, sample;
+  std::string format = "auto", labels, group_by = "near_duplicates", pattern, column, out;
+  double validation = 0.1, test = 0.2;
+  std::int64_t seed = 0;
+  int side = 0, most = 5;
+  bool label_errors = false;
+};
+
+// DIR may be a demand file: then its data and split sections count.
+Result<demand::Demand> demand_of(const DataArguments& arguments) {
+  const std::filesystem::path path = arguments.directory;
+  if (path.extension() == ".yaml" || path.extension() == ".yml") return demand::read_demand(arguments.directory);
+  demand::Demand demand;
+  demand.name = "data";
+  demand.data.path = absolute_path(arguments.directory);
+  demand.data.format = arguments.format;
+  demand.data.max_rejected = 1;  // whoever looks at the data wants to see all that is wrong with them
+  if (!arguments.labels.empty()) demand.data.labels = arguments.labels;
+  enum_from(arguments.group_by, demand.split.group_by);
+  if (!arguments.pattern.empty()) demand.split.pattern = arguments.pattern;
+  if (!arguments.column.empty()) demand.split.column = arguments.column;
+  demand.split.validation = arguments.validation;
+  demand.split.test = arguments.test;
+  demand.seed = arguments.seed;
+  if (arguments.side > 0) demand.recipe.side = arguments.side;
+  return demand;
+}
+
+Result<dataset::Manifest> split_manifest(const demand::Demand& demand) {
+  SIGHTLINE_TRY(dataset::Manifest manifest, dataset::import_data(demand.data, demand.split));
+  SIGHTLINE_CHECK(dataset::assign_splits(manifest, demand.split, demand.seed));
+  return manifest;
+}
+
+// Images per class and split.
+std::vector<std::array<std::int64_t, 3>> split_counts(const dataset::Manifest& manifest) {
+  std::vector<std::array<std::int64_t, 3>> counts(manifest.classes.size());
+  for (const dataset::Sample& sample : manifest.samples)
+    ++counts[static_cast<std::size_t>(sample.label)][static_cast<std::size_t>(sample.split)];
+  return counts;
+}
+
+void say_counts(const Console& console, const dataset::Manifest& manifest) {
+  std::vector<std::vector<std::string>> rows;
+  std::array<std::int64_t, 3> sums{};
+  const auto counts = split_counts(manifest);
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    std::vector<std::string> row{manifest.classes[i]};
+    for (std::size_t s = 0; s < 3; ++s) {
+      row.push_back(human_count(static_cast<std::uint64_t>(counts[i][s])));
+      sums[s] += counts[i][s];
+    }
+    rows.push_back(std::move(row));
+  }
+  rows.push_back({"all", human_count(static_cast<std::uint64_t>(sums[0])), human_count(static_cast<std::uint64_t>(sums[1])),
+                  human_count(static_cast<std::uint64_t>(sums[2]))});
+  console.table({"class", "train", "validation", "test"}, rows);
+}
+
+void say_rejected(const Console& console, const dataset::Manifest& manifest, int most) {
+  if (manifest.rejected.empty()) return;
+  console.say("\n{}:", console.paint(Colour::yellow, plural(manifest.rejected.size(), "rejected file")));
+  for (std::size_t i = 0; i < manifest.rejected.size() && i < static_cast<std::size_t>(most); ++i)
+    console.say("  {}  ({})", manifest.rejected[i].path, manifest.rejected[i].reason);
+  if (manifest.rejected.size() > static_cast<std::size_t>(most))
+    console.say("  … and {} more (--most N, or --json for all)", manifest.rejected.size() - static_cast<std::size_t>(most));
+}
+
+Result<std::vector<dataset::Suspect>> suspects_of(const demand::Demand& demand, const dataset::Manifest& manifest) {
+  const std::string folder = (std::filesystem::temp_directory_path() / fmt::format("sightline-{}", ::getpid())).string();
+  SIGHTLINE_CHECK(make_directories(folder));
+  const bool grey = std::all_of(manifest.samples.begin(), manifest.samples.end(), [](const dataset::Sample& s) { return s.channels == 1; });
+  const auto find = [&]() -> Result<std::vector<dataset::Suspect>> {
+    SIGHTLINE_CHECK(dataset::pack(manifest, {.width = 32, .height = 32, .channels = grey ? 1 : 3}, folder + "/images"));
+    SIGHTLINE_TRY(const dataset::PackedSet packed, dataset::PackedSet::open(folder + "/images"));
+    return factory::find_label_errors(manifest, packed, demand.seed);
+  };
+  Result<std::vector<dataset::Suspect>> suspects = find();
+  SIGHTLINE_CHECK(remove_all(folder));
+  return suspects;
+}
+
+Result<int> check(Console& console, const DataArguments& arguments) {
+  SIGHTLINE_TRY(const demand::Demand demand, demand_of(arguments));
+  SIGHTLINE_TRY(const dataset::Manifest manifest, split_manifest(demand));
+  const dataset::Audit audit = dataset::audit(manifest);
+  std::vector<dataset::Suspect> suspects;
+  if (arguments.label_errors) {
+    SIGHTLINE_TRY(suspects, suspects_of(demand, manifest));
+  }
+  console.document({{"root", manifest.root},
+                    {"format", manifest.format},
+                    {"images", manifest.samples.size()},
+                    {"classes", manifest.classes},
+                    {"rejected", to_json(manifest.rejected)},
+                    {"audit", to_json(audit)},
+                    {"suspects", to_json(suspects)}});
+  console.say("{} in {}, {}, format {}\n", plural(manifest.samples.size(), "image"), manifest.root,
+              plural(manifest.classes.size(), "class"), manifest.format);
+  say_counts(console, manifest);
+  say_rejected(console, manifest, arguments.most);
+  std::map<std::string, int> shown;
+  for (const dataset::Finding& finding : audit.findings) {
+    const int nth = ++shown[finding.kind];
+    if (nth == 1)
+      console.say("\n{} ({}):", console.paint(Colour::yellow, finding.kind),
+                  plural(static_cast<std::uint64_t>(audit.counts.at(finding.kind)), "image"));
+    if (nth <= arguments.most) console.say("  {}", finding.sentence);
+  }
+  for (std::size_t i = 0; i < suspects.size() && i < static_cast<std::size_t>(arguments.most); ++i) {
+    if (i == 0) console.say("\n{} (most suspect first):", console.paint(Colour::yellow, "labels that are probably wrong"));
+    const dataset::Sample& sample = manifest.samples[static_cast<std::size_t>(suspects[i].sample)];
+    console.say("  {}  is called {}, looks like {}", sample.path, manifest.classes[static_cast<std::size_t>(suspects[i].given)],
+                manifest.classes[static_cast<std::size_t>(suspects[i].suggested)]);
+  }
+  if (audit.findings.empty() && manifest.rejected.empty()) console.say("\nnothing is wrong with these images");
+  if (!arguments.label_errors) console.remark("\n--label-errors also ranks labels that are probably wrong");
+  return 0;
+}
+
+Result<int> show(Console& console, const DataArguments& arguments) {
+  SIGHTLINE_TRY(const demand::Demand demand, demand_of(arguments));
+  SIGHTLINE_TRY(const dataset::Manifest manifest, split_manifest(demand));
+  std::size_t index = manifest.samples.size();
+  if (!arguments.sample.empty() && arguments.sample.size() < 10 && arguments.sample.find_first_not_of("0123456789") == std::string::npos) {
+    index = static_cast<std::size_t>(std::stoul(arguments.sample));
+  } else {
+    for (std::size_t i = 0; i < manifest.samples.size(); ++i) {
+      if (manifest.samples[i].path == arguments.sample) index = i;
+    }
+  }
+  if (index >= manifest.samples.size()) {
+    return Error{ErrorKind::usage, fmt::format("\"{}\" is not a sample: give a number from 0 to {} or a path inside {}", arguments.sample,
+                                               manifest.samples.size() - 1, manifest.root)};
+  }
+  const dataset::Sample& sample = manifest.samples[index];
+  const dataset::SampleReader reader(manifest.root);
+  SIGHTLINE_TRY(const factory::ChosenRecipe chosen, factory::choose_recipe(demand, manifest, 1));
+  SIGHTLINE_TRY(const image::Image stored, reader.read(sample.path, {.apply_exif = false}));
+  SIGHTLINE_TRY(const image::Image upright, reader.read(sample.path, {.channels = chosen.recipe.channels}));
+  const image::Image input = image::resize(upright, chosen.recipe.side, chosen.recipe.side);
+  const image::Statistics before = image::statistics_of(upright);
+  const image::Statistics after = image::statistics_of(input);
+  if (!arguments.out.empty()) SIGHTLINE_CHECK(write_file(arguments.out, image::encode_png(input)));
+
+  const auto size = [](const image::Image& picture) { return fmt::format("{}×{}×{}", picture.height, picture.width, picture.channels); };
+  console.document({{"index", index},
+                    {"sample", to_json(sample)},
+                    {"class", manifest.classes[static_cast<std::size_t>(sample.label)]},
+                    {"decoded", size(stored)},
+                    {"upright", size(upright)},
+                    {"input", size(input)},
+                    {"input_mean", after.mean},
+                    {"input_deviation", after.deviation},
+                    {"augmentation", enum_name(chosen.recipe.augmentation)}});
+  console.say("sample {} of {}: {}", index, manifest.samples.size(), sample.path);
+  console.say("  digest      {}", sample.digest);
+  console.say("  label       {} ({})", sample.label, manifest.classes[static_cast<std::size_t>(sample.label)]);
+  console.say("  split       {}{}", enum_name(sample.split), sample.group.empty() ? "" : ", group " + sample.group);
+  console.say("  decoded     {} (rows × columns × channels), 8 bits", size(stored));
+  console.say("  upright     {}  grey levels {:.1f} ± {:.1f}, sharpness {:.0f}", size(upright), before.mean, before.deviation,
+              before.sharpness);
+  console.say("  resized     {}  grey levels {:.1f} ± {:.1f}", size(input), after.mean, after.deviation);
+  console.say("  augmented   {} (training only, drawn anew each epoch)", enum_name(chosen.recipe.augmentation));
+  for (const graph::Node& node : chosen.graph.nodes) {
+    if (node.op_type == "Conv") break;
+    console.say("  in the net  {} -> {}", node.op_type, node.outputs.front());
+  }
+  if (!arguments.out.empty()) console.say("  written     {}", arguments.out);
+  return 0;
+}
+
+Result<int> split_verb(Console& console, const DataArguments& arguments) {
+  SIGHTLINE_TRY(const demand::Demand demand, demand_of(arguments));
+  SIGHTLINE_TRY(const dataset::Manifest manifest, split_manifest(demand));
+  if (!arguments.out.empty()) SIGHTLINE_CHECK(write_file(arguments.out, dataset::write_manifest(manifest)));
+  Json counts = Json::object();
+  const auto table = split_counts(manifest);
+  for (std::size_t i = 0; i < table.size(); ++i)
+    counts[manifest.classes[i]] = {{"train", table[i][0]}, {"validation", table[i][1]}, {"test", table[i][2]}};
+  console.document(
+      {{"classes", counts}, {"given_test", manifest.given_test}, {"rejected", manifest.rejected.size()}, {"manifest", arguments.out}});
+  say_counts(console, manifest);
+  say_rejected(console, manifest, arguments.most);
+  console.say("\nthe test split {}", manifest.given_test ? "is the data's own" : fmt::format("was drawn with seed {}", demand.seed));
+  if (!arguments.out.empty()) console.say("manifest  {}", arguments.out);
+  return 0;
+}
+
+Result<int> run_data(Console& console, const DataArguments& arguments) {
+  if (arguments.action == "check") return check(console, arguments);
+  if (arguments.action == "show") return show(console, arguments);
+  return split_verb(console, arguments);
+}
+
+Action declare(Arguments& arguments) {
+  auto values = std::make_shared<DataArguments>();
+  arguments.positional("ACTION", values->action, "check, show or split", true, {"check", "show", "split"});
+  arguments.positional("DIR", values->directory, "folder of images, or a demand file");
+  arguments.positional("SAMPLE", values->sample, "for show: the sample's number or path", false);
+  arguments.option("--format", values->format, "NAME", "how the labels are stored", {"auto", "folders", "idx", "csv"});
+  arguments.option("--labels", values->labels, "FILE", "for csv: the file with path,label rows");
+  arguments.option("--group-by", values->group_by, "WHAT", "what must not be torn apart",
+                   {"none", "folder", "pattern", "column", "near_duplicates"});
+  arguments.option("--pattern", values->pattern, "REGEX", "for --group-by pattern: its first group names the group");
+  arguments.option("--column", values->column, "NAME", "for --group-by column: the CSV column");
+  arguments.option("--validation", values->validation, "SHARE", "share for validation");
+  arguments.option("--test", values->test, "SHARE", "share for test, when the data bring none");
+  arguments.option("--seed", values->seed, "N", "decides the split");
+  arguments.option("--side", values->side, "PIXELS", "for show: the network's input side");
+  arguments.option("--most", values->most, "N", "how many findings of a kind are printed");
+  arguments.option("-o,--out", values->out, "FILE", "split: write the manifest; show: write the network's input as PNG");
+  arguments.flag("--label-errors", values->label_errors, "check: also rank labels that are probably wrong");
+  return [values](Console& console) { return run_data(console, *values); };
+}
+
+constexpr Example examples[] = {
+    {"sightline data check images/", "what is in the folder and what is wrong with it"},
+    {"sightline data check images/ --label-errors", "also the labels that are probably wrong"},
+    {"sightline data show images/ 17 --out input.png", "one sample through every transform"},
+    {"sightline data split images/ --test 0.2 --seed 7 --out manifest.jsonl", "which image goes where"},
+};
+
+}  // namespace
+
+constexpr Verb data_verb{"data",
+                         Group::make,
+                         "look at images: check, show, split",
+                         "check  reads every image and lists duplicates, leaks between splits, bad images and odd classes\n"
+                         "show   walks one sample through decoding, orientation, resizing and the net's own preprocessing\n"
+                         "split  decides train, validation and test, and writes the manifest",
+                         examples,
+                         declare};
+
+}  // namespace sightline::cli

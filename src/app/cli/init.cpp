@@ -1,0 +1,115 @@
+// init: looks at a folder of images and writes a commented demand for it.
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+
+#include "app/cli/verbs.h"
+#include "base/files.h"
+#include "base/text.h"
+#include "dataset/import.h"
+#include "demand/demand.h"
+
+namespace sightline::cli {
+namespace {
+
+struct InitArguments {
+  std::string directory, out, name;
+  bool force = false;
+};
+
+std::string name_from(const std::string& directory) {
+  std::string name = std::filesystem::path(absolute_path(directory + "/.")).parent_path().filename().string();
+  for (char& c : name) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-' && c != '_') c = '-';
+  }
+  name.resize(std::min<std::size_t>(name.size(), 64));
+  return name.empty() ? "model" : name;
+}
+
+std::string yaml_text(const std::string& text) {
+  std::string quoted = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  return quoted + "\"";
+}
+
+std::string demand_text(const std::string& name, const std::string& path, const dataset::Manifest& manifest) {
+  const std::size_t images = manifest.samples.size();
+  std::string classes = join({manifest.classes.begin(),
+                              manifest.classes.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(manifest.classes.size(), 12))},
+                             ", ");
+  std::replace(classes.begin(), classes.end(), '\n', ' ');
+  if (manifest.classes.size() > 12) classes += ", …";
+  std::string text;
+  text += fmt::format("# What Sightline shall make of {}.\n# Build it:   sightline build {}.yaml\n\n", plural(images, "image"), name);
+  text += fmt::format("name: {}\ntask: classify\n\n", name);
+  text += fmt::format("# {} in {}: {}\n", plural(images, "image"), plural(manifest.classes.size(), "class"), classes);
+  if (!manifest.rejected.empty())
+    text += fmt::format("# {} cannot be read; `sightline data check` lists them\n", plural(manifest.rejected.size(), "file"));
+  text += fmt::format(
+      "data:\n  path: {}\n  format: {}\n  licence: not stated   # goes into the lineage of every model\n  origin: not stated\n\n",
+      yaml_text(path), manifest.format);
+  text += "# What must be reached on untouched test images before anything is released.\n";
+  text += "target:\n  metric: top1          # or top5, macro_f1\n  at_least: 0.90\n\n";
+  text +=
+      "# Limits that the model keeps on this machine; delete what does not matter.\nlimits:\n  latency_ms: 10        # p95 per image, "
+      "after decoding\n  size_mb: 2\n\n";
+  text += "# How long it may train: minutes, or epochs (passes over the images; repeatable to the bit).\nbudget:\n  minutes: 3\n\n";
+  text +=
+      manifest.given_test
+          ? "# The data bring their own test split, which is respected.\nsplit:\n  validation: 0.1\n"
+          : "# Shares that are kept out of training; near duplicates never fall on both sides.\nsplit:\n  validation: 0.1\n  test: 0.2\n";
+  text += "  group_by: near_duplicates   # or none, folder, pattern, column\n\nseed: 0\n";
+  return text;
+}
+
+Result<int> run_init(Console& console, const InitArguments& arguments) {
+  demand::Data data;
+  data.path = absolute_path(arguments.directory);
+  data.max_rejected = 1;
+  SIGHTLINE_TRY(const dataset::Manifest manifest, dataset::import_data(data, {}));
+  const std::string name = arguments.name.empty() ? name_from(arguments.directory) : arguments.name;
+  const std::string out = arguments.out.empty() ? name + ".yaml" : arguments.out;
+  if (path_exists(out) && !arguments.force)
+    return Error{ErrorKind::conflict, fmt::format("{} exists already; --force overwrites it, --out FILE writes another", out)};
+  const std::string text = demand_text(name, data.path, manifest);
+  // What we write must be what we read.
+  SIGHTLINE_TRY(const demand::Demand parsed, demand::parse_demand(text, out));
+  SIGHTLINE_CHECK(write_file(out, text));
+  console.document({{"demand", out},
+                    {"name", parsed.name},
+                    {"format", manifest.format},
+                    {"images", manifest.samples.size()},
+                    {"classes", manifest.classes},
+                    {"rejected", manifest.rejected.size()}});
+  console.say("wrote {}: {} in {}", out, plural(manifest.samples.size(), "image"), plural(manifest.classes.size(), "class"));
+  if (!manifest.rejected.empty())
+    console.say("{} cannot be read: sightline data check {}", plural(manifest.rejected.size(), "file"), arguments.directory);
+  console.say("next  sightline build {}", out);
+  return 0;
+}
+
+Action declare(Arguments& arguments) {
+  auto values = std::make_shared<InitArguments>();
+  arguments.positional("DIR", values->directory, "folder of images: a folder per class, IDX files, or a CSV file beside images");
+  arguments.option("-o,--out", values->out, "FILE", "where to write (default: NAME.yaml here)");
+  arguments.option("--name", values->name, "NAME", "the model's name (default: the folder's)");
+  arguments.flag("--force", values->force, "overwrite an existing file");
+  return [values](Console& console) { return run_init(console, *values); };
+}
+
+constexpr Example examples[] = {{"sightline init images/", "look at the folder, write images.yaml"},
+                                {"sightline init /usr/share/datasets/fashion-mnist --name apparel", "with a name of your own"}};
+
+}  // namespace
+
+constexpr Verb init_verb{"init",
+                         Group::make,
+                         "write a commented demand for a folder of images",
+                         "Reads every image once, so that what cannot be read is known before anything is built on it.",
+                         examples,
+                         declare};
+
+}  // namespace sightline::cli

@@ -1,0 +1,225 @@
+// list, show, compare, rollback: what has been released.
+#include <algorithm>
+#include <filesystem>
+
+#include "app/cli/verbs.h"
+#include "app/cli/workspace.h"
+#include "base/text.h"
+#include "evaluation/evaluation.h"
+
+namespace sightline::cli {
+namespace {
+
+struct Reference {
+  std::string name;
+  std::int64_t version = 0;
+};
+
+// "apparel" or "apparel:3".
+Result<Reference> parse_reference(const std::string& text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string::npos) return Reference{text, 0};
+  Reference reference{text.substr(0, colon), 0};
+  const std::string digits = text.substr(colon + 1);
+  if (digits.empty() || digits.size() > 9 || digits.find_first_not_of("0123456789") != std::string::npos || std::stoll(digits) == 0) {
+    return Error{ErrorKind::usage, fmt::format("\"{}\" is not a release: write NAME or NAME:VERSION, like apparel:3", text)};
+  }
+  reference.version = std::stoll(digits);
+  return reference;
+}
+
+Result<store::Release> find_release(const store::Workspace& workspace, const std::string& text) {
+  SIGHTLINE_TRY(const Reference reference, parse_reference(text));
+  SIGHTLINE_TRY(const std::optional<store::Release> release, workspace.registry().release(reference.name, reference.version));
+  if (release) return *release;
+  SIGHTLINE_TRY(const std::vector<store::Release> all, workspace.registry().releases());
+  std::vector<std::string> names;
+  for (const store::Release& each : all) {
+    names.push_back(each.name);
+    if (each.name == reference.name)
+      return Error{ErrorKind::not_found,
+                   fmt::format("{} has no version {}; `sightline list {}` shows them", reference.name, reference.version, reference.name)};
+  }
+  return Error{ErrorKind::not_found,
+               fmt::format("no release is called \"{}\" in {}{}", reference.name, workspace.root(), did_you_mean(reference.name, names))};
+}
+
+std::string figure(const Json& figures, const char* key, int digits) {
+  return figures.contains(key) && figures[key].is_number() ? fmt::format("{:.{}f}", figures[key].get<double>(), digits) : "";
+}
+
+Result<int> run_list(Console& console, const std::string& name) {
+  SIGHTLINE_TRY(const store::Workspace workspace, existing_workspace(console));
+  SIGHTLINE_TRY(const std::vector<store::Release> releases, workspace.registry().releases(name));
+  SIGHTLINE_TRY(const std::vector<store::Run> runs, workspace.registry().runs(name));
+  console.document({{"releases", to_json(releases)}, {"runs", to_json(runs)}});
+  std::vector<std::vector<std::string>> rows;
+  for (const store::Release& release : releases) {
+    const Json& figures = release.figures;
+    rows.push_back({release.name, std::to_string(release.version), release.in_force ? "in force" : "", figure(figures, "top1", 4),
+                    figure(figures, "p95_ms", 2),
+                    figures.contains("size_bytes") && figures["size_bytes"].is_number_unsigned()
+                        ? human_bytes(figures["size_bytes"].get<std::uint64_t>())
+                        : "",
+                    release.created, release.package.substr(0, 12)});
+  }
+  if (rows.empty()) {
+    console.say("nothing has been released in {} yet", workspace.root());
+  } else {
+    console.table({"name", "version", "state", "top1", "p95 ms", "size", "created", "package"}, rows);
+  }
+  const auto last = std::max_element(runs.begin(), runs.end(), [](const store::Run& a, const store::Run& b) { return a.id < b.id; });
+  if (last != runs.end() && last->outcome != "released")
+    console.say("\nlast run: {} ({}): {}", last->demand, last->outcome, last->sentence);
+  return 0;
+}
+
+Result<evaluation::Evaluation> evaluation_of(const store::Workspace& workspace, const store::Release& release) {
+  SIGHTLINE_TRY(const std::string text, workspace.blobs().get(release.evaluation));
+  SIGHTLINE_TRY(const Json json, parse_json(text, "the evaluation of " + release.name));
+  return struct_from_json<evaluation::Evaluation>(json);
+}
+
+Result<int> run_show(Console& console, const std::string& reference) {
+  SIGHTLINE_TRY(const store::Workspace workspace, existing_workspace(console));
+  SIGHTLINE_TRY(const store::Release release, find_release(workspace, reference));
+  SIGHTLINE_TRY(const evaluation::Evaluation evaluation, evaluation_of(workspace, release));
+  SIGHTLINE_TRY(const std::string folder, workspace.ensure_release_folder(release));
+  Json document = to_json(release);
+  document["folder"] = folder;
+  document["evaluation_figures"] = to_json(evaluation);
+  console.document(document);
+  const auto interval = [&](const char* metric) {
+    const auto found = evaluation.intervals.find(metric);
+    return found == evaluation.intervals.end() ? std::string()
+                                               : fmt::format("  (95% interval {:.4f} to {:.4f})", found->second.low, found->second.high);
+  };
+  console.say("{} version {}{}, released {}", console.paint(Colour::bold, release.name), release.version,
+              release.in_force ? " (in force)" : "", release.created);
+  console.say("  folder      {}\n  package     {}", folder, release.package);
+  console.say("  top1        {:.4f}{}", evaluation.figures.top1, interval("top1"));
+  console.say("  macro_f1    {:.4f}{}", evaluation.figures.macro_f1, interval("macro_f1"));
+  console.say("  calibration {:.4f} (before temperature scaling {:.4f})", evaluation.figures.calibration_error,
+              evaluation.calibration_error_before);
+  console.say("  latency     p50 {:.3f} ms, p95 {:.3f} ms, p99 {:.3f} ms", evaluation.latency.p50, evaluation.latency.p95,
+              evaluation.latency.p99);
+  console.say("  size        {}", human_bytes(evaluation.size_bytes));
+  console.say("  lineage     {}", release.lineage.dump());
+  return 0;
+}
+
+Result<int> run_compare(Console& console, const std::string& a_text, const std::string& b_text) {
+  SIGHTLINE_TRY(const store::Workspace workspace, existing_workspace(console));
+  SIGHTLINE_TRY(const store::Release a, find_release(workspace, a_text));
+  SIGHTLINE_TRY(const store::Release b, find_release(workspace, b_text));
+  SIGHTLINE_TRY(const evaluation::Evaluation ea, evaluation_of(workspace, a));
+  SIGHTLINE_TRY(const evaluation::Evaluation eb, evaluation_of(workspace, b));
+  struct Row {
+    const char* name;
+    double a, b;
+    int digits;
+  };
+  const Row figures[] = {{"top1", ea.figures.top1, eb.figures.top1, 4},
+                         {"top5", ea.figures.top5, eb.figures.top5, 4},
+                         {"macro_f1", ea.figures.macro_f1, eb.figures.macro_f1, 4},
+                         {"log_loss", ea.figures.log_loss, eb.figures.log_loss, 4},
+                         {"calibration_error", ea.figures.calibration_error, eb.figures.calibration_error, 4},
+                         {"p50_ms", ea.latency.p50, eb.latency.p50, 3},
+                         {"p95_ms", ea.latency.p95, eb.latency.p95, 3},
+                         {"size_kb", static_cast<double>(ea.size_bytes) / 1e3, static_cast<double>(eb.size_bytes) / 1e3, 1}};
+  const std::string name_a = fmt::format("{}:{}", a.name, a.version);
+  const std::string name_b = fmt::format("{}:{}", b.name, b.version);
+  std::vector<std::vector<std::string>> rows;
+  Json document = {{"a", name_a}, {"b", name_b}, {"figures", Json::object()}, {"lineage_differs", Json::array()}};
+  for (const Row& row : figures) {
+    rows.push_back({row.name, fmt::format("{:.{}f}", row.a, row.digits), fmt::format("{:.{}f}", row.b, row.digits),
+                    fmt::format("{:+.{}f}", row.b - row.a, row.digits)});
+    document["figures"][row.name] = {{"a", row.a}, {"b", row.b}, {"difference", row.b - row.a}};
+  }
+  const Json flat_a = a.lineage.flatten();
+  const Json flat_b = b.lineage.flatten();
+  std::vector<std::string> differs;
+  for (const auto& [key, value] : flat_b.items()) {
+    if (!flat_a.contains(key) || flat_a[key] != value)
+      differs.push_back(fmt::format("{}: {} -> {}", key, flat_a.contains(key) ? flat_a[key].dump() : "(none)", value.dump()));
+  }
+  for (const auto& [key, value] : flat_a.items()) {
+    if (!flat_b.contains(key)) differs.push_back(fmt::format("{}: {} -> (none)", key, value.dump()));
+  }
+  document["lineage_differs"] = differs;
+  console.document(document);
+  console.table({"", name_a, name_b, "difference"}, rows);
+  if (ea.figures.count != eb.figures.count)
+    console.warn("the test sets differ in size ({} and {} images): the figures are not comparable", ea.figures.count, eb.figures.count);
+  console.say("\n{}", differs.empty() ? "the lineage is the same" : "lineage:");
+  for (const std::string& line : differs) console.say("  {}", line);
+  return 0;
+}
+
+Result<int> run_rollback(Console& console, const std::string& reference) {
+  SIGHTLINE_TRY(store::Workspace workspace, existing_workspace(console));
+  SIGHTLINE_TRY(Reference wanted, parse_reference(reference));
+  SIGHTLINE_TRY(const store::Release now, find_release(workspace, wanted.name));
+  if (wanted.version == 0) {
+    SIGHTLINE_TRY(const std::vector<store::Release> all, workspace.registry().releases(wanted.name));
+    for (const store::Release& each : all) {
+      if (each.version < now.version) wanted.version = std::max(wanted.version, each.version);
+    }
+    if (wanted.version == 0)
+      return Error{ErrorKind::not_found, fmt::format("{}:{} is the first version; there is none to go back to", now.name, now.version)};
+  }
+  SIGHTLINE_TRY(const store::Release target, find_release(workspace, fmt::format("{}:{}", wanted.name, wanted.version)));
+  SIGHTLINE_TRY(const std::string folder, workspace.ensure_release_folder(target));
+  SIGHTLINE_CHECK(workspace.registry().set_in_force(target.name, target.version));
+  console.document({{"name", target.name}, {"version", target.version}, {"before", now.version}, {"folder", folder}});
+  console.say("{} is version {} again (was {})", target.name, target.version, now.version);
+  return 0;
+}
+
+template <Result<int> (*run)(Console&, const std::string&), bool required>
+Action declare_one(Arguments& arguments) {
+  auto value = std::make_shared<std::string>();
+  arguments.positional("NAME", *value, "a released name, or NAME:VERSION", required);
+  return [value](Console& console) { return run(console, *value); };
+}
+
+Action declare_compare(Arguments& arguments) {
+  auto values = std::make_shared<std::pair<std::string, std::string>>();
+  arguments.positional("A", values->first, "a release: NAME or NAME:VERSION");
+  arguments.positional("B", values->second, "another");
+  return [values](Console& console) { return run_compare(console, values->first, values->second); };
+}
+
+constexpr Example list_examples[] = {{"sightline list", "every release of this workspace"},
+                                     {"sightline list apparel --json", "one model's releases and runs as JSON"}};
+constexpr Example show_examples[] = {{"sightline show apparel", "the release in force: figures, folder, lineage"},
+                                     {"sightline show apparel:2", "a certain version"}};
+constexpr Example compare_examples[] = {{"sightline compare apparel:1 apparel:2", "figures and lineage side by side"}};
+constexpr Example rollback_examples[] = {{"sightline rollback apparel", "put the version before the one in force back in force"},
+                                         {"sightline rollback apparel:1", "or a certain one"}};
+
+}  // namespace
+
+constexpr Verb list_verb{"list",
+                         Group::look_after,
+                         "releases and runs",
+                         "Every release of the workspace with its figures; the last run when it did not release.",
+                         list_examples,
+                         declare_one<run_list, false>};
+constexpr Verb show_verb{"show",
+                         Group::look_after,
+                         "one release: figures, folder, lineage",
+                         "What a release measured, where its folder is, and what it was made from.",
+                         show_examples,
+                         declare_one<run_show, true>};
+constexpr Verb compare_verb{
+    "compare",        Group::look_after, "two releases side by side", "Figures with their differences, and what differs in the lineage.",
+    compare_examples, declare_compare};
+constexpr Verb rollback_verb{"rollback",
+                             Group::look_after,
+                             "put an earlier version back in force",
+                             "Nothing is deleted: the registry points to the earlier version.",
+                             rollback_examples,
+                             declare_one<run_rollback, true>};
+
+}  // namespace sightline::cli
