@@ -74,11 +74,12 @@ struct Library {
   const char* what;
 };
 
+// The first four are named by their release; of the others the file tells the version of its interface only.
 constexpr std::array libraries{
-    Library{"libdnnl.so", "oneDNN"},        Library{"libonnx.so", "ONNX"},      Library{"libprotobuf.so", "Protobuf"},
-    Library{"libopencv_core.so", "OpenCV"}, Library{"libjpeg.so", "libjpeg"},   Library{"libpng16.so", "libpng"},
-    Library{"libwebp.so", "libwebp"},       Library{"libtiff.so", "libtiff"},   Library{"libsqlite3.so", "SQLite"},
-    Library{"libopenblas.so", "OpenBLAS"},  Library{"libcrypto.so", "OpenSSL"},
+    Library{"libdnnl.so", "oneDNN"},         Library{"libopencv_core.so", "OpenCV"},      Library{"libsqlite3.so", "SQLite"},
+    Library{"libopenblas.so", "OpenBLAS"},   Library{"libprotobuf.so", "libprotobuf.so"}, Library{"libjpeg.so", "libjpeg.so"},
+    Library{"libpng16.so", "libpng16.so"},   Library{"libwebp.so", "libwebp.so"},         Library{"libtiff.so", "libtiff.so"},
+    Library{"libcrypto.so", "libcrypto.so"},
 };
 
 // What this process has really loaded, by the version in the file's real name ("libdnnl.so.2" is a link to "libdnnl.so.2.6").
@@ -111,6 +112,7 @@ std::vector<std::pair<std::string, std::string>> loaded_libraries() {
     std::memcpy(&call, &function, sizeof call);
     for (auto& [name, version] : found) {
       if (name == what) version = call();
+      if (version.starts_with("OpenBLAS ")) version = split(version, ' ')[1];  // its configuration follows
     }
   };
   replace("SQLite", "sqlite3_libversion");

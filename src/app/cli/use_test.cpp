@@ -1,0 +1,252 @@
+// The verbs that use a model: predict, export, bench, eval, modules, doctor; and how a model is named.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "app/cli/run.h"
+#include "base/files.h"
+#include "base/json.h"
+#include "base/random.h"
+#include "graph/builder.h"
+#include "package/package.h"
+#include "store/workspace.h"
+
+namespace sightline::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+struct Outcome {
+  int code = 0;
+  std::string out, err;
+  Json json() const { return Json::parse(out); }
+};
+
+image::Image grey(int level) {
+  return {.width = 8, .height = 8, .channels = 1, .pixels = std::vector<std::uint8_t>(64, static_cast<std::uint8_t>(level))};
+}
+
+// Answers "bright" or "dark" by the mean grey level, so that the tests know the right answer.
+graph::Graph brightness_graph() {
+  graph::Builder builder(1);
+  const std::string x = builder.image_input(8, 8, 1, {127.5F}, {50.0F});
+  const std::string level = builder.flatten(builder.global_average_pool(x));
+  const std::string weight = builder.constant("weight", Tensor::of<float>({2, 1}, {-2.0F, 2.0F}));
+  const std::string scores = builder.node("Gemm", {level, weight}, {{"transB", std::int64_t{1}}});
+  builder.rename(builder.softmax(scores), "probabilities");
+  return *builder.finish({"probabilities"}, {});
+}
+
+// One workspace with two releases, a package folder, a bare network and some pictures, made once for all tests.
+class Use : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    root_ = fs::temp_directory_path() / ("sightline-use-test-" + std::to_string(::getpid()));
+    fs::remove_all(root_);
+    fs::create_directories(root_ / "photos");
+    package::Contents contents;
+    contents.name = "light";
+    contents.graph = brightness_graph();
+    contents.labels = {"dark", "bright"};
+    contents.preprocessing = {.width = 8, .height = 8, .channels = 1};
+    contents.golden = {{"dim", grey(90)}};
+    const auto written = package::write_package(contents, at("light"));
+    ASSERT_TRUE(written.ok()) << written.error().message;
+    ASSERT_TRUE(write_file(at("bare.onnx"), *graph::serialize_onnx(brightness_graph())).ok());
+    ASSERT_TRUE(write_file(at("photos/day.png"), image::encode_png(grey(240))).ok());
+    ASSERT_TRUE(write_file(at("photos/night.jpg"), image::encode_jpeg(grey(5))).ok());
+    ASSERT_TRUE(write_file(at("photos/notes.txt"), "not a picture").ok());
+    ASSERT_TRUE(write_file(at("broken.png"), image::encode_png(grey(9)).substr(0, 40)).ok());
+    for (const char* split : {"train", "test"}) {
+      for (int i = 0; i < 6; ++i) {
+        fs::create_directories(root_ / "data" / split / "dark");
+        fs::create_directories(root_ / "data" / split / "bright");
+        ASSERT_TRUE(write_file(at(fmt::format("data/{}/dark/{}.png", split, i)), image::encode_png(grey(10 + i))).ok());
+        // One of the bright test pictures is dark.
+        const int level = split == std::string("test") && i == 0 ? 30 : 200 + i;
+        ASSERT_TRUE(write_file(at(fmt::format("data/{}/bright/{}.png", split, i)), image::encode_png(grey(level))).ok());
+      }
+    }
+    auto workspace = store::Workspace::open(at("workspace"));
+    ASSERT_TRUE(workspace.ok()) << workspace.error().message;
+    const auto digest = workspace->blobs().put_tree(at("light"));
+    ASSERT_TRUE(digest.ok());
+    ASSERT_TRUE(workspace->registry().add_release({.name = "brightness", .version = 1, .package = *digest, .in_force = true}).ok());
+  }
+  static void TearDownTestSuite() { fs::remove_all(root_); }
+
+  static std::string at(const std::string& name) { return (root_ / name).string(); }
+  static Outcome call(std::vector<std::string> words, const std::string& input = "") {
+    words.insert(words.end(), {"--workspace", at("workspace")});
+    std::istringstream in(input);
+    std::ostringstream out, err;
+    const int code = run(words, in, out, err);
+    return {code, out.str(), err.str()};
+  }
+
+  static inline fs::path root_;
+};
+
+TEST_F(Use, PredictAnswersForEveryKindOfModel) {
+  for (const std::string& model : {std::string("brightness"), std::string("brightness:1"), at("light"), at("light/1/model.onnx")}) {
+    const Outcome outcome = call({"predict", model, at("photos/day.png"), at("photos/night.jpg")});
+    EXPECT_EQ(outcome.code, 0) << model << outcome.err;
+    EXPECT_THAT(outcome.err, IsEmpty()) << model;
+    EXPECT_THAT(outcome.out, AllOf(::testing::ContainsRegex("day.png +bright +0\\.9"), ::testing::ContainsRegex("night.jpg +dark +0\\.9")));
+  }
+  const Outcome bare = call({"predict", at("bare.onnx"), at("photos/day.png")});
+  EXPECT_EQ(bare.code, 0);
+  EXPECT_THAT(bare.err, HasSubstr("numbered from 0"));
+  EXPECT_THAT(bare.out, ::testing::ContainsRegex("day.png +1 +0\\.9"));
+}
+
+TEST_F(Use, PredictReadsFoldersStandardInputAndTopK) {
+  const Json all = call({"predict", at("light"), at("photos"), "--json", "--top", "2"}).json();
+  ASSERT_EQ(all["answers"].size(), 2U);
+  EXPECT_EQ(all["answers"][0]["file"], at("photos/day.png"));
+  EXPECT_EQ(all["answers"][0]["classes"][0]["name"], "bright");
+  EXPECT_EQ(all["answers"][0]["classes"].size(), 2U);
+  EXPECT_EQ(all["left_out"], Json{at("photos/notes.txt")});
+  EXPECT_EQ(all["failed"], Json::array());
+
+  const Outcome piped = call({"predict", at("light"), "-", "--json"}, image::encode_png(grey(250)));
+  EXPECT_EQ(piped.json()["answers"][0]["classes"][0]["name"], "bright");
+
+  const Outcome lines = call({"predict", at("light"), at("photos"), "--jsonl"});
+  std::istringstream stream(lines.out);
+  std::size_t count = 0;
+  for (std::string line; std::getline(stream, line); ++count) EXPECT_TRUE(Json::parse(line).contains("classes")) << line;
+  EXPECT_EQ(count, 2U);
+}
+
+TEST_F(Use, PredictListsWhatCannotBeReadAndAnswersTheRest) {
+  const Outcome outcome = call({"predict", at("light"), at("broken.png"), at("photos/day.png"), at("gone.png"), at("photos/notes.txt")});
+  EXPECT_EQ(outcome.code, 3);
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("day.png"), Not(HasSubstr("broken.png"))));
+  EXPECT_THAT(outcome.err,
+              AllOf(HasSubstr("broken.png"), HasSubstr("gone.png"), HasSubstr("notes.txt"), HasSubstr("3 files could not be read")));
+
+  const Outcome json = call({"predict", at("light"), at("broken.png"), at("photos/day.png"), "--json"});
+  EXPECT_EQ(json.code, 3);
+  EXPECT_EQ(json.json()["answers"].size(), 1U);
+  EXPECT_EQ(json.json()["failed"][0]["file"], at("broken.png"));
+  EXPECT_EQ(call({"predict", at("light"), "-"}, "").code, 3);
+}
+
+TEST_F(Use, AModelThatIsNotThereIsExplained) {
+  const Outcome misspelt = call({"predict", "brightnes", at("photos")});
+  EXPECT_EQ(misspelt.code, 4);
+  EXPECT_THAT(misspelt.err, AllOf(HasSubstr("did you mean \"brightness\"?"), HasSubstr("no package folder or .onnx file brightnes")));
+  EXPECT_THAT(call({"predict", "brightness:7", at("photos")}).err, AllOf(HasSubstr("not as version 7"), HasSubstr("there is 1")));
+  EXPECT_THAT(call({"predict", at("photos"), at("photos")}).err, HasSubstr("neither config.pbtxt nor 1/model.onnx"));
+  EXPECT_EQ(call({"predict", at("broken.png"), at("photos")}).code, 3);  // a file, but no network
+  std::istringstream in;
+  std::ostringstream out, err;
+  EXPECT_EQ(run({"predict", "light", "x.png", "--workspace", at("nowhere")}, in, out, err), 4);
+  EXPECT_THAT(err.str(), HasSubstr("there is no workspace"));
+  EXPECT_FALSE(fs::exists(root_ / "nowhere"));
+}
+
+TEST_F(Use, PredictRefusesImpossibleOptions) {
+  EXPECT_EQ(call({"predict", at("light"), at("photos"), "--top", "0"}).code, 2);
+  EXPECT_EQ(call({"predict", at("light"), at("photos"), "--top", "many"}).code, 2);
+  EXPECT_EQ(call({"predict", at("light")}).code, 2);
+  EXPECT_THAT(call({"predict", at("light"), at("photos"), "--tpo", "3"}).err, HasSubstr("did you mean \"--top\"?"));
+}
+
+TEST_F(Use, ExportCopiesThePackageWholeAndNeverOverwrites) {
+  const Outcome outcome = call({"export", "brightness", at("out/light"), "--onnx", at("out/light.onnx")});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  for (const char* name : {"config.pbtxt", "labels.txt", "1/model.onnx", "1/lineage.json", "1/golden/golden.json", "1/golden/0.png"})
+    EXPECT_EQ(*read_file(at(std::string("out/light/") + name)), *read_file(at(std::string("light/") + name)));
+  EXPECT_EQ(*read_file(at("out/light.onnx")), *read_file(at("light/1/model.onnx")));
+  EXPECT_EQ(call({"predict", at("out/light"), at("photos/day.png")}).code, 0);
+
+  EXPECT_EQ(call({"export", "brightness", at("out/light")}).code, 7);
+  EXPECT_EQ(call({"export", "brightness", at("out/light") + "/"}).code, 7);
+  EXPECT_EQ(call({"export", "brightness", "--onnx", at("out/light.onnx")}).code, 7);
+  EXPECT_EQ(call({"export", "brightness"}).code, 2);
+  EXPECT_EQ(call({"export", at("bare.onnx"), at("out/bare")}).code, 5);
+  EXPECT_EQ(std::distance(fs::directory_iterator(root_ / "out"), {}), 2);
+}
+
+TEST_F(Use, ExportOfAnAlteredPackageLeavesNothing) {
+  fs::copy(root_ / "light", root_ / "altered", fs::copy_options::recursive);
+  ASSERT_TRUE(write_file(at("altered/1/golden/0.png"), image::encode_png(grey(200))).ok());
+  const Outcome outcome = call({"export", at("altered"), at("from-altered")});
+  EXPECT_EQ(outcome.code, 3);
+  EXPECT_THAT(outcome.err, HasSubstr("golden sample"));
+  EXPECT_FALSE(fs::exists(root_ / "from-altered"));
+}
+
+TEST_F(Use, BenchMeasuresBothBatchSizes) {
+  const Json figures = call({"bench", at("light"), "--json", "--ops", "--runs", "20", "--threads", "1"}).json();
+  ASSERT_EQ(figures["batches"].size(), 2U);
+  for (const Json& batch : figures["batches"]) {
+    EXPECT_EQ(batch["runs"], 20);
+    EXPECT_EQ(batch["warm_up"], 50);
+    EXPECT_GT(batch["p50_ms"], 0);
+    EXPECT_LE(batch["p50_ms"], batch["p95_ms"]);
+    EXPECT_LE(batch["p95_ms"], batch["p99_ms"]);
+  }
+  EXPECT_EQ(figures["threads"], 1);
+  EXPECT_GT(figures["operators"].size(), 0U);
+  const Outcome text = call({"bench", at("bare.onnx"), "--runs", "10", "--ops"});
+  EXPECT_EQ(text.code, 0);
+  EXPECT_THAT(text.out, AllOf(HasSubstr("p95 ms"), HasSubstr("memory: weights"), HasSubstr("operator")));
+  EXPECT_EQ(call({"bench", at("light"), "--runs", "1"}).code, 2);
+}
+
+TEST_F(Use, EvalMeasuresTheSplitThatTheDataBring) {
+  const Json document = call({"eval", "brightness", at("data"), "--json"}).json();
+  const Json& figures = document["evaluation"]["figures"];
+  EXPECT_EQ(figures["count"], 12);
+  EXPECT_NEAR(figures["top1"].get<double>(), 11.0 / 12, 1e-9);  // one bright test picture is dark
+  EXPECT_EQ(call({"eval", at("light"), at("data"), "--split", "train", "--json"}).json()["evaluation"]["figures"]["top1"], 1.0);
+  EXPECT_EQ(call({"eval", at("light"), at("data/train"), "--json"}).json()["evaluation"]["figures"]["count"], 12);
+  const Outcome text = call({"eval", at("light"), at("data"), "--classes"});
+  EXPECT_EQ(text.code, 0) << text.err;
+  EXPECT_THAT(text.out, AllOf(HasSubstr("0.9167"), HasSubstr("95% interval"), HasSubstr("recall")));
+  EXPECT_THAT(call({"eval", at("light"), at("data"), "--split", "validation"}).err, HasSubstr("holds no validation images"));
+  EXPECT_EQ(call({"eval", at("light"), at("nowhere")}).code, 4);
+}
+
+TEST_F(Use, ModulesListsEveryBackboneWithItsCost) {
+  const Json document = call({"modules", "--json"}).json();
+  ASSERT_GE(document["backbones"].size(), 2U);
+  for (const Json& backbone : document["backbones"]) {
+    EXPECT_GT(backbone["parameters"], 1000);
+    EXPECT_GT(backbone["flops"], 1000);
+    EXPECT_THAT(call({"modules"}).out, HasSubstr(backbone["name"].get<std::string>()));
+  }
+  EXPECT_EQ(call({"modules", "--channels", "2"}).code, 2);
+}
+
+TEST_F(Use, DoctorKnowsThisMachine) {
+  const Json document = call({"doctor", "--json"}).json();
+  EXPECT_GE(document["cores"], 1);
+  for (const char* library : {"oneDNN", "OpenCV", "SQLite"}) {
+    ASSERT_TRUE(document["libraries"].contains(library)) << library;
+    EXPECT_THAT(document["libraries"][library].get<std::string>(), ::testing::ContainsRegex("^[0-9]+\\.")) << library;
+  }
+  for (const Json& check : document["checks"]) {
+    EXPECT_THAT(check["says"].get<std::string>(), Not(IsEmpty()));
+    if (check["state"] == "missing") {
+      EXPECT_THAT(check["remedy"].get<std::string>(), Not(IsEmpty()));
+    }
+  }
+  const Outcome text = call({"doctor"});
+  EXPECT_EQ(text.code, 0);
+  EXPECT_THAT(text.out, AllOf(HasSubstr("processor"), HasSubstr("1 release"), HasSubstr("training")));
+}
+
+}  // namespace
+}  // namespace sightline::cli
