@@ -76,4 +76,41 @@ std::vector<Chain> chains_of(const graph::Graph& graph) {
   return chains;
 }
 
+bool images_are_independent(const graph::Graph& graph) {
+  for (const graph::ValueInfo& input : graph.inputs)
+    if (input.shape.empty() || input.shape[0] >= 0) return false;
+  constexpr std::int64_t images = 7;  // any number: a first dimension that is computed from the batch (N·3) is not the batch
+  const auto values = graph::infer_shapes(graph), counted = graph::infer_shapes(graph, images);
+  if (!values.ok() || !counted.ok() || graph.inputs.empty()) return false;
+  const auto computed = [&](const std::string& value) { return !value.empty() && !graph.initializers.contains(value); };
+  for (const graph::ValueInfo& output : graph.outputs)
+    if (!computed(output.name)) return false;
+  for (const graph::Node& node : graph.nodes) {
+    // The batch stays in front, and nowhere else. That already excludes transposing it, reducing it, gathering along it, and products
+    // over it.
+    for (const std::string& output : node.outputs) {
+      if (output.empty()) continue;
+      const Shape& shape = values->at(output).shape;
+      if (shape.empty() || shape[0] >= 0 || std::ranges::count(shape, -1) != 1 || counted->at(output).shape[0] != images) return false;
+    }
+    std::size_t rank = 0;
+    for (const std::string& input : node.inputs) {
+      const Shape& shape = values->at(input.empty() ? graph.inputs[0].name : input).shape;
+      if (!computed(input)) {
+        // A constant may not have a number for each image.
+        if (node.op_type == "Concat") return false;
+        continue;
+      }
+      // Broadcasting aligns last dimensions: with different ranks the batch would meet another axis.
+      if (rank != 0 && shape.size() != rank) return false;
+      rank = shape.size();
+    }
+    const bool along_axis = node.op_type == "Softmax" || node.op_type == "LogSoftmax" || node.op_type == "Concat";
+    const std::int64_t axis = node.integer("axis", graph.opset < 13 ? 1 : -1);
+    if (along_axis && (axis == 0 || axis == -static_cast<std::int64_t>(rank))) return false;
+    if (node.op_type == "Resize") return false;
+  }
+  return true;
+}
+
 }  // namespace sightline::runtime

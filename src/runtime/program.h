@@ -24,6 +24,10 @@ struct Program {
 Result<graph::Graph> folded_graph(const graph::Graph& graph);
 std::vector<Chain> chains_of(const graph::Graph& graph);
 
+// Whether each image of a batch is computed without looking at the others, so that a batch may be cut into pieces. True only when that is
+// plain to see: every value carries the batch as its first dimension, and no operator works along it.
+bool images_are_independent(const graph::Graph& graph);
+
 // "node \"conv_3\" (Conv, opset 17)"
 std::string describe(const graph::Node& node, std::int64_t opset);
 

@@ -7,6 +7,7 @@
 #include <new>
 
 #include "base/machine.h"
+#include "base/parallel.h"
 #include "base/text.h"
 #include "runtime/operators.h"
 #include "runtime/plan.h"
@@ -58,6 +59,13 @@ struct Made {
   Plan plan;
   std::int64_t batch = 0;
   int threads = 1;  // oneDNN's primitives are made for a number of threads
+};
+
+// What one thread needs to run plans.
+struct Lane {
+  std::list<Made> plans;  // the last used one first
+  Tensor arena;           // as large as the largest plan needs; plans of a lane do not run at the same time
+  dnnl::stream stream{cpu_engine()};
 };
 
 Result<Plan> plan_for(const Program& program, WeightStore& weights, std::int64_t batch) {
@@ -114,28 +122,31 @@ Result<void> compute_constant_nodes(graph::Graph& graph) {
 struct Session::State {
   Program program;
   std::vector<graph::ValueInfo> inputs, outputs;
-  int threads = 1;   // at most
-  double flops = 0;  // for one image
+  int threads = 1;                  // at most
+  double flops = 0;                 // for one image
+  bool images_independent = false;  // so that a batch may be shared out to lanes
   WeightStore weights;
-  std::list<Made> plans;  // the last used one first
-  Tensor arena;           // as large as the largest plan needs; plans do not run at the same time
-  dnnl::stream stream{cpu_engine()};
+  std::vector<Lane> lanes{1};
 
-  Result<Made*> plan_of(std::int64_t batch) {
-    for (auto it = plans.begin(); it != plans.end(); ++it) {
-      if (it->batch != batch) continue;
-      plans.splice(plans.begin(), plans, it);
-      return &plans.front();
+  // Not for two threads at once: the weights are shared.
+  Result<Made*> plan_of(Lane& lane, std::int64_t batch, int using_threads) {
+    for (auto it = lane.plans.begin(); it != lane.plans.end(); ++it) {
+      if (it->batch != batch || it->threads != using_threads) continue;
+      lane.plans.splice(lane.plans.begin(), lane.plans, it);
+      return &lane.plans.front();
     }
-    const double worth = flops * static_cast<double>(batch) / flops_per_thread;
-    const int used = std::clamp(static_cast<int>(std::min(worth, 1e6)), 1, threads);
-    const ThreadScope scope(used);
+    const ThreadScope scope(using_threads);
     SIGHTLINE_TRY(Plan plan, plan_for(program, weights, batch));
-    if (!arena.defined() || arena.byte_count() < plan.arena_bytes())
-      arena = Tensor(Dtype::u8, {static_cast<std::int64_t>(plan.arena_bytes())});
-    plans.push_front({std::move(plan), batch, used});
-    if (plans.size() > kept_plans) plans.pop_back();
-    return &plans.front();
+    if (!lane.arena.defined() || lane.arena.byte_count() < plan.arena_bytes())
+      lane.arena = Tensor(Dtype::u8, {static_cast<std::int64_t>(plan.arena_bytes())});
+    lane.plans.push_front({std::move(plan), batch, using_threads});
+    if (lane.plans.size() > kept_plans) lane.plans.pop_back();
+    return &lane.plans.front();
+  }
+
+  int threads_worth(std::int64_t batch) const {
+    const double worth = flops * static_cast<double>(batch) / flops_per_thread;
+    return std::clamp(static_cast<int>(std::min(worth, 1e6)), 1, threads);
   }
 
   // The batch size, when the tensors fit the signature.
@@ -162,22 +173,69 @@ struct Session::State {
     return batch < 0 ? 1 : batch;
   }
 
-  Result<std::vector<Tensor>> run(std::span<const Tensor> given, Plan** used, std::vector<double>* seconds) {
-    SIGHTLINE_TRY(const std::int64_t batch, check_inputs(given));
-    SIGHTLINE_TRY(Made * made, plan_of(batch));
-    Plan* plan = &made->plan;
-    const ThreadScope scope(made->threads);
-    std::vector<std::byte*> from, to;
-    for (const Tensor& tensor : given) from.push_back(const_cast<std::byte*>(tensor.data()));  // only read
+  // For the whole batch, of which `made` computes a part.
+  std::vector<Tensor> make_outputs(const Made& made, std::int64_t batch) const {
     std::vector<Tensor> results;
     for (std::size_t i = 0; i < outputs.size(); ++i) {
-      results.emplace_back(outputs[i].dtype, plan->output_shapes[i]);
-      to.push_back(results.back().data());
+      Shape shape = made.plan.output_shapes[i];
+      if (made.batch != batch) shape[0] = batch;
+      results.emplace_back(outputs[i].dtype, shape);
     }
-    plan->execute(stream, arena.data(), from, to, seconds);
-    stream.wait();
-    if (used != nullptr) *used = plan;
     return results;
+  }
+
+  // Images [begin, begin + made.batch) of the tensors; all of them when they do not carry the batch.
+  static void execute(Lane& lane, Made& made, std::span<const Tensor> given, std::span<Tensor> results, std::int64_t begin,
+                      std::int64_t batch, std::vector<double>* seconds) {
+    const auto part = [&](const Tensor& tensor) {
+      const std::size_t skipped = begin == 0 ? 0 : tensor.byte_count() / static_cast<std::size_t>(batch) * static_cast<std::size_t>(begin);
+      return const_cast<std::byte*>(tensor.data()) + skipped;  // inputs are only read
+    };
+    std::vector<std::byte*> from, to;
+    for (const Tensor& tensor : given) from.push_back(part(tensor));
+    for (const Tensor& tensor : results) to.push_back(part(tensor));
+    const ThreadScope scope(made.threads);
+    made.plan.execute(lane.stream, lane.arena.data(), from, to, seconds);
+    lane.stream.wait();
+  }
+
+  Result<std::vector<Tensor>> run(std::span<const Tensor> given) {
+    SIGHTLINE_TRY(const std::int64_t batch, check_inputs(given));
+    const int useful = threads_worth(batch);
+    const std::int64_t pieces = images_independent && batch >= useful ? useful : 1;
+    while (lanes.size() < static_cast<std::size_t>(pieces)) lanes.emplace_back();
+    std::vector<Made*> made;
+    for (std::int64_t i = 0; i < pieces; ++i) {
+      const std::int64_t images = batch / pieces + (i < batch % pieces ? 1 : 0);
+      SIGHTLINE_TRY(Made * one, plan_of(lanes[static_cast<std::size_t>(i)], images, pieces > 1 ? 1 : useful));
+      made.push_back(one);
+    }
+    std::vector<Tensor> results = make_outputs(*made[0], batch);
+    if (pieces == 1) {
+      execute(lanes[0], *made[0], given, results, 0, batch, nullptr);
+      return results;
+    }
+    SIGHTLINE_CHECK(parallel_for(
+        made.size(),
+        [&](std::size_t i) -> Result<void> {
+          std::int64_t begin = 0;
+          for (std::size_t k = 0; k < i; ++k) begin += made[k]->batch;
+          execute(lanes[i], *made[i], given, results, begin, batch, nullptr);
+          return {};
+        },
+        static_cast<int>(pieces)));
+    return results;
+  }
+
+  Result<std::vector<NodeTime>> profile(std::span<const Tensor> given) {
+    SIGHTLINE_TRY(const std::int64_t batch, check_inputs(given));
+    SIGHTLINE_TRY(Made * made, plan_of(lanes[0], batch, threads_worth(batch)));
+    std::vector<Tensor> results = make_outputs(*made, batch);
+    std::vector<double> seconds;
+    execute(lanes[0], *made, given, results, 0, batch, &seconds);
+    std::vector<NodeTime> times;
+    for (std::size_t i = 0; i < seconds.size(); ++i) times.push_back({made->plan.steps[i].name, made->plan.steps[i].op_type, seconds[i]});
+    return times;
   }
 };
 
@@ -198,7 +256,8 @@ Result<Session> Session::create(const graph::Graph& graph, const Options& option
     for (const graph::ValueInfo& output : state->program.graph.outputs) state->outputs.push_back(values.at(output.name));
     SIGHTLINE_TRY(const graph::Cost cost, graph::cost_of(state->program.graph));
     state->flops = static_cast<double>(cost.flops);
-    SIGHTLINE_TRY([[maybe_unused]] const Made* made, state->plan_of(1));
+    state->images_independent = images_are_independent(state->program.graph);
+    SIGHTLINE_TRY([[maybe_unused]] const Made* made, state->plan_of(state->lanes[0], 1, state->threads_worth(1)));
     return Session(std::move(state));
   });
 }
@@ -207,7 +266,7 @@ const std::vector<graph::ValueInfo>& Session::inputs() const { return state_->in
 const std::vector<graph::ValueInfo>& Session::outputs() const { return state_->outputs; }
 
 Result<std::vector<Tensor>> Session::run(std::span<const Tensor> inputs) {
-  return guarded<std::vector<Tensor>>("running", [&] { return state_->run(inputs, nullptr, nullptr); });
+  return guarded<std::vector<Tensor>>("running", [&] { return state_->run(inputs); });
 }
 
 Result<Tensor> Session::run(const Tensor& input) {
@@ -221,22 +280,12 @@ Memory Session::memory() const {
   Memory memory;
   memory.weights = state_->weights.bytes();
   for (const auto& [name, tensor] : state_->program.graph.initializers) memory.weights += tensor.byte_count();
-  memory.arena = state_->arena.defined() ? state_->arena.byte_count() : 0;
+  for (const Lane& lane : state_->lanes) memory.arena += lane.arena.defined() ? lane.arena.byte_count() : 0;
   return memory;
 }
 
 Result<std::vector<NodeTime>> Session::profile(std::span<const Tensor> inputs) {
-  return guarded<std::vector<NodeTime>>("profiling", [&]() -> Result<std::vector<NodeTime>> {
-    Plan* plan = nullptr;
-    std::vector<double> seconds;
-    SIGHTLINE_CHECK([&]() -> Result<void> {
-      auto results = state_->run(inputs, &plan, &seconds);
-      return results.ok() ? Result<void>{} : Result<void>{results.error()};
-    }());
-    std::vector<NodeTime> times;
-    for (std::size_t i = 0; i < plan->steps.size(); ++i) times.push_back({plan->steps[i].name, plan->steps[i].op_type, seconds[i]});
-    return times;
-  });
+  return guarded<std::vector<NodeTime>>("profiling", [&] { return state_->profile(inputs); });
 }
 
 }  // namespace sightline::runtime

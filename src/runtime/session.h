@@ -12,8 +12,9 @@
 namespace sightline::runtime {
 
 struct Options {
-  // At most so many OpenMP threads (oneDNN's) work for a run; small plans use fewer, because waking a thread costs more than it brings.
-  // 0: usable_cores(). Every thread that calls a session grows a pool of its own: let few threads call.
+  // At most so many threads work for a run; small plans use fewer, because waking a thread costs more than it brings. A batch whose
+  // images do not depend on each other is shared out to threads that need not wait for each other; else oneDNN's OpenMP threads share
+  // each step. 0: usable_cores().
   int threads = 0;
 };
 

@@ -324,7 +324,64 @@ TEST(RuntimeSession, OneImageOrEightGiveTheSameBits) {
   EXPECT_LE(worst, 1e-6);
 }
 
-// Foreign files that use our operators run and agree with the reference.
+// A batch is shared out to threads: the same numbers as image by image.
+TEST(RuntimeSession, SharesBatchesOut) {
+  Builder b(6);
+  std::string x = b.image_input(24, 24, 3, {120, 110, 100}, {60, 61, 62});
+  for (int i = 0; i < 3; ++i) x = b.relu(b.conv(x, 32, {.bias = true}));
+  const std::string pooled = b.flatten(b.global_average_pool(x));
+  const auto graph = b.finish({b.softmax(b.linear(pooled, 10)), pooled}, {});
+  ASSERT_TRUE(graph.ok());
+  auto one = Session::create(*graph, {.threads = 1}), three = Session::create(*graph, {.threads = 3});
+  ASSERT_TRUE(one.ok() && three.ok());
+  for (std::int64_t batch : {7, 1, 2, 16}) {
+    const Tensor images = random_images({batch, 24, 24, 3}, 3);
+    const auto wanted = one->run({&images, 1}), got = three->run({&images, 1});
+    ASSERT_TRUE(wanted.ok() && got.ok());
+    EXPECT_LE(relative_difference((*got)[0], (*wanted)[0]), 1e-5);
+    EXPECT_LE(relative_difference((*got)[1], (*wanted)[1]), 1e-5);
+  }
+}
+
+// Graphs in which images look at each other must not be cut.
+TEST(RuntimeSession, KeepsBatchesWholeWhereImagesDependOnEachOther) {
+  const auto agrees = [](std::vector<graph::Node> nodes, std::int64_t opset = 17) {
+    Graph graph;
+    graph.opset = opset;
+    graph.inputs = {{"x", Dtype::f32, {-1, 64, 64}}};
+    Tensor square(Dtype::f32, {64, 64});
+    Random random(2);
+    for (float& v : square.values<float>()) v = static_cast<float>(random.uniform(-0.2, 0.2));
+    graph.initializers = {{"w", square}};
+    // Work enough to be shared out.
+    for (int i = 0; i < 12; ++i)
+      graph.nodes.push_back({"", "MatMul", {i == 0 ? "x" : "m" + std::to_string(i - 1), "w"}, {"m" + std::to_string(i)}, {}, ""});
+    for (auto& node : nodes) graph.nodes.push_back(std::move(node));
+    const auto values = graph::infer_shapes(graph);
+    ASSERT_TRUE(values.ok()) << values.error().message;
+    graph.outputs = {values->at("y")};
+    auto session = Session::create(graph, {.threads = 2}), whole = Session::create(graph, {.threads = 1});
+    ASSERT_TRUE(session.ok() && whole.ok());
+    Tensor x(Dtype::f32, {8, 64, 64});
+    for (float& v : x.values<float>()) v = static_cast<float>(random.uniform(-1, 1));
+    const auto got = session->run(x), wanted = whole->run(x);
+    ASSERT_TRUE(got.ok() && wanted.ok());
+    EXPECT_LE(relative_difference(*got, *wanted), 1e-5);
+  };
+  const auto axis = [](std::int64_t value) { return std::map<std::string, graph::Attribute>{{"axis", value}}; };
+  agrees({{"", "Relu", {"m11"}, {"y"}, {}, ""}});
+  agrees({{"", "Softmax", {"m11"}, {"y"}, axis(0), ""}});
+  agrees({{"", "Softmax", {"m11"}, {"y"}, axis(-3), ""}});
+  agrees({{"", "Softmax", {"m11"}, {"y"}, axis(0), ""}}, 11);
+  agrees({{"", "Concat", {"m11", "m10"}, {"y"}, axis(0), ""}});
+  agrees({{"", "Relu", {"m11"}, {"r"}, {}, ""}, {"", "Concat", {"m11", "r"}, {"y"}, axis(1), ""}});
+  agrees({{"", "ReduceMean", {"m11"}, {"y"}, {{"axes", std::vector<std::int64_t>{0}}}, ""}});
+  agrees({{"", "ReduceMean", {"m11"}, {"r"}, {{"axes", std::vector<std::int64_t>{0}}}, ""}, {"", "Sub", {"m11", "r"}, {"y"}, {}, ""}});
+  agrees({{"", "Transpose", {"m11"}, {"y"}, {{"perm", std::vector<std::int64_t>{1, 0, 2}}}, ""}});
+}
+
+// Foreign files that use our operators run: alone on one thread and with each step shared by two, with the same result; the smallest is
+// held to the reference as well (for the others that would take minutes).
 TEST(RuntimeSession, RunsForeignFiles) {
   const std::filesystem::path folder = "../shared/data/onnx";
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << "../shared/data/onnx is not here";
@@ -332,15 +389,21 @@ TEST(RuntimeSession, RunsForeignFiles) {
     SCOPED_TRACE(name);
     const auto graph = graph::read_onnx((folder / (std::string(name) + ".onnx")).string());
     ASSERT_TRUE(graph.ok()) << graph.error().message;
-    auto session = Session::create(*graph);
-    ASSERT_TRUE(session.ok()) << session.error().message;
-    Shape shape = session->inputs()[0].shape;
+    auto one = Session::create(*graph, {.threads = 1}), two = Session::create(*graph, {.threads = 2});
+    ASSERT_TRUE(one.ok()) << one.error().message;
+    ASSERT_TRUE(two.ok()) << two.error().message;
+    Shape shape = one->inputs()[0].shape;
     if (shape[0] < 0) shape[0] = 1;
     Random random(1);
     Tensor image(Dtype::f32, shape);
     for (float& v : image.values<float>()) v = static_cast<float>(random.uniform(-1, 1));
-    const auto got = session->run({&image, 1});
+    const auto got = one->run({&image, 1}), again = two->run({&image, 1});
     ASSERT_TRUE(got.ok()) << got.error().message;
+    ASSERT_TRUE(again.ok()) << again.error().message;
+    for (std::size_t i = 0; i < got->size(); ++i) EXPECT_LE(relative_difference((*again)[i], (*got)[i]), 1e-5);
+    if (std::string(name).starts_with("mobilenetv1")) {
+      EXPECT_LE(relative_difference((*got)[0], reference_run(*graph, {&image, 1})[0]), tolerance);
+    }
   }
 }
 
