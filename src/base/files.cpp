@@ -158,14 +158,16 @@ Result<std::vector<std::string>> list_files(const std::string& root,
       const std::string path = relative.empty() ? name : relative + "/" + name;
       std::error_code kind_code;
       const fs::file_status status = it->status(kind_code);
-      if (kind_code) {
+      if (status.type() == fs::file_type::not_found) {
+        on_problem(path, "dangling symbolic link");
+      } else if (kind_code) {
         on_problem(path, kind_code.message());
       } else if (fs::is_directory(status)) {
         walk(path);
       } else if (fs::is_regular_file(status)) {
         files.push_back(path);
       } else {
-        on_problem(path, fs::exists(status) ? "not a regular file" : "dangling symbolic link");
+        on_problem(path, "not a regular file");
       }
     }
     if (code) on_problem(relative, code.message());

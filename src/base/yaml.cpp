@@ -118,12 +118,6 @@ const YamlNode* YamlNode::find(std::string_view key) const {
 
 Result<YamlNode> parse_yaml(const std::string& text, const std::string& source) {
   if (text.size() > longest) return Error{ErrorKind::invalid_data, fmt::format("{}: longer than {} bytes", source, longest)};
-  // yaml-cpp's scanner recurses on nested brackets before any event reaches the builder.
-  int depth = 0;
-  for (char c : text) {
-    depth += c == '[' || c == '{' ? 1 : 0;
-    if (depth > 1000) return Error{ErrorKind::invalid_data, fmt::format("{}: too many brackets", source)};
-  }
   try {
     std::istringstream stream(text);
     YAML::Parser parser(stream);
@@ -134,6 +128,8 @@ Result<YamlNode> parse_yaml(const std::string& text, const std::string& source) 
       empty.line = 1;
       return empty;
     }
+    TreeBuilder second(source);
+    if (parser.HandleNextDocument(second)) return second.root.error("a second document (---) begins here; a file holds one");
     return std::move(builder.root);
   } catch (const Refused& refused) {
     return refused.error;

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/machine.h"
@@ -302,6 +303,7 @@ Result<StepRecord> Line::execute(const Step& step, const Decided& decided) {
   }
   record.outputs = std::move(context.outputs_);
   record.figures = std::move(context.figures_);
+  fault_point("step:" + step.name);
   SIGHTLINE_CHECK(log_->append(record));
   SIGHTLINE_CHECK(remove_all(context.work_folder_));
   (void)::unlink(workspace_.step_lock_path(decided.key).c_str());  // still held: FileLock knows of this
