@@ -1,3 +1,4 @@
+// links: graph
 // Whatever bytes come: the ONNX reader answers with an error or with a graph that every later stage can walk.
 #include <cstddef>
 #include <cstdint>

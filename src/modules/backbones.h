@@ -19,9 +19,12 @@ std::string mobile_s(graph::Builder& builder, const std::string& x);
 // Convolution, batch normalisation, ReLU.
 std::string conv_norm_relu(graph::Builder& builder, const std::string& x, std::int64_t channels, const graph::ConvOptions& options);
 
-// The first convolution (3×3), and what brings larger pictures to at most 40 pixels a side: each halving is one more 3×3 convolution
-// with stride 2 (the first takes the first halving), so that a backbone for small pictures costs sane amounts on large ones.
-// N×C×28×28 → N×channels×28×28; N×3×224×224 → 112 → 56 → N×channels×28×28.
-std::string stem(graph::Builder& builder, const std::string& x, std::int64_t channels);
+// Convolution (3×3), batch normalisation, 2×2 max pool, ReLU: N×C×H×W → N×channels×⌊H/2⌋×⌊W/2⌋. ReLU and max pool change places at no
+// difference to the result, and ReLU then has a quarter of the work.
+std::string conv_norm_pool_relu(graph::Builder& builder, const std::string& x, std::int64_t channels);
+
+// Brings pictures of more than 40 pixels a side down: each halving is a 3×3 convolution with stride 2 to `channels`, so that a backbone
+// for small pictures costs sane amounts on large ones. Smaller ones pass as they are. N×3×224×224 → 112 → 56 → N×channels×28×28.
+std::string reduce(graph::Builder& builder, const std::string& x, std::int64_t channels);
 
 }  // namespace sightline::modules

@@ -20,7 +20,7 @@ std::string inverted_residual(graph::Builder& builder, const std::string& x, std
 }  // namespace
 
 std::string mobile_s(graph::Builder& builder, const std::string& x) {
-  std::string y = stem(builder, x, 16);                                                // N×16×28×28
+  std::string y = conv_norm_relu(builder, reduce(builder, x, 16), 16, {});             // N×16×28×28
   y = inverted_residual(builder, y, 24, 1, 2);                                         // N×24×14×14
   y = inverted_residual(builder, y, 24, 3, 1);                                         // N×24×14×14
   y = inverted_residual(builder, y, 40, 3, 2);                                         // N×40×7×7
