@@ -165,7 +165,7 @@ Result<void> fill_groups(const Listing& listing, const demand::SplitPlan& plan, 
 // Reads and describes every entry; reasons[i] says why entry i gives no sample.
 Result<void> describe(const Listing& listing, const std::string& root, std::vector<Sample>& samples, std::vector<std::string>& reasons) {
   const SampleReader reader(root);
-  Progress progress("reading images", listing.entries.size(), "images");
+  Progress progress("reading images", listing.entries.size(), "image");
   constexpr std::size_t block = 32;
   SIGHTLINE_CHECK(parallel_for(
       listing.entries.size(),

@@ -141,7 +141,7 @@ Result<void> pack(const Manifest& manifest, const PackOptions& options, const st
   const SampleReader reader(manifest.root);
   // No scaled decoding: training sees exactly what decode and resize give when the model is used.
   const image::DecodeOptions decoding{.channels = options.channels};
-  Progress progress("preparing images", manifest.samples.size(), "images");
+  Progress progress("preparing images", manifest.samples.size(), "image");
   constexpr std::size_t block = 32;
   SIGHTLINE_CHECK(parallel_for(
       manifest.samples.size(),
