@@ -1,3 +1,4 @@
+// links: package graph
 // Opens a package of which one file is the fuzzer's. The first byte chooses the file; whatever the rest says, the answer is a model or an
 // error, never a crash.
 #include <unistd.h>

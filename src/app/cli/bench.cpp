@@ -121,6 +121,7 @@ void print_operators(const Console& console, const std::vector<runtime::NodeTime
 
 Result<int> bench(const Options& options, Console& console) {
   if (options.runs < 10) return Error{ErrorKind::usage, "--runs must be at least 10"};
+  if (options.threads < 0) return Error{ErrorKind::usage, "--threads must not be negative"};
   SIGHTLINE_TRY(OpenModel opened, open_model(console, options.model, options.threads));
   package::Model& model = opened.model;
   std::vector<Timing> timings;

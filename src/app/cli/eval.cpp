@@ -66,6 +66,7 @@ void print_classes(const Console& console, const evaluation::Evaluation& evaluat
 }
 
 Result<int> evaluate(const Options& options, Console& console) {
+  if (options.threads < 0) return Error{ErrorKind::usage, "--threads must not be negative"};
   SIGHTLINE_TRY(OpenModel opened, open_model(console, options.model, options.threads));
   demand::Data data;
   data.path = options.data;

@@ -153,6 +153,7 @@ int print_answers(const Console& console, const Options& options, const FoundMod
 
 Result<int> predict(const Options& options, Console& console) {
   if (options.top < 1) return Error{ErrorKind::usage, "--top must be at least 1"};
+  if (options.threads < 0) return Error{ErrorKind::usage, "--threads must not be negative"};
   SIGHTLINE_TRY(OpenModel opened, open_model(console, options.model, options.threads));
   SIGHTLINE_TRY(const std::vector<Picture> pictures, list_pictures(options.images, console));
   std::string standard_input;

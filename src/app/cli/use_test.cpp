@@ -159,6 +159,7 @@ TEST_F(Use, PredictRefusesImpossibleOptions) {
   EXPECT_EQ(call({"predict", at("light"), at("photos"), "--top", "0"}).code, 2);
   EXPECT_EQ(call({"predict", at("light"), at("photos"), "--top", "many"}).code, 2);
   EXPECT_EQ(call({"predict", at("light")}).code, 2);
+  EXPECT_EQ(call({"predict", at("light"), at("photos"), "--threads", "-1"}).code, 2);
   EXPECT_THAT(call({"predict", at("light"), at("photos"), "--tpo", "3"}).err, HasSubstr("did you mean \"--top\"?"));
 }
 
