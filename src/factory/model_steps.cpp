@@ -94,6 +94,7 @@ line::Step recipe_step(const BuildContext& build) {
                      {"limits", to_json(build.demand.limits)},
                      {"metric", build.demand.target.metric},
                      {"seed", build.demand.seed}};
+  step.environment = {{"modules", modules::version}};
   step.inputs = {{.name = "manifest", .step = "split", .output = "manifest"}};
   step.outputs = {"recipe", "graph"};
   step.describe_change = describe_manifest_change(build);

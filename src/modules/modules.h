@@ -9,6 +9,9 @@
 
 namespace sightline::modules {
 
+// Raised when a backbone or a head builds another graph than before: it is part of the key of the step that builds graphs.
+inline constexpr int version = 2;
+
 struct Backbone {
   const char* name;  // "resnet-s"
   const char* description;
