@@ -29,6 +29,15 @@ struct Scores {
   double loss = 0, top1 = 0;
 };
 
+// Views of a batch's memory.
+torch::Tensor pixels_of(const Batch& batch, const PictureShape& shape) {
+  return torch::from_blob(const_cast<std::uint8_t*>(batch.pixels.data()), {batch.count(), shape.height, shape.width, shape.channels},
+                          torch::kByte);
+}
+torch::Tensor labels_of(const Batch& batch) {
+  return torch::from_blob(const_cast<std::int64_t*>(batch.labels.data()), {batch.count()}, torch::kLong);
+}
+
 class Run {
  public:
   static Result<std::unique_ptr<Run>> prepare(Setup setup, EventSink emit, Clock::time_point begin);
@@ -220,10 +229,7 @@ Measured Run::measure() {
     for (int i = 0; i < 1 + validation_batches; ++i) {
       if (i == 1) begin = Clock::now();
       fill_batch(samples, samples.chosen, i % batches, batches, modules::Augmentation::none, 0, 0, batch);
-      executor_.forward(
-          {torch::from_blob(batch.pixels.data(), {batch.count(), samples.shape.height, samples.shape.width, samples.shape.channels},
-                            torch::kByte)},
-          {setup_.logits}, false);
+      executor_.forward({pixels_of(batch, samples.shape)}, {setup_.logits}, false);
     }
     measured.validation_seconds = seconds_since(begin) / validation_batches * static_cast<double>(batches);
   }
@@ -233,13 +239,10 @@ Measured Run::measure() {
 }
 
 double Run::step_on(const Batch& batch, double learning_rate, std::int64_t step, std::int64_t& correct) {
-  const PictureShape& shape = setup_.training.shape;
-  const torch::Tensor pixels = torch::from_blob(const_cast<std::uint8_t*>(batch.pixels.data()),
-                                                {batch.count(), shape.height, shape.width, shape.channels}, torch::kByte);
-  const torch::Tensor labels = torch::from_blob(const_cast<std::int64_t*>(batch.labels.data()), {batch.count()}, torch::kLong);
+  const torch::Tensor labels = labels_of(batch);
   executor_.seed_dropout(static_cast<std::uint64_t>(setup_.spec.seed) * 0x9e3779b97f4a7c15ULL + static_cast<std::uint64_t>(step));
   state_.gradients.zero_();
-  const torch::Tensor logits = executor_.forward({pixels}, {setup_.logits}, true)[0];
+  const torch::Tensor logits = executor_.forward({pixels_of(batch, setup_.training.shape)}, {setup_.logits}, true)[0];
   const torch::Tensor loss = classification_loss(logits, labels, class_weights_, recipe().label_smoothing);
   loss.backward();
   if (recipe().clip > 0) clip_norm(state_.gradients, recipe().clip);
@@ -321,11 +324,8 @@ Scores Run::validate() {
   std::int64_t correct = 0;
   for (std::int64_t i = 0; i < batches; ++i) {
     const Batch& batch = producer.next();
-    const torch::Tensor pixels =
-        torch::from_blob(const_cast<std::uint8_t*>(batch.pixels.data()),
-                         {batch.count(), samples.shape.height, samples.shape.width, samples.shape.channels}, torch::kByte);
-    const torch::Tensor labels = torch::from_blob(const_cast<std::int64_t*>(batch.labels.data()), {batch.count()}, torch::kLong);
-    const torch::Tensor logits = executor_.forward({pixels}, {setup_.logits}, false)[0];
+    const torch::Tensor labels = labels_of(batch);
+    const torch::Tensor logits = executor_.forward({pixels_of(batch, samples.shape)}, {setup_.logits}, false)[0];
     loss += classification_loss(logits, labels, {}, 0).item<double>() * static_cast<double>(batch.count());
     correct += logits.argmax(1).eq(labels).sum().item<std::int64_t>();
   }
@@ -421,9 +421,11 @@ Result<void> Run::finish() {
     SIGHTLINE_CHECK(write_file(setup_.spec.output + "/model.onnx", model));
   }
   const double seconds = elapsed();
-  const Json timing = {
-      {"seconds", seconds}, {"steps", record_.step}, {"images_per_second", pace_->images_per_second()}, {"threads", setup_.threads}};
-  SIGHTLINE_CHECK(write_file(setup_.spec.output + "/timing.json", timing.dump(1) + "\n"));
+  if (pace_->images_per_second() > 0) {  // else nothing was left to do, and the record of when it was done stays
+    const Json timing = {
+        {"seconds", seconds}, {"steps", record_.step}, {"images_per_second", pace_->images_per_second()}, {"threads", setup_.threads}};
+    SIGHTLINE_CHECK(write_file(setup_.spec.output + "/timing.json", timing.dump(1) + "\n"));
+  }
   emit_({{"event", "done"}, {"seconds", seconds}, {"steps", record_.step}, {"best_epoch", record_.best_epoch}});
   return {};
 }

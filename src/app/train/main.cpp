@@ -55,7 +55,7 @@ int main(int count, char** arguments) {
   sightline::install_interrupt_handlers();
   const std::string first = count == 2 ? arguments[1] : "";
   if (first == "--version") {
-    fmt::print("sightline-train {}\n", sightline::version());
+    fmt::print("sightline-train {}\n", sightline::version);
     return 0;
   }
   if (first == "--help" || first == "-h") {
