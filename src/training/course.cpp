@@ -6,7 +6,6 @@
 #include <cmath>
 #include <numbers>
 
-#include "base/result.h"
 
 namespace sightline::training {
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/fields.h"
+#include "base/result.h"
 #include "modules/training_spec.h"
 
 namespace sightline::training {
