@@ -17,7 +17,7 @@ std::int64_t validations_between(const Course& course, std::int64_t step) {
 std::int64_t steps_within(double seconds, const Measured& measured, std::int64_t steps_per_epoch) {
   const double each = measured.step_seconds + measured.validation_seconds / static_cast<double>(steps_per_epoch);
   const double steps = (seconds - measured.validation_seconds) / std::max(each, 1e-9);
-  return static_cast<std::int64_t>(std::clamp(std::floor(steps), 1.0, 1e12));
+  return static_cast<std::int64_t>(std::clamp(std::floor(steps + 1e-6), 1.0, 1e12));
 }
 
 void Pace::add_step(double seconds, std::int64_t images) {
