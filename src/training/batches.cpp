@@ -1,0 +1,87 @@
+#include "training/batches.h"
+
+#include <algorithm>
+#include <cassert>
+
+#include "base/random.h"
+
+namespace sightline::training {
+
+std::int64_t Samples::batches(std::int64_t batch) const {
+  return std::max<std::int64_t>(1, std::min((count() + batch - 1) / batch, count() / 2));
+}
+
+void fill_batch(const Samples& samples, std::span<const std::int64_t> order, std::int64_t index, std::int64_t batches,
+                modules::Augmentation augmentation, std::uint64_t seed, std::int64_t epoch, Batch& batch) {
+  const auto total = static_cast<std::int64_t>(order.size());
+  const std::int64_t begin = index * total / batches;
+  const std::int64_t end = (index + 1) * total / batches;
+  const std::size_t bytes = samples.shape.bytes();
+  batch.labels.resize(static_cast<std::size_t>(end - begin));
+  batch.pixels.resize(batch.labels.size() * bytes);
+  for (std::int64_t i = begin; i < end; ++i) {
+    const std::int64_t sample = order[static_cast<std::size_t>(i)];
+    const auto place = static_cast<std::size_t>(i - begin);
+    batch.labels[place] = samples.labels[static_cast<std::size_t>(sample)];
+    augment(augmentation, samples.shape, {samples.pixels + static_cast<std::size_t>(sample) * bytes, bytes},
+            {batch.pixels.data() + place * bytes, bytes}, seed, epoch, sample);
+  }
+}
+
+TrainingOrder::TrainingOrder(const Samples& samples, std::int64_t steps_per_epoch, modules::Augmentation augmentation, std::uint64_t seed)
+    : samples_(samples), steps_per_epoch_(steps_per_epoch), augmentation_(augmentation), seed_(seed) {}
+
+void TrainingOrder::fill(std::int64_t step, Batch& batch) {
+  const std::int64_t epoch = step / steps_per_epoch_;
+  if (epoch != epoch_) {
+    constexpr std::uint64_t order_stream = 0x0de4ULL;
+    epoch_ = epoch;
+    order_ = samples_.chosen;
+    Random(seed_, order_stream, static_cast<std::uint64_t>(epoch)).shuffle(order_);
+  }
+  fill_batch(samples_, order_, step % steps_per_epoch_, steps_per_epoch_, augmentation_, seed_, epoch, batch);
+}
+
+BatchProducer::BatchProducer(std::int64_t first, std::int64_t end, std::function<void(std::int64_t, Batch&)> fill)
+    : first_(first), end_(end), fill_(std::move(fill)), thread_([this] { produce(); }) {}
+
+BatchProducer::~BatchProducer() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void BatchProducer::produce() {
+  Batch batch;
+  for (std::int64_t i = first_; i < end_; ++i) {
+    std::exception_ptr failure;
+    try {
+      fill_(i, batch);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return stop_ || !full_; });
+    if (stop_) return;
+    std::swap(ready_, batch);
+    failure_ = failure;
+    full_ = true;
+    changed_.notify_all();
+    if (failure) return;
+  }
+}
+
+const Batch& BatchProducer::next() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return full_; });
+  if (failure_) std::rethrow_exception(failure_);
+  std::swap(ready_, reading_);
+  full_ = false;
+  changed_.notify_all();
+  return reading_;
+}
+
+}  // namespace sightline::training

@@ -1,0 +1,79 @@
+// Samples in the order of training, prepared one batch ahead by a thread of its own.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "training/augment.h"
+
+namespace sightline::training {
+
+struct Batch {
+  std::vector<std::uint8_t> pixels;  // N×H×W×C
+  std::vector<std::int64_t> labels;  // N
+  std::int64_t count() const { return static_cast<std::int64_t>(labels.size()); }
+};
+
+// What is drawn from. The pixels are borrowed.
+struct Samples {
+  PictureShape shape;
+  const std::uint8_t* pixels = nullptr;  // all pictures, one after the other
+  std::span<const std::int32_t> labels;  // of all
+  std::vector<std::int64_t> chosen;      // the pictures that take part
+
+  std::int64_t count() const { return static_cast<std::int64_t>(chosen.size()); }
+  // The batches of an epoch: of nearly equal size, none larger than `batch` unless one would be left with a single sample (which has no
+  // batch statistics).
+  std::int64_t batches(std::int64_t batch) const;
+};
+
+// Batch `index` of `batches`, of the samples in the order `order`, augmented.
+void fill_batch(const Samples& samples, std::span<const std::int64_t> order, std::int64_t index, std::int64_t batches,
+                modules::Augmentation augmentation, std::uint64_t seed, std::int64_t epoch, Batch& batch);
+
+// Batches of training step by step, each epoch in its own order.
+class TrainingOrder {
+ public:
+  TrainingOrder(const Samples& samples, std::int64_t steps_per_epoch, modules::Augmentation augmentation, std::uint64_t seed);
+  void fill(std::int64_t step, Batch& batch);
+
+ private:
+  const Samples& samples_;
+  std::int64_t steps_per_epoch_;
+  modules::Augmentation augmentation_;
+  std::uint64_t seed_;
+  std::int64_t epoch_ = -1;
+  std::vector<std::int64_t> order_;
+};
+
+// Calls fill(i, batch) for i in [first, end) on its own thread, one ahead of the reader.
+class BatchProducer {
+ public:
+  BatchProducer(std::int64_t first, std::int64_t end, std::function<void(std::int64_t, Batch&)> fill);
+  ~BatchProducer();
+  BatchProducer(const BatchProducer&) = delete;
+  BatchProducer& operator=(const BatchProducer&) = delete;
+
+  // The next batch; valid until the next call. Exceptions of fill come out here. Not beyond the end.
+  const Batch& next();
+
+ private:
+  void produce();
+
+  std::int64_t first_, end_;
+  std::function<void(std::int64_t, Batch&)> fill_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  Batch ready_, reading_;
+  bool full_ = false, stop_ = false;
+  std::exception_ptr failure_;
+  std::thread thread_;
+};
+
+}  // namespace sightline::training

@@ -1,0 +1,122 @@
+#include "training/setup.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/json.h"
+#include "base/machine.h"
+
+namespace sightline::training {
+namespace {
+
+Result<void> check_recipe(const modules::Recipe& recipe) {
+  const auto wrong = [](const std::string& what) { return Error{ErrorKind::usage, "recipe: " + what}; };
+  if (recipe.epochs.has_value() == recipe.minutes.has_value()) return wrong("give either epochs or minutes");
+  if (recipe.epochs && *recipe.epochs < 1) return wrong("epochs must be at least 1");
+  if (recipe.minutes && !(*recipe.minutes > 0 && *recipe.minutes < 1e6)) return wrong("minutes must be above 0");
+  if (recipe.batch < 2) return wrong("batch must be at least 2 (a single sample has no batch statistics)");
+  struct Range {
+    const char* name;
+    double value, low, high;  // [low, high)
+  };
+  const double large = 1e30;
+  for (const Range& range : {Range{"learning_rate", recipe.learning_rate, 0, large}, Range{"momentum", recipe.momentum, 0, 1},
+                             Range{"weight_decay", recipe.weight_decay, 0, large}, Range{"warmup", recipe.warmup, 0, 1},
+                             Range{"label_smoothing", recipe.label_smoothing, 0, 1}, Range{"weight_average", recipe.weight_average, 0, 1},
+                             Range{"clip", recipe.clip, 0, large}}) {
+    if (!(range.value >= range.low && range.value < range.high))
+      return wrong(fmt::format("{} is {}; it must be at least {}{}", range.name, range.value, range.low,
+                               range.high < large ? fmt::format(" and below {}", range.high) : ""));
+  }
+  if (recipe.patience < 0) return wrong("patience must not be negative");
+  return {};
+}
+
+// Graph and set must speak of the same pictures and classes.
+Result<void> check_fit(Setup& setup, const std::map<std::string, graph::ValueInfo>& values) {
+  const graph::Graph& graph = setup.graph;
+  const auto wrong = [&](const std::string& what) { return Error{ErrorKind::invalid_data, fmt::format("{}: {}", setup.spec.graph, what)}; };
+  const Tensor pixels = setup.set->pixels();
+  if (graph.inputs.size() != 1)
+    return wrong(fmt::format("a graph with {} inputs cannot be trained on pictures; one is wanted", graph.inputs.size()));
+  const graph::ValueInfo& input = graph.inputs[0];
+  const Shape wanted{-1, pixels.dim(1), pixels.dim(2), pixels.dim(3)};
+  const bool fits = input.dtype == Dtype::u8 && input.shape.size() == 4 &&
+                    std::equal(wanted.begin() + 1, wanted.end(), input.shape.begin() + 1,
+                               [](std::int64_t have, std::int64_t want) { return want < 0 || want == have; });
+  if (!fits)
+    return wrong(fmt::format("the input \"{}\" is {} {}, the pictures of {} are u8 {}", input.name, name_of(input.dtype),
+                             to_string(input.shape), setup.spec.data, to_string(wanted)));
+  const auto& outputs = graph.training_outputs;
+  if (std::find(outputs.begin(), outputs.end(), "logits") != outputs.end()) {
+    setup.logits = "logits";
+  } else if (outputs.size() == 1) {
+    setup.logits = outputs[0];
+  } else {
+    return wrong("no training output is called \"logits\" (metadata key sightline_training_outputs)");
+  }
+  setup.classes = static_cast<std::int64_t>(setup.set->classes().size());
+  const auto logits = values.find(setup.logits);
+  if (logits == values.end() || logits->second.shape.size() != 2 || logits->second.shape[1] != setup.classes)
+    return wrong(fmt::format("the training output \"{}\" is {}, the set has {} classes", setup.logits,
+                             logits == values.end() ? "nowhere" : to_string(logits->second.shape), setup.classes));
+  return {};
+}
+
+Result<Samples> samples_of(const dataset::PackedSet& set, dataset::Split split, const std::string& path) {
+  Samples samples;
+  const Tensor pixels = set.pixels();
+  samples.shape = {static_cast<int>(pixels.dim(1)), static_cast<int>(pixels.dim(2)), static_cast<int>(pixels.dim(3))};
+  samples.pixels = reinterpret_cast<const std::uint8_t*>(pixels.data());
+  samples.labels = set.labels();
+  samples.chosen = set.indices_of(split);
+  const auto classes = static_cast<std::int32_t>(set.classes().size());
+  for (const std::int64_t sample : samples.chosen) {
+    const std::int32_t label = samples.labels[static_cast<std::size_t>(sample)];
+    if (label < 0 || label >= classes)
+      return Error{ErrorKind::invalid_data, fmt::format("{}: sample {} has label {} of {} classes", path, sample, label, classes)};
+  }
+  return samples;
+}
+
+Digest fingerprint_of(const modules::TrainingSpec& spec, const dataset::PackedSet& set, const Digest& graph_digest) {
+  constexpr std::size_t most_pixels = std::size_t{4} << 20U;
+  const Tensor pixels = set.pixels();
+  Sha256 sum;
+  sum.add_field("training 1").add_field(to_json(spec.recipe).dump()).add_field(std::to_string(spec.seed)).add_field(graph_digest);
+  sum.add_field(to_string(pixels.shape())).add_field(to_json(set.classes()).dump());
+  sum.add(std::as_bytes(set.labels())).add(std::as_bytes(set.splits()));
+  sum.add(pixels.bytes().first(std::min(most_pixels, pixels.byte_count())));
+  return sum.finish();
+}
+
+}  // namespace
+
+Result<Setup> set_up(const modules::TrainingSpec& spec) {
+  for (const auto& [name, value] :
+       {std::pair{"graph", &spec.graph}, {"data", &spec.data}, {"output", &spec.output}, {"checkpoint", &spec.checkpoint}})
+    if (value->empty()) return Error{ErrorKind::usage, fmt::format("the specification lacks \"{}\"", name)};
+  SIGHTLINE_CHECK(check_recipe(spec.recipe));
+  Setup setup;
+  setup.spec = spec;
+  setup.threads = spec.threads > 0 ? spec.threads : usable_cores();
+  SIGHTLINE_TRY(setup.graph, graph::read_onnx(spec.graph));
+  SIGHTLINE_TRY(const Digest graph_digest, sha256_of_file(spec.graph));
+  SIGHTLINE_TRY(dataset::PackedSet set, dataset::PackedSet::open(spec.data));
+  setup.set = std::make_unique<dataset::PackedSet>(std::move(set));
+  SIGHTLINE_TRY(const auto values, graph::infer_shapes(setup.graph));
+  SIGHTLINE_CHECK(check_fit(setup, values));
+  SIGHTLINE_TRY(setup.training, samples_of(*setup.set, dataset::Split::train, spec.data));
+  SIGHTLINE_TRY(setup.validation, samples_of(*setup.set, dataset::Split::validation, spec.data));
+  if (setup.training.count() < 2)
+    return Error{ErrorKind::invalid_data,
+                 fmt::format("{} has {} training samples; at least 2 are needed", spec.data, setup.training.count())};
+  if (spec.recipe.patience > 0 && setup.validation.count() == 0)
+    return Error{ErrorKind::usage, "recipe: patience needs validation samples, and the set has none"};
+  setup.fingerprint = fingerprint_of(spec, *setup.set, graph_digest);
+  return setup;
+}
+
+}  // namespace sightline::training
