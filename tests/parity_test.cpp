@@ -55,7 +55,8 @@ TEST(Parity, EveryOperatorThatBothKnowHasACase) {
   for (const Case& each : autograd::operator_cases::cases()) covered.insert(each.op);
   const std::vector<std::string> trained = autograd::supported_operators();
   for (const std::string& name : runtime::supported_operators()) {
-    if (std::find(trained.begin(), trained.end(), name) != trained.end()) EXPECT_TRUE(covered.contains(name)) << name;
+    const bool both = std::find(trained.begin(), trained.end(), name) != trained.end();
+    EXPECT_TRUE(!both || covered.contains(name)) << name;
   }
 }
 
