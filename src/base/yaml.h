@@ -18,6 +18,15 @@ namespace sightline {
 
 struct YamlNode {
   enum class Kind { null, scalar, list, map };
+
+  // Out of line, because entries holds pairs of a type that is not complete here.
+  YamlNode();
+  ~YamlNode();
+  YamlNode(const YamlNode&);
+  YamlNode(YamlNode&&) noexcept;
+  YamlNode& operator=(const YamlNode&);
+  YamlNode& operator=(YamlNode&&) noexcept;
+
   Kind kind = Kind::null;
   std::string source;  // the file's name, for messages
   int line = 0;        // from 1
