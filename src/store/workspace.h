@@ -61,8 +61,9 @@ struct Problem {
 Result<std::vector<Problem>> fsck(Workspace& workspace, const std::vector<Digest>& referenced_by_steps, bool quarantine_bad);
 
 // Removes blobs that neither a release nor `keep` (trees with all that they list) refers to, work folders and stale temporary files; gives
-// the bytes freed. dry_run only counts. Error conflict while a build runs. `keep` may be older than the last build unless it was made
-// under lock_for_cleaning(), which the caller then hands over; without it, blobs younger than an hour stay.
+// the bytes freed. dry_run only counts. Errors: conflict while a build runs, invalid_data when a tree in use is damaged (fsck first).
+// `keep` may be older than the last build unless it was made under lock_for_cleaning(), which the caller then hands over; without it, blobs
+// younger than an hour stay.
 Result<std::uint64_t> collect_garbage(Workspace& workspace, const std::vector<Digest>& keep, bool dry_run, const FileLock* held = nullptr);
 
 // A folder copy that is consistent while builds run (registry through SQLite's backup, blobs by link or copy), and back. Every blob is

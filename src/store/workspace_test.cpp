@@ -174,6 +174,16 @@ TEST_F(WorkspaceTest, GarbageIsNotCollectedUnderABuild) {
   EXPECT_EQ(workspace.lock_for_building().error().kind, ErrorKind::conflict);
 }
 
+TEST_F(WorkspaceTest, ADamagedListDoesNotCostItsFiles) {
+  Workspace workspace = open(root);
+  const Release release = add_release(workspace, "apparel", "one");
+  const auto files = workspace.blobs().tree(release.package);
+  overwrite(workspace.blobs().path_of(release.package), "xxxx");
+  const auto lock = workspace.lock_for_cleaning();
+  EXPECT_EQ(collect_garbage(workspace, {}, false, &*lock).error().kind, ErrorKind::invalid_data);
+  for (const auto& [path, digest] : *files) EXPECT_TRUE(workspace.blobs().contains(digest));
+}
+
 TEST_F(WorkspaceTest, BackupAndRestore) {
   Workspace workspace = open(root);
   const Release release = add_release(workspace, "apparel", "one");
