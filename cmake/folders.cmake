@@ -64,6 +64,8 @@ function(sightline_add_folders layers)
     string(REPLACE "/" "_" key ${folder})
     target_link_libraries(${target} PRIVATE ${SIGHTLINE_LINK_${key}} PUBLIC ${SIGHTLINE_PUBLIC_${key}})
     if(folder STREQUAL "autograd")
+      # Loops without LibTorch, in several instruction sets: they want the vectoriser's full cost model.
+      set_source_files_properties(${CMAKE_SOURCE_DIR}/src/autograd/channel_loops.cpp PROPERTIES COMPILE_OPTIONS -O3 SKIP_PRECOMPILE_HEADERS ON)
       target_precompile_headers(${target} PRIVATE <torch/torch.h>)
     elseif(folder STREQUAL "training")
       target_precompile_headers(${target} REUSE_FROM sightline_autograd)

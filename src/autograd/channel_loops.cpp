@@ -17,13 +17,6 @@ constexpr std::int64_t block = 256;
 
 enum class Mask { none, recomputed, stored };
 
-template <Mask mask>
-inline float masked_gradient(const NormGradient& g, std::int64_t at, std::int64_t c) {
-  if constexpr (mask == Mask::none) return g.dy[at];
-  if constexpr (mask == Mask::recomputed) return g.x[at] * g.factor[c] + g.offset[c] > 0 ? g.dy[at] : 0.0F;
-  if constexpr (mask == Mask::stored) return g.y[at] > 0 ? g.dy[at] : 0.0F;
-}
-
 SIGHTLINE_CLONES void moments_of_block(const float* __restrict x, std::int64_t rows, std::int64_t channels, const float* __restrict shift,
                                        float* __restrict sum, float* __restrict square) {
   for (std::int64_t row = 0; row < rows; ++row, x += channels) {
@@ -48,42 +41,60 @@ SIGHTLINE_CLONES void normalise_shortcut(const float* __restrict x, const float*
     for (std::int64_t c = 0; c < channels; ++c) y[c] = std::max(x[c] * factor[c] + offset[c] + shortcut[c], least);
 }
 
-// One function per mask, so that each is compiled for every instruction set.
-#define SIGHTLINE_GRADIENT_LOOPS(NAME, MASK)                                                                                               \
-  SIGHTLINE_CLONES void sums_##NAME(const NormGradient& g, std::int64_t begin, std::int64_t end, std::int64_t channels,                    \
-                                    const float* __restrict mean, float* __restrict sum, float* __restrict product) {                      \
-    for (std::int64_t row = begin; row < end; ++row) {                                                                                     \
-      for (std::int64_t c = 0; c < channels; ++c) {                                                                                        \
-        const float value = masked_gradient<MASK>(g, row * channels + c, c);                                                               \
-        sum[c] += value;                                                                                                                   \
-        product[c] += value * (g.x[row * channels + c] - mean[c]);                                                                         \
-      }                                                                                                                                    \
-    }                                                                                                                                      \
-  }                                                                                                                                        \
-  SIGHTLINE_CLONES void gradient_##NAME(const NormGradient& g, std::int64_t rows, std::int64_t channels, const float* __restrict a,        \
-                                        const float* __restrict b, const float* __restrict k, float* __restrict dx) {                      \
-    for (std::int64_t row = 0; row < rows; ++row) {                                                                                        \
-      for (std::int64_t c = 0; c < channels; ++c) {                                                                                        \
-        const std::int64_t at = row * channels + c;                                                                                        \
-        dx[at] = a[c] * masked_gradient<MASK>(g, at, c) + (b[c] * g.x[at] + k[c]);                                                         \
-      }                                                                                                                                    \
-    }                                                                                                                                      \
-  }                                                                                                                                        \
-  SIGHTLINE_CLONES void both_##NAME(const NormGradient& g, std::int64_t rows, std::int64_t channels, const float* __restrict a,            \
-                                    const float* __restrict b, const float* __restrict k, float* __restrict dx, float* __restrict masked) { \
-    for (std::int64_t row = 0; row < rows; ++row) {                                                                                        \
-      for (std::int64_t c = 0; c < channels; ++c) {                                                                                        \
-        const std::int64_t at = row * channels + c;                                                                                        \
-        const float value = masked_gradient<MASK>(g, at, c);                                                                               \
-        masked[at] = value;                                                                                                                \
-        dx[at] = a[c] * value + (b[c] * g.x[at] + k[c]);                                                                                   \
-      }                                                                                                                                    \
-    }                                                                                                                                      \
+// One function per mask (VALUE: the gradient at `at`, of channel `c`), so that each is compiled for every instruction set.
+#define SIGHTLINE_GRADIENT_LOOPS(NAME, VALUE)                                                                                       \
+  SIGHTLINE_CLONES void sums_##NAME(const NormGradient& g, std::int64_t begin, std::int64_t end, std::int64_t channels,             \
+                                    const float* __restrict mean, float* __restrict sum, float* __restrict product) {               \
+    const float* __restrict dy = g.dy;                                                                                              \
+    const float* __restrict x = g.x;                                                                                                \
+    [[maybe_unused]] const float* __restrict y = g.y;                                                                               \
+    [[maybe_unused]] const float* __restrict factor = g.factor;                                                                     \
+    [[maybe_unused]] const float* __restrict offset = g.offset;                                                                     \
+    for (std::int64_t row = begin; row < end; ++row) {                                                                              \
+      for (std::int64_t c = 0; c < channels; ++c) {                                                                                 \
+        const std::int64_t at = row * channels + c;                                                                                 \
+        const float value = VALUE;                                                                                                  \
+        sum[c] += value;                                                                                                            \
+        product[c] += value * (x[at] - mean[c]);                                                                                    \
+      }                                                                                                                             \
+    }                                                                                                                               \
+  }                                                                                                                                 \
+  SIGHTLINE_CLONES void gradient_##NAME(const NormGradient& g, std::int64_t rows, std::int64_t channels, const float* __restrict a, \
+                                        const float* __restrict b, const float* __restrict k, float* __restrict dx) {               \
+    const float* __restrict dy = g.dy;                                                                                              \
+    const float* __restrict x = g.x;                                                                                                \
+    [[maybe_unused]] const float* __restrict y = g.y;                                                                               \
+    [[maybe_unused]] const float* __restrict factor = g.factor;                                                                     \
+    [[maybe_unused]] const float* __restrict offset = g.offset;                                                                     \
+    for (std::int64_t row = 0; row < rows; ++row) {                                                                                 \
+      for (std::int64_t c = 0; c < channels; ++c) {                                                                                 \
+        const std::int64_t at = row * channels + c;                                                                                 \
+        const float value = VALUE;                                                                                                  \
+        dx[at] = a[c] * value + (b[c] * x[at] + k[c]);                                                                              \
+      }                                                                                                                             \
+    }                                                                                                                               \
+  }                                                                                                                                 \
+  SIGHTLINE_CLONES void both_##NAME(const NormGradient& g, std::int64_t rows, std::int64_t channels, const float* __restrict a,     \
+                                    const float* __restrict b, const float* __restrict k, float* __restrict dx,                     \
+                                    float* __restrict masked) {                                                                     \
+    const float* __restrict dy = g.dy;                                                                                              \
+    const float* __restrict x = g.x;                                                                                                \
+    [[maybe_unused]] const float* __restrict y = g.y;                                                                               \
+    [[maybe_unused]] const float* __restrict factor = g.factor;                                                                     \
+    [[maybe_unused]] const float* __restrict offset = g.offset;                                                                     \
+    for (std::int64_t row = 0; row < rows; ++row) {                                                                                 \
+      for (std::int64_t c = 0; c < channels; ++c) {                                                                                 \
+        const std::int64_t at = row * channels + c;                                                                                 \
+        const float value = VALUE;                                                                                                  \
+        masked[at] = value;                                                                                                         \
+        dx[at] = a[c] * value + (b[c] * x[at] + k[c]);                                                                              \
+      }                                                                                                                             \
+    }                                                                                                                               \
   }
 
-SIGHTLINE_GRADIENT_LOOPS(none, Mask::none)
-SIGHTLINE_GRADIENT_LOOPS(recomputed, Mask::recomputed)
-SIGHTLINE_GRADIENT_LOOPS(stored, Mask::stored)
+SIGHTLINE_GRADIENT_LOOPS(none, dy[at])
+SIGHTLINE_GRADIENT_LOOPS(recomputed, (x[at] * factor[c] + offset[c] > 0 ? dy[at] : 0.0F))
+SIGHTLINE_GRADIENT_LOOPS(stored, (y[at] > 0 ? dy[at] : 0.0F))
 
 Mask mask_of(const NormGradient& g) {
   if (!g.rectified) return Mask::none;
@@ -113,8 +124,8 @@ void add_moments(const float* x, std::int64_t rows, std::int64_t channels, const
   });
 }
 
-void normalise_rows(const float* x, const float* shortcut, std::int64_t rows, std::int64_t channels, const float* factor, const float* offset,
-                    bool rectify, float* y) {
+void normalise_rows(const float* x, const float* shortcut, std::int64_t rows, std::int64_t channels, const float* factor,
+                    const float* offset, bool rectify, float* y) {
   const float least = rectify ? 0.0F : -3.4028234663852886e38F;
   if (shortcut == nullptr)
     normalise_plain(x, rows, channels, factor, offset, least, y);
@@ -132,8 +143,8 @@ void add_gradient_sums(const NormGradient& g, std::int64_t rows, std::int64_t ch
   });
 }
 
-void gradient_rows(const NormGradient& g, std::int64_t rows, std::int64_t channels, const float* a, const float* b, const float* k, float* dx,
-                   float* masked) {
+void gradient_rows(const NormGradient& g, std::int64_t rows, std::int64_t channels, const float* a, const float* b, const float* k,
+                   float* dx, float* masked) {
   switch (mask_of(g)) {
     case Mask::none:
       masked == nullptr ? gradient_none(g, rows, channels, a, b, k, dx) : both_none(g, rows, channels, a, b, k, dx, masked);

@@ -10,8 +10,8 @@ namespace sightline::autograd {
 void add_moments(const float* x, std::int64_t rows, std::int64_t channels, const float* shift, double* sum, double* square);
 
 // y = x · factor[c] + offset[c], plus shortcut (may be null), then cut off below 0 when `rectify`.
-void normalise_rows(const float* x, const float* shortcut, std::int64_t rows, std::int64_t channels, const float* factor, const float* offset,
-                    bool rectify, float* y);
+void normalise_rows(const float* x, const float* shortcut, std::int64_t rows, std::int64_t channels, const float* factor,
+                    const float* offset, bool rectify, float* y);
 
 // What the backward passes read. With g the gradient of the result, or 0 where the result was cut off: where y is null, cut off is what
 // x · factor + offset leaves at or below 0; otherwise where y is 0. Not rectified: nothing is cut off.
@@ -24,7 +24,8 @@ struct NormGradient {
   bool rectified = false;
 };
 // sum[c] += Σ g, product[c] += Σ g · (x - mean[c]).
-void add_gradient_sums(const NormGradient& gradient, std::int64_t rows, std::int64_t channels, const float* mean, double* sum, double* product);
+void add_gradient_sums(const NormGradient& gradient, std::int64_t rows, std::int64_t channels, const float* mean, double* sum,
+                       double* product);
 // dx = a[c] · g + b[c] · x + k[c]; masked (may be null) = g.
 void gradient_rows(const NormGradient& gradient, std::int64_t rows, std::int64_t channels, const float* a, const float* b, const float* k,
                    float* dx, float* masked);

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "autograd/fuse.h"
 #include "autograd/operators.h"
 #include "base/text.h"
 
@@ -59,25 +60,25 @@ std::vector<bool> Executor::State::overwritable(const graph::Node& node, const s
 }
 
 Result<Plan> Executor::State::plan(const std::vector<std::string>& wanted) const {
-  std::map<std::string, const graph::Node*> producer;
-  for (const graph::Node& node : graph.nodes)
-    for (const std::string& output : node.outputs)
-      if (!output.empty()) producer[output] = &node;
-
   // Backwards from what is wanted.
   std::set<std::string> needed(wanted.begin(), wanted.end());
-  std::vector<const graph::Node*> nodes;
+  std::vector<graph::Node> nodes;
   for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
     if (std::none_of(node->outputs.begin(), node->outputs.end(), [&](const std::string& each) { return needed.contains(each); })) continue;
-    nodes.push_back(&*node);
+    nodes.push_back(*node);
     needed.insert(node->inputs.begin(), node->inputs.end());
   }
   std::reverse(nodes.begin(), nodes.end());
+  nodes = fuse_norms(std::move(nodes), wanted, shapes);
+  std::map<std::string, const graph::Node*> producer;
+  for (const graph::Node& node : nodes)
+    for (const std::string& output : node.outputs)
+      if (!output.empty()) producer[output] = &node;
 
   std::map<std::string, int> readers;
   std::map<std::string, std::size_t> last_reader;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
-    for (const std::string& input : nodes[i]->inputs) {
+    for (const std::string& input : nodes[i].inputs) {
       ++readers[input];
       last_reader[input] = i;
     }
@@ -86,7 +87,7 @@ Result<Plan> Executor::State::plan(const std::vector<std::string>& wanted) const
 
   Plan plan;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
-    const graph::Node& node = *nodes[i];
+    const graph::Node& node = nodes[i];
     const Operator* op = find_operator(node.op_type);
     if (op == nullptr || !(node.domain.empty() || node.domain == "ai.onnx")) {
       return Error{ErrorKind::unsupported,
@@ -210,7 +211,8 @@ graph::Graph Executor::to_graph() const {
 
 std::vector<std::string> supported_operators() {
   std::vector<std::string> names;
-  for (const Operator& each : operators()) names.emplace_back(each.name);
+  for (const Operator& each : operators())
+    if (!each.internal) names.emplace_back(each.name);
   return names;
 }
 

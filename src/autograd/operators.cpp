@@ -153,6 +153,7 @@ constexpr Operator table[] = {
     {"Dropout", 1, compile_dropout},
     {"Exp", 1, compile_unary<at::exp>},
     {"Flatten", 1, compile_flatten},
+    {"FusedNorm", 5, compile_fused_norm, false, true},
     {"Gemm", 2, compile_gemm, true},
     {"GlobalAveragePool", 1, compile_global_pool<false>},
     {"GlobalMaxPool", 1, compile_global_pool<true>},

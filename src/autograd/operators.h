@@ -52,7 +52,8 @@ struct Operator {
   const char* name;
   int least_inputs;
   Compile compile;
-  bool fresh = false;  // its output is new memory that its backward pass does not read: the next node may write over it
+  bool fresh = false;     // its output is new memory that its backward pass does not read: the next node may write over it
+  bool internal = false;  // no operator of ONNX: fuse.h makes it
 };
 
 const Operator* find_operator(const std::string& name);
@@ -66,6 +67,7 @@ Result<Kernel> compile_max_pool(const Site& site);
 Result<Kernel> compile_average_pool(const Site& site);
 // operators_normalisation.cpp
 Result<Kernel> compile_batch_normalization(const Site& site);
+Result<Kernel> compile_fused_norm(const Site& site);
 Result<Kernel> compile_dropout(const Site& site);
 // operators_shape.cpp
 Result<Kernel> compile_flatten(const Site& site);

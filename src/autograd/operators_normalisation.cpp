@@ -1,6 +1,9 @@
 // BatchNormalization (opset 15) and Dropout (opset 13).
 #include <fmt/format.h>
 
+#include <array>
+
+#include "autograd/fused_norm.h"
 #include "autograd/operators.h"
 
 namespace sightline::autograd {
@@ -17,7 +20,34 @@ Result<Kernel> compile_batch_normalization(const Site& site) {
   const double momentum = site.batch_norm_momentum;
   return Kernel([=](Frame& frame) {
     std::vector<torch::Tensor>& s = frame.slots;
+    if (frame.training && fits_fused_norm(s[slots[0]])) {
+      s[y] = fused_norm(s[slots[0]], s[slots[1]], s[slots[2]], s[slots[3]], s[slots[4]], {}, {.momentum = momentum, .epsilon = epsilon});
+      return;
+    }
     s[y] = at::batch_norm(s[slots[0]], s[slots[1]], s[slots[2]], s[slots[3]], s[slots[4]], frame.training, momentum, epsilon, false);
+  });
+}
+
+// Inputs as BatchNormalization, then the shortcut.
+Result<Kernel> compile_fused_norm(const Site& site) {
+  std::array<std::size_t, 5> slots{};
+  for (std::size_t i = 0; i < 5; ++i) slots[i] = static_cast<std::size_t>(site.in(i));
+  const int shortcut = site.in(5);
+  const auto y = static_cast<std::size_t>(site.out());
+  const NormOptions options{.momentum = site.batch_norm_momentum,
+                            .epsilon = static_cast<double>(site.node.real("epsilon", 1e-5F)),
+                            .rectify = site.node.integer("rectify", 0) != 0};
+  return Kernel([=](Frame& frame) {
+    std::vector<torch::Tensor>& s = frame.slots;
+    const torch::Tensor addend = shortcut < 0 ? torch::Tensor() : s[static_cast<std::size_t>(shortcut)];
+    if (frame.training && fits_fused_norm(s[slots[0]])) {
+      s[y] = fused_norm(s[slots[0]], s[slots[1]], s[slots[2]], s[slots[3]], s[slots[4]], addend, options);
+      return;
+    }
+    torch::Tensor value = at::batch_norm(s[slots[0]], s[slots[1]], s[slots[2]], s[slots[3]], s[slots[4]], frame.training, options.momentum,
+                                         options.epsilon, false);
+    if (addend.defined()) value = value.add_(addend);
+    s[y] = options.rectify ? value.relu_() : value;
   });
 }
 
