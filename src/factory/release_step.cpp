@@ -109,6 +109,7 @@ line::Step release_step(const BuildContext& build) {
 
     store::Release release;
     release.name = build.demand.name;
+    release.in_force = true;
     release.package = package;
     release.evaluation = context.input("evaluation");
     release.report = sha256_of(html);
