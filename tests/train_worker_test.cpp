@@ -137,8 +137,11 @@ TEST(TrainWorker, AnInterruptStopsItCleanlyAndItGoesOn) {
   EXPECT_EQ((*stopped.last("error"))["kind"], "interrupted");
   EXPECT_TRUE(path_exists(folder / "checkpoint/checkpoint.last"));
   const Outcome again = run_worker(folder, {path}, SIGTERM, 6);
-  for (const Json& event : again.events)
-    if (event["event"] == "progress") EXPECT_GT(event["step"].get<int>(), (*stopped.last("progress"))["step"].get<int>());
+  for (const Json& event : again.events) {
+    if (event["event"] == "progress") {
+      EXPECT_GT(event["step"].get<int>(), (*stopped.last("progress"))["step"].get<int>());
+    }
+  }
 }
 
 TEST(TrainWorker, MistakesAreLinesAndExitCodes) {

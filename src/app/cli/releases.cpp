@@ -36,6 +36,10 @@ Result<store::Release> find_release(const store::Workspace& workspace, const std
   std::vector<std::string> names;
   for (const store::Release& each : all) {
     names.push_back(each.name);
+    if (each.name == reference.name && reference.version == 0)
+      return Error{ErrorKind::not_found,
+                   fmt::format("{} has releases, but none is in force; name one, like {}:{}, or put it in force with `sightline rollback {}:{}`", each.name,
+                               each.name, each.version, each.name, each.version)};
     if (each.name == reference.name)
       return Error{ErrorKind::not_found,
                    fmt::format("{} has no version {}; `sightline list {}` shows them", reference.name, reference.version, reference.name)};
@@ -159,20 +163,20 @@ Result<int> run_compare(Console& console, const std::string& a_text, const std::
 Result<int> run_rollback(Console& console, const std::string& reference) {
   SIGHTLINE_TRY(store::Workspace workspace, existing_workspace(console));
   SIGHTLINE_TRY(Reference wanted, parse_reference(reference));
-  SIGHTLINE_TRY(const store::Release now, find_release(workspace, wanted.name));
+  SIGHTLINE_TRY(const std::optional<store::Release> now, workspace.registry().release(wanted.name));
   if (wanted.version == 0) {
     SIGHTLINE_TRY(const std::vector<store::Release> all, workspace.registry().releases(wanted.name));
     for (const store::Release& each : all) {
-      if (each.version < now.version) wanted.version = std::max(wanted.version, each.version);
+      if (!now || each.version < now->version) wanted.version = std::max(wanted.version, each.version);
     }
     if (wanted.version == 0)
-      return Error{ErrorKind::not_found, fmt::format("{}:{} is the first version; there is none to go back to", now.name, now.version)};
+      return Error{ErrorKind::not_found, fmt::format("{} has no earlier version to go back to; `sightline list` shows what there is", wanted.name)};
   }
   SIGHTLINE_TRY(const store::Release target, find_release(workspace, fmt::format("{}:{}", wanted.name, wanted.version)));
   SIGHTLINE_TRY(const std::string folder, workspace.ensure_release_folder(target));
   SIGHTLINE_CHECK(workspace.registry().set_in_force(target.name, target.version));
-  console.document({{"name", target.name}, {"version", target.version}, {"before", now.version}, {"folder", folder}});
-  console.say("{} is version {} again (was {})", target.name, target.version, now.version);
+  console.document({{"name", target.name}, {"version", target.version}, {"before", now ? now->version : 0}, {"folder", folder}});
+  console.say("{} is version {} now (was {})", target.name, target.version, now ? std::to_string(now->version) : "not in force");
   return 0;
 }
 
