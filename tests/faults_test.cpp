@@ -158,7 +158,7 @@ TEST_F(Faults, ZeroImagesOneClassAndOneImagePerClass) {
   write_text(folder / "zero.yaml", shapes_demand("zero", "none", 1));
   const Outcome zero = run({"build", "zero.yaml"});
   EXPECT_EQ(zero.exit_code, 3) << zero.out << zero.err;
-  EXPECT_THAT(zero.err, HasSubstr("no image"));
+  EXPECT_THAT(zero.err, HasSubstr("holds no files"));
 
   draw_shapes(folder / "one", 1, 10, 16, 1);
   write_text(folder / "one.yaml", shapes_demand("one", "one", 1));

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "base/files.h"
+#include "base/interrupt.h"
 #include "base/machine.h"
 #include "base/text.h"
 #include "dataset/import.h"
@@ -26,8 +27,11 @@ Result<std::string> worker_version(const std::string& worker, const store::Works
   if (pipe == nullptr) return system_error("cannot start", worker);
   std::array<char, 256> text{};
   const std::size_t got = std::fread(text.data(), 1, text.size() - 1, pipe);
-  if (::pclose(pipe) != 0 || got == 0)
+  const bool failed = ::pclose(pipe) != 0 || got == 0;
+  SIGHTLINE_CHECK(check_interrupt());  // Ctrl-C also ends the reading above
+  if (failed) {
     return Error{ErrorKind::internal, worker + " --version failed; `sightline doctor` tells what is missing"};
+  }
   std::string version = trim(std::string_view(text.data(), got));
   SIGHTLINE_CHECK(write_file(memory_path, Json{{"identity", identity}, {"version", version}}.dump()));
   return version;

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <numbers>
 
-
 namespace sightline::training {
 
 Course Course::of(std::int64_t steps, std::int64_t steps_per_epoch) {

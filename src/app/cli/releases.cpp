@@ -37,9 +37,10 @@ Result<store::Release> find_release(const store::Workspace& workspace, const std
   for (const store::Release& each : all) {
     names.push_back(each.name);
     if (each.name == reference.name && reference.version == 0)
-      return Error{ErrorKind::not_found,
-                   fmt::format("{} has releases, but none is in force; name one, like {}:{}, or put it in force with `sightline rollback {}:{}`", each.name,
-                               each.name, each.version, each.name, each.version)};
+      return Error{
+          ErrorKind::not_found,
+          fmt::format("{} has releases, but none is in force; name one, like {}:{}, or put it in force with `sightline rollback {}:{}`",
+                      each.name, each.name, each.version, each.name, each.version)};
     if (each.name == reference.name)
       return Error{ErrorKind::not_found,
                    fmt::format("{} has no version {}; `sightline list {}` shows them", reference.name, reference.version, reference.name)};
@@ -170,7 +171,8 @@ Result<int> run_rollback(Console& console, const std::string& reference) {
       if (!now || each.version < now->version) wanted.version = std::max(wanted.version, each.version);
     }
     if (wanted.version == 0)
-      return Error{ErrorKind::not_found, fmt::format("{} has no earlier version to go back to; `sightline list` shows what there is", wanted.name)};
+      return Error{ErrorKind::not_found,
+                   fmt::format("{} has no earlier version to go back to; `sightline list` shows what there is", wanted.name)};
   }
   SIGHTLINE_TRY(const store::Release target, find_release(workspace, fmt::format("{}:{}", wanted.name, wanted.version)));
   SIGHTLINE_TRY(const std::string folder, workspace.ensure_release_folder(target));
