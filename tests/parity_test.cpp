@@ -35,6 +35,11 @@ TEST_P(OperatorParity, RuntimeEqualsAutograd) {
   auto executor = autograd::Executor::create(graph);
   ASSERT_TRUE(executor.ok()) << executor.error().message;
   auto session = runtime::Session::create(graph, {.threads = 2});
+  if (!each.served) {
+    ASSERT_FALSE(session.ok());
+    EXPECT_EQ(session.error().kind, ErrorKind::unsupported);
+    return;
+  }
   ASSERT_TRUE(session.ok()) << session.error().message;
   const torch::NoGradGuard no_gradient;
   for (std::uint64_t seed = 0; seed < 5; ++seed) {
@@ -113,7 +118,9 @@ TEST_P(BackboneParity, RuntimeEqualsAutogradOnAWholeClassifier) {
       ASSERT_TRUE(served.ok()) << served.error().message;
       const torch::Tensor trained = executor->forward({autograd::to_torch(image)}, {"probabilities"}, false)[0];
       EXPECT_LT(difference(*served, trained), tolerance) << side << "×" << side << "×" << channels << ", batch " << batch;
-      EXPECT_GT(trained.std(0).abs().max().item<double>() + (batch == 1 ? 1 : 0), 0) << "the outputs do not depend on the picture";
+      if (batch > 1) {
+        EXPECT_GT(trained.std(0).abs().max().item<double>(), 0) << "the outputs do not depend on the picture";
+      }
     }
   }
 }

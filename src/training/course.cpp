@@ -12,7 +12,7 @@ Course Course::of(std::int64_t steps, std::int64_t steps_per_epoch) {
   return {.steps = steps, .steps_per_epoch = steps_per_epoch, .revisions = {{0, steps}}};
 }
 
-void Course::shorten(std::int64_t at_step, std::int64_t total) {
+void Course::revise(std::int64_t at_step, std::int64_t total) {
   revisions.push_back({at_step, total});
   steps = total;
 }
@@ -43,8 +43,8 @@ Result<void> Course::check() const {
   for (std::size_t i = 0; i < revisions.size(); ++i) {
     if (revisions[i].total < std::max<std::int64_t>(1, revisions[i].at_step))
       return wrong(fmt::format("revision {} ends before it begins", i));
-    if (i > 0 && (revisions[i].at_step <= revisions[i - 1].at_step || revisions[i].total > revisions[i - 1].total))
-      return wrong(fmt::format("revision {} does not shorten the one before", i));
+    if (i > 0 && (revisions[i].at_step <= revisions[i - 1].at_step || revisions[i].at_step >= revisions[i - 1].total))
+      return wrong(fmt::format("revision {} does not lie within the one before", i));
   }
   if (steps != revisions.back().total) return wrong("steps is not the total of the last revision");
   return {};

@@ -1,5 +1,5 @@
-// How many steps a run takes, and the learning rate of each. A time budget is turned into steps once; when the machine slows down the
-// rest is shortened. Both are records, so that a replay takes the same steps at the same rates.
+// How many steps a run takes, and the learning rate of each. A time budget is turned into steps once; when the machine turns out
+// slower or much faster, the rest is changed. Both are records, so that a replay takes the same steps at the same rates.
 #pragma once
 
 #include <cstdint>
@@ -21,14 +21,14 @@ struct Course {
   std::int64_t steps = 0;  // of the last revision
   std::int64_t steps_per_epoch = 0;
   std::vector<Revision> revisions;  // by at_step; the first begins at 0
-  bool open = false;                // a time budget that may still be shortened
+  bool open = false;                // a time budget that may still be revised
   static constexpr auto fields() {
     return std::tuple{field("steps", &Course::steps), field("steps_per_epoch", &Course::steps_per_epoch),
                       field("revisions", &Course::revisions), field("open", &Course::open)};
   }
 
   static Course of(std::int64_t steps, std::int64_t steps_per_epoch);
-  void shorten(std::int64_t at_step, std::int64_t total);
+  void revise(std::int64_t at_step, std::int64_t total);
   // Steps in all, as far as it is decided after `step` steps.
   std::int64_t total_at(std::int64_t step) const;
   // Share of the course that lies behind after `step` steps, in [0, 1]: each revision stretches what was left over what is left now.

@@ -19,7 +19,7 @@ TEST(Course, ProgressIsTheShareOfTheSteps) {
 
 TEST(Course, ARevisionStretchesWhatWasLeftAndChangesNothingBefore) {
   Course course = Course::of(200, 20);
-  course.shorten(100, 150);
+  course.revise(100, 150);
   EXPECT_DOUBLE_EQ(course.progress(50), 0.25);
   EXPECT_DOUBLE_EQ(course.progress(100), 0.5);
   EXPECT_DOUBLE_EQ(course.progress(125), 0.75);
@@ -27,14 +27,14 @@ TEST(Course, ARevisionStretchesWhatWasLeftAndChangesNothingBefore) {
   EXPECT_EQ(course.total_at(99), 200);
   EXPECT_EQ(course.total_at(100), 150);
   EXPECT_TRUE(course.check().ok());
-  course.shorten(125, 125);  // at once
+  course.revise(125, 125);  // at once
   EXPECT_EQ(course.total_at(125), 125);
   EXPECT_TRUE(course.check().ok());
 }
 
 TEST(Course, WrongRecordsAreRefused) {
   Course course = Course::of(200, 20);
-  course.shorten(100, 250);
+  course.revise(200, 250);
   EXPECT_FALSE(course.check().ok());
   course = Course::of(200, 20);
   course.revisions[0].at_step = 1;
@@ -69,21 +69,30 @@ TEST(Pace, ShortensOnlyWhenTheBudgetWouldBeOverrun) {
   const Course course = Course::of(100, 10);
   Pace steady(10, {.step_seconds = 0.1});
   for (int i = 0; i < 60; ++i) steady.add_step(0.1, 32);
-  EXPECT_FALSE(steady.fewer_steps(course, 60, 6.0));
+  EXPECT_FALSE(steady.revised_steps(course, 60, 6.0));
   EXPECT_NEAR(steady.images_per_second(), 320, 1e-6);
   EXPECT_NEAR(steady.seconds_left(course, 60), 4, 1e-6);
 
   Pace slowed(10, {.step_seconds = 0.1});
   for (int i = 0; i < 40; ++i) slowed.add_step(0.1, 32);
   for (int i = 0; i < 20; ++i) slowed.add_step(0.2, 32);
-  const auto fewer = slowed.fewer_steps(course, 60, 8.0);
+  const auto fewer = slowed.revised_steps(course, 60, 8.0);
   ASSERT_TRUE(fewer);
   EXPECT_EQ(*fewer, 70);  // 2 s are left, at 0.2 s each
-  EXPECT_EQ(*slowed.fewer_steps(course, 60, 10.5), 60);
+  EXPECT_EQ(*slowed.revised_steps(course, 60, 10.5), 60);
+
+  // The measurement before was three times too slow: the budget has room for 97 steps in all.
+  const Course young = Course::of(33, 10);
+  Pace quick(10, {.step_seconds = 0.3});
+  for (int i = 0; i < 5; ++i) quick.add_step(0.1, 32);
+  const auto longer = quick.revised_steps(young, 5, 0.5);
+  ASSERT_TRUE(longer);
+  EXPECT_NEAR(static_cast<double>(*longer), 97, 1);
+  EXPECT_FALSE(quick.revised_steps(young, 20, 2));  // no longer young
 
   Pace unbounded(0, {});
   unbounded.add_step(100, 1);
-  EXPECT_FALSE(unbounded.fewer_steps(course, 1, 1000));
+  EXPECT_FALSE(unbounded.revised_steps(course, 1, 1000));
 }
 
 }  // namespace

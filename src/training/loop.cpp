@@ -1,8 +1,10 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <mutex>
 #include <optional>
 
@@ -47,7 +49,7 @@ class Run {
   Run(Setup setup, EventSink emit, Clock::time_point begin, autograd::Executor executor, FlatState state);
 
   Result<void> decide_course(bool resumed);
-  Measured measure();
+  Result<Measured> measure();
   Result<void> train_steps();
   Result<void> finish();
 
@@ -56,7 +58,7 @@ class Run {
   void average(std::int64_t step);
   Scores validate();
   Result<void> end_epoch(double learning_rate);
-  Result<void> shorten_if_late();
+  Result<void> revise_course();
   Result<void> save();
   Result<void> save_course();
   void announce_course();
@@ -191,7 +193,7 @@ Result<void> Run::decide_course(bool resumed) {
     pace_.emplace(record_.course.open ? budget : 0, Measured{});
     return {};
   }
-  const Measured measured = measure();
+  SIGHTLINE_TRY(const Measured measured, measure());
   pace_.emplace(budget, measured);
   record_.course = Course::of(steps_within(0.985 * budget - elapsed(), measured, steps_per_epoch), steps_per_epoch);
   record_.course.open = true;
@@ -200,30 +202,34 @@ Result<void> Run::decide_course(bool resumed) {
 }
 
 // Real steps on the real state, which is put back afterwards. The time counts as part of the budget.
-Measured Run::measure() {
+Result<Measured> Run::measure() {
   constexpr int warm_up = 2;
   constexpr int least = 3;
   constexpr int validation_batches = 2;
   std::vector<torch::Tensor> kept;
   for (const auto& [name, tensor] : tensors()) kept.push_back(tensor.clone());
 
+  // The median, because a busy machine stretches single steps.
   Measured measured;
   const double most = std::min(0.03 * *recipe().minutes * 60, 5.0);
+  const std::int64_t steps_per_epoch = setup_.training.batches(recipe().batch);
   Batch batch;
-  Clock::time_point begin;
-  int steps = 0;
-  for (int i = 0; i < warm_up + least || (seconds_since(begin) < most && i < 1000); ++i) {
-    if (i == warm_up) begin = Clock::now();
-    order_.fill(i % setup_.training.batches(recipe().batch), batch);
+  std::vector<double> durations;
+  const auto first = Clock::now();
+  for (std::int64_t i = 0; i < warm_up + least || (seconds_since(first) < most && i < 1000); ++i) {
+    const auto begin = Clock::now();
+    order_.fill(i % steps_per_epoch, batch);
     std::int64_t correct = 0;
     step_on(batch, 0, 0, correct);
     average(0);
-    if (i >= warm_up) ++steps;
-    if (interrupt_requested()) break;
+    if (i >= warm_up) durations.push_back(seconds_since(begin));
+    SIGHTLINE_CHECK(check_interrupt());  // nothing is saved yet
   }
-  if (steps > 0) measured.step_seconds = seconds_since(begin) / steps;
-  if (setup_.validation.count() > 0 && !interrupt_requested()) {
+  std::nth_element(durations.begin(), durations.begin() + static_cast<std::ptrdiff_t>(durations.size() / 2), durations.end());
+  measured.step_seconds = durations[durations.size() / 2];
+  if (setup_.validation.count() > 0) {
     const torch::NoGradGuard no_gradient;
+    Clock::time_point begin;
     const std::int64_t batches = setup_.validation.batches(recipe().batch);
     const Samples& samples = setup_.validation;
     for (int i = 0; i < 1 + validation_batches; ++i) {
@@ -263,7 +269,7 @@ void Run::average(std::int64_t step) {
 
 Result<void> Run::train_steps() {
   if (record_.stopped || record_.step >= record_.course.total_at(record_.step)) return {};
-  BatchProducer producer(record_.step, record_.course.total_at(record_.step),
+  BatchProducer producer(record_.step, std::numeric_limits<std::int64_t>::max(),
                          [this](std::int64_t step, Batch& batch) { order_.fill(step, batch); });
   while (!record_.stopped && record_.step < record_.course.total_at(record_.step)) {
     if (auto status = check_interrupt(); !status.ok()) {
@@ -289,7 +295,7 @@ Result<void> Run::train_steps() {
     record_.seen += batch.count();
     pace_->add_step(seconds_since(begin), batch.count());
     fault_point("train-step");
-    SIGHTLINE_CHECK(shorten_if_late());
+    SIGHTLINE_CHECK(revise_course());
     const bool last = record_.step >= record_.course.total_at(record_.step);
     const bool epoch_ends = last || record_.step % record_.course.steps_per_epoch == 0;
     if (epoch_ends) SIGHTLINE_CHECK(end_epoch(learning_rate));
@@ -303,11 +309,11 @@ Result<void> Run::train_steps() {
   return {};
 }
 
-Result<void> Run::shorten_if_late() {
+Result<void> Run::revise_course() {
   if (!record_.course.open) return {};
-  const auto fewer = pace_->fewer_steps(record_.course, record_.step, elapsed());
-  if (!fewer) return {};
-  record_.course.shorten(record_.step, *fewer);
+  const auto steps = pace_->revised_steps(record_.course, record_.step, elapsed());
+  if (!steps) return {};
+  record_.course.revise(record_.step, *steps);
   SIGHTLINE_CHECK(save_course());
   announce_course();
   return {};

@@ -43,15 +43,19 @@ double Pace::seconds_left(const Course& course, std::int64_t step) const {
          static_cast<double>(validations_between(course, step)) * measured_.validation_seconds;
 }
 
-std::optional<std::int64_t> Pace::fewer_steps(const Course& course, std::int64_t step, double elapsed) const {
+std::optional<std::int64_t> Pace::revised_steps(const Course& course, std::int64_t step, double elapsed) const {
   const std::int64_t total = course.total_at(step);
   if (budget_ <= 0 || step >= total || steps_ == 0) return std::nullopt;
-  const double tolerated = course.progress(step) < 0.5 ? 1.15 : 1.02;
-  if (elapsed + seconds_left(course, step) <= tolerated * budget_) return std::nullopt;
+  const double progress = course.progress(step);
+  const double forecast = elapsed + seconds_left(course, step);
+  const bool late = forecast > (progress < 0.5 ? 1.15 : 1.02) * budget_;
+  const bool young = progress >= 0.1 && progress < 0.3 && course.revisions.size() == 1;
+  const bool far_too_early = young && forecast < 0.8 * budget_;
+  if (!late && !far_too_early) return std::nullopt;
   const Measured now{step_seconds(), measured_.validation_seconds};
-  const double left = budget_ - elapsed;
+  const double left = (late ? 1 : 0.97) * budget_ - elapsed;
   const std::int64_t more = left <= now.step_seconds + now.validation_seconds ? 0 : steps_within(left, now, course.steps_per_epoch);
-  if (step + more >= total) return std::nullopt;
+  if (late && step + more >= total) return std::nullopt;
   return std::max<std::int64_t>(1, step + more);
 }
 

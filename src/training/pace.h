@@ -26,9 +26,10 @@ class Pace {
 
   double images_per_second() const { return busy_ > 0 ? static_cast<double>(images_) / busy_ : 0; }
   double seconds_left(const Course& course, std::int64_t step) const;
-  // The smaller number of steps that the budget still allows, when the run would overrun it. While less than half of the course lies
+  // The number of steps that the budget asks for now, when that is another than planned: fewer when the run would overrun it, and once,
+  // while the run is young, more when the measurement before the first step was far too slow. While less than half of the course lies
   // behind, only a clear slowdown counts; later a slight one does, by the speed of late.
-  std::optional<std::int64_t> fewer_steps(const Course& course, std::int64_t step, double elapsed) const;
+  std::optional<std::int64_t> revised_steps(const Course& course, std::int64_t step, double elapsed) const;
 
  private:
   double step_seconds() const;
