@@ -112,7 +112,7 @@ TEST(TrainWorker, AKillAtAnyMomentChangesNoBit) {
     if (run_worker(torn, {spec}, 0, 0, fault).signal == SIGKILL) ++killed;
   for (int i = 0; i < 5; ++i)
     if (run_worker(torn, {spec}, SIGKILL, random.uniform(0.1, 0.9) * seconds).signal == SIGKILL) ++killed;
-  EXPECT_GE(killed, 3);
+  EXPECT_GE(killed, 2) << "both fault points; on a busy machine the random kills may come after the end";
   const Outcome last = run_worker(torn, {spec});
   ASSERT_EQ(last.exit_code, 0);
   const auto expected = read_file(whole / "out/model.onnx");
