@@ -86,8 +86,16 @@ Result<Plan> Executor::State::plan(const std::vector<std::string>& wanted) const
   for (const std::string& name : wanted) ++readers[name];
 
   Plan plan;
+  std::set<std::string> made;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     const graph::Node& node = nodes[i];
+    for (const std::string& input : node.inputs) {
+      const bool given = input.empty() || graph.initializers.contains(input) ||
+                         std::any_of(graph.inputs.begin(), graph.inputs.end(), [&](const auto& each) { return each.name == input; });
+      if (!given && !made.contains(input))
+        return Error{ErrorKind::internal, fmt::format("node \"{}\" ({}) reads \"{}\" before it is made", node.name, node.op_type, input)};
+    }
+    made.insert(node.outputs.begin(), node.outputs.end());
     const Operator* op = find_operator(node.op_type);
     if (op == nullptr || !(node.domain.empty() || node.domain == "ai.onnx")) {
       return Error{ErrorKind::unsupported,

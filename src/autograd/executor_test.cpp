@@ -133,7 +133,14 @@ Graph residual_graph() {
   norm("c2", "n2");
   add("Add", {"n2", "r1"}, "sum");
   add("Relu", {"sum"}, "r2");
-  add("GlobalAveragePool", {"r2"}, "pooled");
+  // A block whose shortcut is normalised too.
+  add("Conv", {"r2", weight("c3.weight", {4, 4, 3, 3})}, "c3", {{"pads", pads}, {"strides", Integers{2, 2}}});
+  norm("c3", "n3");
+  add("Conv", {"r2", weight("c4.weight", {4, 4, 1, 1})}, "c4", {{"strides", Integers{2, 2}}});
+  norm("c4", "n4");
+  add("Add", {"n3", "n4"}, "sum2");
+  add("Relu", {"sum2"}, "r3");
+  add("GlobalAveragePool", {"r3"}, "pooled");
   add("Flatten", {"pooled"}, "flat");
   add("Gemm", {"flat", weight("head.weight", {3, 4}), weight("head.bias", {3})}, "logits", {{"transB", std::int64_t{1}}});
   add("Softmax", {"logits"}, "probabilities");
@@ -151,6 +158,7 @@ torch::Tensor residual_reference(const std::map<std::string, torch::Tensor>& w, 
   torch::Tensor x = image.to(torch::kFloat).permute({0, 3, 1, 2}).contiguous() / w.at("deviation");
   const torch::Tensor first = norm(at::conv2d(x, w.at("c1.weight"), {}, 1, 1), "n1").relu();
   x = (norm(at::conv2d(first, w.at("c2.weight"), {}, 1, 1), "n2") + first).relu();
+  x = (norm(at::conv2d(x, w.at("c3.weight"), {}, 2, 1), "n3") + norm(at::conv2d(x, w.at("c4.weight"), {}, 2), "n4")).relu();
   return at::linear(x.mean({2, 3}), w.at("head.weight"), w.at("head.bias"));
 }
 
@@ -161,8 +169,8 @@ TEST(Executor, WholeNetEqualsLibTorchForwardBackwardAndStatistics) {
   std::map<std::string, torch::Tensor> reference;
   for (const auto& [name, tensor] : graph.initializers) reference[name] = to_torch(tensor);
   for (const auto& [name, parameter] : executor->parameters()) reference[name].set_requires_grad(true);
-  EXPECT_EQ(executor->parameters().size(), 8U);
-  EXPECT_EQ(executor->statistics().size(), 4U);
+  EXPECT_EQ(executor->parameters().size(), 14U);
+  EXPECT_EQ(executor->statistics().size(), 8U);
 
   torch::manual_seed(1);
   const torch::Tensor image = torch::randint(0, 256, {5, 6, 6, 2}, torch::kByte);

@@ -37,7 +37,7 @@ std::vector<graph::Node> fuse_norms(std::vector<graph::Node> nodes, const std::v
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     if (nodes[i].op_type != "BatchNormalization" || nodes[i].outputs.empty() || nodes[i].inputs.size() != 5) continue;
     std::size_t last = reader_of(nodes[i]);
-    if (last == nowhere) continue;
+    if (last == nowhere || dropped.contains(last)) continue;  // an Add with two of them belongs to the first
     std::vector<std::size_t> replaced{i};
     std::string shortcut;
     if (nodes[last].op_type == "Add") {
