@@ -6,6 +6,7 @@
 
 #include "app/cli/verbs.h"
 #include "app/cli/workspace.h"
+#include "base/files.h"
 #include "base/progress.h"
 #include "base/text.h"
 #include "demand/demand.h"
@@ -88,7 +89,7 @@ Result<int> run_build(Console& console, const BuildArguments& arguments) {
   if (outcome.released) console.say("package  {}", folder);
   console.say("report   {}", report);
   if (outcome.released) {
-    const std::string where = console.workspace.empty() && workspace.root() == ".sightline" ? "" : " --workspace " + workspace.root();
+    const std::string where = console.workspace.empty() && workspace.root() == absolute_path(".sightline") ? "" : " --workspace " + workspace.root();
     console.say("try      sightline predict {}{} IMAGE", demand.name, where);
   }
   return outcome.released ? 0 : exit_code_of(ErrorKind::refused);
