@@ -89,7 +89,8 @@ Result<int> run_build(Console& console, const BuildArguments& arguments) {
   if (outcome.released) console.say("package  {}", folder);
   console.say("report   {}", report);
   if (outcome.released) {
-    const std::string where = console.workspace.empty() && workspace.root() == absolute_path(".sightline") ? "" : " --workspace " + workspace.root();
+    const std::string where =
+        console.workspace.empty() && workspace.root() == absolute_path(".sightline") ? "" : " --workspace " + workspace.root();
     console.say("try      sightline predict {}{} IMAGE", demand.name, where);
   }
   return outcome.released ? 0 : exit_code_of(ErrorKind::refused);
