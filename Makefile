@@ -44,7 +44,7 @@ soak: all  ## the long tests: 50 kills, long fuzzing of the line
 
 bench: configure  ## speed and memory as ratios against named rivals
 	@scripts/install-deps bench
-	@cmake --build $(BUILD) -j $(JOBS) --target sightline sightline-train
+	@cmake --build $(BUILD) -j $(JOBS) --target sightline sightline-train sightline-nets
 	@bench/run $(BUILD)/bin
 
 fuzz:  ## libFuzzer on everything that reads what strangers wrote (SECONDS=60 each)

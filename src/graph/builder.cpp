@@ -47,12 +47,26 @@ std::string Builder::constant(const std::string& hint, Tensor value) {
   return name;
 }
 
+void Builder::complain(std::string what) {
+  if (first_error_.empty()) first_error_ = std::move(what);
+}
+
 std::string Builder::node(const std::string& op_type, const std::vector<std::string>& inputs, std::map<std::string, Attribute> attributes) {
-  std::string name = fresh(hint_of(op_type));
-  while (values_.contains(name)) name = fresh(hint_of(op_type));
-  graph_.nodes.push_back({name, op_type, inputs, {name}, std::move(attributes), ""});
+  return append(op_type, inputs, std::move(attributes), 1)[0];
+}
+
+std::vector<std::string> Builder::append(const std::string& op_type, const std::vector<std::string>& inputs,
+                                         std::map<std::string, Attribute> attributes, std::size_t outputs) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < outputs; ++i) {
+    do {
+      names.resize(i);
+      names.push_back(fresh(hint_of(op_type)));
+    } while (values_.contains(names[i]));
+  }
+  graph_.nodes.push_back({names[0], op_type, inputs, names, std::move(attributes), ""});
   const Node& made = graph_.nodes.back();
-  ValueInfo info{name, Dtype::f32, {}};
+  std::vector<Typed> types(outputs);
   const auto infer = [&]() -> Result<void> {
     const Operator* row = find_operator(made);
     if (row == nullptr) return Error{ErrorKind::unsupported, fmt::format("{}: unknown operator", describe(made))};
@@ -66,17 +80,18 @@ std::string Builder::node(const std::string& op_type, const std::vector<std::str
       if (call.input(static_cast<std::size_t>(i)) == nullptr) return fault(made, fmt::format("input {} is missing", i));
     }
     SIGHTLINE_TRY(const std::vector<Typed> inferred, row->infer(call));
-    if (!known_count(inferred[0].shape)) return fault(made, "its output is too large");
-    info.dtype = inferred[0].dtype;
-    info.shape = inferred[0].shape;
+    if (inferred.size() < outputs) return fault(made, fmt::format("it cannot have {} outputs", outputs));
+    for (std::size_t i = 0; i < outputs; ++i) {
+      if (!known_count(inferred[i].shape)) return fault(made, "its output is too large");
+      types[i] = inferred[i];
+    }
     return {};
   };
-  // Only the first mistake is kept: those after it are its echo.
   if (first_error_.empty()) {
-    if (auto status = infer(); !status.ok()) first_error_ = status.error().message;
+    if (auto status = infer(); !status.ok()) complain(status.error().message);
   }
-  values_[name] = info;
-  return name;
+  for (std::size_t i = 0; i < outputs; ++i) values_[names[i]] = {names[i], types[i].dtype, types[i].shape};
+  return names;
 }
 
 const Shape& Builder::shape_of(const std::string& value) const {
@@ -90,21 +105,25 @@ std::string Builder::image_input(std::int64_t height, std::int64_t width, std::i
   const bool sensible = height > 0 && width > 0 && channels > 0 && mean.size() == count && deviation.size() == count &&
                         std::ranges::all_of(deviation, [](float d) { return d > 0.0F && std::isfinite(d); });
   if (!sensible) {
-    if (first_error_.empty())
-      first_error_ = fmt::format("image input {}×{}×{} with {} means and {} positive deviations", height, width, channels, mean.size(),
-                                 deviation.size());
+    complain(fmt::format("image input {}×{}×{} with {} means and {} positive deviations", height, width, channels, mean.size(),
+                         deviation.size()));
     return "";
   }
   std::string name = "image";
   while (values_.contains(name)) name = fresh("image");
-  const ValueInfo input{name, Dtype::u8, {-1, height, width, channels}};
-  graph_.inputs.push_back(input);
-  values_[name] = input;
+  input(name, Dtype::u8, {-1, height, width, channels});
   const std::string real = node("Cast", {name}, {{"to", onnx_dtype(Dtype::f32)}});                          // N×H×W×C
   const std::string planes = node("Transpose", {real}, {{"perm", std::vector<std::int64_t>{0, 3, 1, 2}}});  // N×C×H×W
   const Shape per_channel{1, channels, 1, 1};
   const std::string centred = node("Sub", {planes, constant(name + ".mean", Tensor::of<float>(per_channel, mean))});
   return node("Div", {centred, constant(name + ".deviation", Tensor::of<float>(per_channel, deviation))});
+}
+
+std::string Builder::input(const std::string& name, Dtype dtype, const Shape& shape) {
+  if (name.empty() || values_.contains(name) || !known_count(shape)) complain(fmt::format("input \"{}\" ({})", name, to_string(shape)));
+  graph_.inputs.push_back({name, dtype, shape});
+  values_[name] = graph_.inputs.back();
+  return name;
 }
 
 std::string Builder::conv(const std::string& x, std::int64_t channels, const ConvOptions& options) {
@@ -113,8 +132,7 @@ std::string Builder::conv(const std::string& x, std::int64_t channels, const Con
   const bool sensible = input.size() == 4 && input[1] > 0 && channels > 0 && k > 0 && options.groups > 0 &&
                         input[1] % options.groups == 0 && channels % options.groups == 0;
   if (!sensible) {
-    if (first_error_.empty())
-      first_error_ = fmt::format("convolution of \"{}\" ({}) to {} channels in {} groups", x, to_string(input), channels, options.groups);
+    complain(fmt::format("convolution of \"{}\" ({}) to {} channels in {} groups", x, to_string(input), channels, options.groups));
     return "";
   }
   const std::string name = fmt::format("conv_{}", counters_["conv"] + 1);  // what node() will call it
@@ -132,10 +150,25 @@ std::string Builder::conv(const std::string& x, std::int64_t channels, const Con
                {"group", options.groups}});
 }
 
+std::string Builder::conv_transpose(const std::string& x, std::int64_t channels, std::int64_t kernel, std::int64_t stride) {
+  const Shape& shape = shape_of(x);
+  if (shape.size() != 4 || shape[1] < 1 || channels < 1 || kernel < 1 || stride < 1) {
+    complain(fmt::format("transposed convolution of \"{}\" ({}) to {} channels", x, to_string(shape), channels));
+    return "";
+  }
+  const std::string name = fmt::format("conv_transpose_{}", counters_["conv_transpose"] + 1);
+  // Every output pixel is a sum over the input channels and kernel²/stride² taps.
+  const double taps = static_cast<double>(kernel * kernel) / static_cast<double>(stride * stride);
+  const double deviation = std::sqrt(2.0 / (static_cast<double>(shape[1]) * taps));
+  const std::string weight = constant(name + ".weight", normal_tensor(random_, {shape[1], channels, kernel, kernel}, deviation));
+  return node("ConvTranspose", {x, weight, constant(name + ".bias", Tensor::zeros(Dtype::f32, {channels}))},
+              {{"kernel_shape", std::vector<std::int64_t>{kernel, kernel}}, {"strides", std::vector<std::int64_t>{stride, stride}}});
+}
+
 std::string Builder::batch_norm(const std::string& x, float scale) {
   const Shape& input = shape_of(x);
   if (input.size() < 2 || input[1] < 1) {
-    if (first_error_.empty()) first_error_ = fmt::format("batch normalisation of \"{}\" ({})", x, to_string(input));
+    complain(fmt::format("batch normalisation of \"{}\" ({})", x, to_string(input)));
     return "";
   }
   const Shape per_channel{input[1]};
@@ -147,6 +180,22 @@ std::string Builder::batch_norm(const std::string& x, float scale) {
 }
 
 std::string Builder::relu(const std::string& x) { return node("Relu", {x}); }
+std::string Builder::clip(const std::string& x, float least, float greatest) {
+  return node("Clip", {x, constant("clip.min", Tensor::filled({}, least)), constant("clip.max", Tensor::filled({}, greatest))});
+}
+std::string Builder::prelu(const std::string& x, float slope) {
+  const Shape& shape = shape_of(x);
+  if (shape.size() < 2 || shape[1] < 1) {
+    complain(fmt::format("PReLU of \"{}\" ({})", x, to_string(shape)));
+    return "";
+  }
+  Shape per_channel(shape.size() - 1, 1);
+  per_channel[0] = shape[1];
+  const std::string name = fmt::format("prelu_{}.slope", ++counters_["prelu.slope"]);
+  return node("PRelu", {x, constant(name, Tensor::filled(per_channel, slope))});
+}
+std::string Builder::sigmoid(const std::string& x) { return node("Sigmoid", {x}); }
+std::string Builder::silu(const std::string& x) { return mul(x, sigmoid(x)); }
 std::string Builder::hard_swish(const std::string& x) { return node("HardSwish", {x}); }
 // ONNX's default slope is 0.2; 1/6 is the one that HardSwish is made of (Howard et al. 2019).
 std::string Builder::hard_sigmoid(const std::string& x) { return node("HardSigmoid", {x}, {{"alpha", 1.0F / 6.0F}, {"beta", 0.5F}}); }
@@ -168,6 +217,40 @@ std::string Builder::average_pool(const std::string& x, std::int64_t kernel, std
 std::string Builder::global_average_pool(const std::string& x) { return node("GlobalAveragePool", {x}); }
 std::string Builder::flatten(const std::string& x) { return node("Flatten", {x}, {{"axis", std::int64_t{1}}}); }
 
+std::string Builder::concat(const std::vector<std::string>& parts, std::int64_t axis) { return node("Concat", parts, {{"axis", axis}}); }
+
+std::vector<std::string> Builder::split(const std::string& x, const std::vector<std::int64_t>& sizes, std::int64_t axis) {
+  if (sizes.empty()) {
+    complain(fmt::format("split of \"{}\" into nothing", x));
+    return {};
+  }
+  const std::string parts = constant("split.sizes", Tensor::of<std::int64_t>({static_cast<std::int64_t>(sizes.size())}, sizes));
+  return append("Split", {x, parts}, {{"axis", axis}}, sizes.size());
+}
+
+std::string Builder::channel_shuffle(const std::string& x, std::int64_t groups) {
+  const Shape shape = shape_of(x);
+  if (shape.size() != 4 || groups < 1 || shape[1] % groups != 0) {
+    complain(fmt::format("shuffle of \"{}\" ({}) in {} groups", x, to_string(shape), groups));
+    return "";
+  }
+  const auto reshape = [&](const std::string& value, const std::vector<std::int64_t>& sizes) {
+    const auto count = static_cast<std::int64_t>(sizes.size());
+    return node("Reshape", {value, constant("shuffle.shape", Tensor::of<std::int64_t>({count}, sizes))});
+  };
+  const std::string grouped = reshape(x, {-1, groups, shape[1] / groups, shape[2], shape[3]});                    // N×G×C/G×H×W
+  const std::string turned = node("Transpose", {grouped}, {{"perm", std::vector<std::int64_t>{0, 2, 1, 3, 4}}});  // N×C/G×G×H×W
+  return reshape(turned, {-1, shape[1], shape[2], shape[3]});
+}
+
+std::string Builder::upsample_nearest(const std::string& x, std::int64_t factor) {
+  const auto scale = static_cast<float>(factor);
+  return node("Resize", {x, "", constant("upsample.scales", Tensor::of<float>({4}, {1, 1, scale, scale}))},
+              {{"mode", std::string("nearest")},
+               {"nearest_mode", std::string("floor")},
+               {"coordinate_transformation_mode", std::string("asymmetric")}});
+}
+
 std::string Builder::dropout(const std::string& x, float ratio) {
   const std::string share = constant("dropout.ratio", Tensor::filled({}, ratio));
   return node("Dropout", {x, share});
@@ -176,7 +259,7 @@ std::string Builder::dropout(const std::string& x, float ratio) {
 std::string Builder::linear(const std::string& x, std::int64_t features) {
   const Shape& input = shape_of(x);
   if (input.size() != 2 || input[1] < 1 || features < 1) {
-    if (first_error_.empty()) first_error_ = fmt::format("linear layer of \"{}\" ({}) to {} features", x, to_string(input), features);
+    complain(fmt::format("linear layer of \"{}\" ({}) to {} features", x, to_string(input), features));
     return "";
   }
   const std::string name = fmt::format("gemm_{}", counters_["gemm"] + 1);
@@ -197,7 +280,7 @@ void Builder::rename(const std::string& value, const std::string& name) {
   if (value == name) return;
   const auto found = values_.find(value);
   if (found == values_.end() || name.empty() || values_.contains(name)) {
-    if (first_error_.empty()) first_error_ = fmt::format("\"{}\" cannot be renamed to \"{}\"", value, name);
+    complain(fmt::format("\"{}\" cannot be renamed to \"{}\"", value, name));
     return;
   }
   ValueInfo info = found->second;

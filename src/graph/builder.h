@@ -25,9 +25,18 @@ class Builder {
   std::string image_input(std::int64_t height, std::int64_t width, std::int64_t channels, const std::vector<float>& mean,
                           const std::vector<float>& deviation);
 
+  // Any other input; -1 for a size that stays free.
+  std::string input(const std::string& name, Dtype dtype, const Shape& shape);
+
   std::string conv(const std::string& x, std::int64_t channels, const ConvOptions& options);
+  std::string conv_transpose(const std::string& x, std::int64_t channels, std::int64_t kernel,
+                             std::int64_t stride);  // with bias, no padding
   std::string batch_norm(const std::string& x, float scale = 1.0F);
   std::string relu(const std::string& x);
+  std::string clip(const std::string& x, float least, float greatest);
+  std::string prelu(const std::string& x, float slope);  // one learned slope per channel
+  std::string sigmoid(const std::string& x);
+  std::string silu(const std::string& x);  // x · sigmoid(x), as exporters write it: ONNX has no node for it
   std::string hard_swish(const std::string& x);
   std::string add(const std::string& a, const std::string& b);
   std::string mul(const std::string& a, const std::string& b);
@@ -35,6 +44,10 @@ class Builder {
   std::string average_pool(const std::string& x, std::int64_t kernel, std::int64_t stride);
   std::string global_average_pool(const std::string& x);  // N×C×H×W → N×C×1×1
   std::string flatten(const std::string& x);
+  std::string concat(const std::vector<std::string>& parts, std::int64_t axis = 1);
+  std::vector<std::string> split(const std::string& x, const std::vector<std::int64_t>& sizes, std::int64_t axis = 1);
+  std::string channel_shuffle(const std::string& x, std::int64_t groups);   // Zhang et al. 2018; Reshape, Transpose, Reshape
+  std::string upsample_nearest(const std::string& x, std::int64_t factor);  // of height and width
   std::string dropout(const std::string& x, float ratio);
   std::string linear(const std::string& x, std::int64_t features);                             // Gemm with bias, transB
   std::string scale(const std::string& x, float factor, const std::string& initializer_name);  // Mul by a named constant
@@ -52,6 +65,9 @@ class Builder {
 
  private:
   std::string fresh(const std::string& hint);
+  std::vector<std::string> append(const std::string& op_type, const std::vector<std::string>& inputs,
+                                  std::map<std::string, Attribute> attributes, std::size_t outputs);
+  void complain(std::string what);  // only the first mistake is kept: those after it are its echo
 
   Graph graph_;
   Random random_;

@@ -38,6 +38,34 @@ TEST(BuilderTest, FollowsShapesFromImageToProbabilities) {
   EXPECT_TRUE(graph->initializers.contains("inverse_temperature"));
 }
 
+TEST(BuilderTest, KnowsTheShapesOfWhatJoinsAndCuts) {
+  Builder builder(2);
+  const std::string image = builder.input("image", Dtype::f32, {-1, 6, 8, 10});
+  EXPECT_THAT(builder.shape_of(builder.channel_shuffle(image, 3)), ElementsAre(-1, 6, 8, 10));
+  const std::string large = builder.upsample_nearest(builder.silu(builder.prelu(image, 0.25F)), 2);
+  EXPECT_THAT(builder.shape_of(large), ElementsAre(-1, 6, 16, 20));
+  const std::string both = builder.concat({large, builder.conv_transpose(image, 4, 2, 2)});
+  EXPECT_THAT(builder.shape_of(both), ElementsAre(-1, 10, 16, 20));
+  const std::string last = builder.clip(both, 0, 6);
+  const auto graph = builder.finish({last}, {});
+  ASSERT_TRUE(graph.ok()) << graph.error().message;
+  EXPECT_THAT(graph->initializers.at("prelu_1.slope").shape(), ElementsAre(6, 1, 1));
+}
+
+TEST(BuilderTest, MistakesOfWhatJoinsAndCutsAreTold) {
+  const auto message = [](auto build) {
+    Builder builder(2);
+    build(builder, builder.input("image", Dtype::f32, {-1, 6, 8, 10}));
+    const auto graph = builder.finish({"image"}, {});
+    return graph.ok() ? "" : graph.error().message;
+  };
+  EXPECT_THAT(message([](Builder& b, const std::string& x) { b.channel_shuffle(x, 4); }), HasSubstr("in 4 groups"));
+  EXPECT_THAT(message([](Builder& b, const std::string& x) { b.conv_transpose(x, 0, 2, 2); }), HasSubstr("transposed convolution"));
+  EXPECT_THAT(message([](Builder& b, const std::string& x) { b.input(x, Dtype::f32, {1}); }), HasSubstr("input \"image\""));
+  EXPECT_THAT(message([](Builder& b, const std::string& x) { b.split(x, {}); }), HasSubstr("into nothing"));
+  EXPECT_THAT(message([](Builder& b, const std::string& x) { b.upsample_nearest(x, 0); }), HasSubstr("scale"));
+}
+
 TEST(BuilderTest, KaimingNormalHasTheDeviationOfItsFanOut) {
   Builder builder(3);
   const std::string x = builder.conv(builder.image_input(8, 8, 3, {0, 0, 0}, {1, 1, 1}), 256, {});
