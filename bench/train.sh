@@ -13,6 +13,9 @@ trap 'rm -rf "$work"' EXIT
 /usr/bin/python3 bench/train_rival.py prepare "$work"
 "$bin/sightline-train" --initial "$backbone" 28 1 10 "$work/graph.onnx"
 
+parameters=$("$bin/sightline" modules --side 28 --channels 1 --classes 10 --json |
+  /usr/bin/python3 -c 'import json,sys; print([b["parameters"] for b in json.load(sys.stdin)["backbones"] if b["name"] == sys.argv[1]][0])' "$backbone")
+
 ours() {
   rm -rf "$work/out" "$work/checkpoint"
   cat > "$work/spec.json" <<SPEC
@@ -23,7 +26,7 @@ SPEC
   "$bin/sightline-train" "$work/spec.json" |
     /usr/bin/python3 -c "import json,sys; print(round([e for e in map(json.loads, sys.stdin) if e['event'] == 'done'][0]['seconds'] ** -1 * $epochs * 60000))"
 }
-rival() { /usr/bin/python3 bench/train_rival.py run "$work" "$backbone" "$epochs" "$threads" "$1" 2>/dev/null; }
+rival() { /usr/bin/python3 bench/train_rival.py run "$work" "$backbone" "$epochs" "$threads" "$1" "$parameters"; }
 
 for ((turn = 0; turn < turns; ++turn)); do
   ours >> "$work/ours"

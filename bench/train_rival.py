@@ -1,8 +1,9 @@
 """Training throughput, the rival: the same net, batch, type, threads, loss, optimiser and flips as sightline-train, written as a good PyTorch programmer writes it
 for data that fit into memory (whole-batch indexing and flipping, no DataLoader). Debian's python3-torch.
    bench/train_rival.py prepare WORK_DIR             writes Fashion-MNIST as a packed set (all 60,000 pictures for training) and the specification's parts
-   bench/train_rival.py run WORK_DIR BACKBONE EPOCHS THREADS LAYOUT
-                                                     LAYOUT: contiguous or channels_last. Prints images per second, set-up not counted"""
+   bench/train_rival.py run WORK_DIR BACKBONE EPOCHS THREADS LAYOUT PARAMETERS
+                                                     LAYOUT: contiguous or channels_last; PARAMETERS: how many our net has, refused when the
+                                                     rival's has another number. Prints images per second, set-up not counted"""
 import gzip
 import json
 import struct
@@ -27,7 +28,7 @@ def prepare(work):
         file.write(content)
 
 
-def run(work, backbone, epochs, threads, layout):
+def run(work, backbone, epochs, threads, layout, parameters):
     import torch
     from torch import nn
 
@@ -35,28 +36,31 @@ def run(work, backbone, epochs, threads, layout):
     torch.set_flush_denormal(True)
     torch.manual_seed(7)
 
-    def conv_norm_relu(inputs, outputs, stride=1):
-        return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+    # The nets of src/modules/resnet.cpp and plain.cpp, line by line.
+    def norm(inputs, outputs, pool=False):
+        pooled = [nn.MaxPool2d(2)] if pool else []
+        return nn.Sequential(nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs), *pooled, nn.ReLU(inplace=True))
 
-    class Block(nn.Module):
-        def __init__(self, inputs, outputs, stride):
+    class Residual(nn.Module):
+        def __init__(self, channels):
             super().__init__()
-            self.first = conv_norm_relu(inputs, outputs, stride)
-            self.second = nn.Sequential(nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs))
-            same = stride == 1 and inputs == outputs
-            self.shortcut = nn.Identity() if same else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+            self.branch = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels))
             self.relu = nn.ReLU(inplace=True)
 
         def forward(self, x):
-            return self.relu(self.second(self.first(x)) + self.shortcut(x))
+            return self.relu(x + self.branch(x))
 
+    pool = nn.MaxPool2d(2)
     bodies = {
-        "resnet-s": lambda: [conv_norm_relu(1, 16), Block(16, 32, 2), Block(32, 48, 2)],
-        "resnet-m": lambda: [conv_norm_relu(1, 16), Block(16, 32, 1), Block(32, 64, 2), Block(64, 96, 2)],
-        "plain-s": lambda: [conv_norm_relu(1, 16), nn.MaxPool2d(2), conv_norm_relu(16, 32), nn.MaxPool2d(2), conv_norm_relu(32, 64), conv_norm_relu(64, 64)],
+        "resnet-s": lambda: [norm(1, 16, pool=True), norm(16, 32, pool=True), norm(32, 64), Residual(64)],
+        "resnet-m": lambda: [norm(1, 32), Residual(32), pool, norm(32, 64), Residual(64), pool, norm(64, 96), Residual(96)],
+        "plain-s": lambda: [norm(1, 16, pool=True), norm(16, 32, pool=True), norm(32, 64), norm(64, 64)],
     }
-    width = {"resnet-s": 48, "resnet-m": 96, "plain-s": 64}[backbone]
+    width = {"resnet-s": 64, "resnet-m": 96, "plain-s": 64}[backbone]
     net = nn.Sequential(*bodies[backbone](), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes))
+    count = sum(p.numel() for p in net.parameters())
+    if count != parameters:
+        sys.exit(f"the rival's {backbone} has {count} parameters, ours {parameters}: they are not the same net any more")
     memory_format = torch.channels_last if layout == "channels_last" else torch.contiguous_format
     net = net.to(memory_format=memory_format).train()
 
@@ -99,4 +103,4 @@ def run(work, backbone, epochs, threads, layout):
 if sys.argv[1] == "prepare":
     prepare(sys.argv[2])
 else:
-    run(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), sys.argv[6])
+    run(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), sys.argv[6], int(sys.argv[7]))

@@ -39,6 +39,9 @@ target_link_libraries(sightline_opencv INTERFACE ${OPENCV_IMGPROC} ${OPENCV_CORE
 
 if(SIGHTLINE_TRAIN)
   find_package(Torch REQUIRED)
+  # Without OpenMP's flag at::parallel_for, which is a template, runs on one thread and says nothing.
+  find_package(OpenMP REQUIRED COMPONENTS CXX)
+  set(SIGHTLINE_PUBLIC_autograd OpenMP::OpenMP_CXX)
   set(SIGHTLINE_LINK_autograd ${TORCH_LIBRARIES})
   set(SIGHTLINE_LINK_training ${TORCH_LIBRARIES})
 endif()
@@ -47,7 +50,7 @@ if(SIGHTLINE_TESTS)
 endif()
 
 set(SIGHTLINE_PUBLIC_base fmt::fmt nlohmann_json::nlohmann_json Threads::Threads)
-set(SIGHTLINE_LINK_base OpenSSL::Crypto ZLIB::ZLIB yaml-cpp spdlog::spdlog)
+set(SIGHTLINE_LINK_base OpenSSL::Crypto yaml-cpp spdlog::spdlog)
 set(SIGHTLINE_LINK_dataset ZLIB::ZLIB)
 set(SIGHTLINE_LINK_image sightline_opencv JPEG::JPEG PNG::PNG TIFF::TIFF PkgConfig::WEBP PkgConfig::EXIF)
 set(SIGHTLINE_LINK_graph onnx protobuf::libprotobuf)

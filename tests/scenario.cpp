@@ -22,15 +22,6 @@
 namespace sightline::scenario {
 namespace fs = std::filesystem;
 
-TemporaryFolder::TemporaryFolder() {
-  std::string pattern = (fs::temp_directory_path() / "sightline-scenario-XXXXXX").string();
-  path_ = ::mkdtemp(pattern.data());
-}
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code code;
-  fs::remove_all(path_, code);
-}
-
 void write_text(const std::string& path, const std::string& text) {
   fs::create_directories(fs::path(path).parent_path());
   std::ofstream(path, std::ios::binary) << text;

@@ -7,22 +7,9 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/temporary_folder.h"
 
 namespace sightline::scenario {
-
-// A folder that is gone with the object.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::string& path() const { return path_; }
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 // Class folders (circle, cross, stripes, …; at most 5) of noisy grey PNG pictures, side×side, the same for the same seed. `per_class` in
 // all.

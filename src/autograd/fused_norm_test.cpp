@@ -1,6 +1,9 @@
 #include "autograd/fused_norm.h"
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
+
+#include <atomic>
 
 namespace sightline::autograd {
 namespace {
@@ -69,6 +72,16 @@ TEST(FusedNormFits, OnlyDenseChannelsLastPictures) {
   EXPECT_FALSE(fits_fused_norm(torch::zeros({2, 3, 4, 5})));
   EXPECT_FALSE(fits_fused_norm(torch::zeros({2, 3})));
   EXPECT_FALSE(fits_fused_norm(torch::zeros({2, 3, 4, 5}, torch::kDouble).contiguous(torch::MemoryFormat::ChannelsLast)));
+}
+
+// at::parallel_for is a template: compiled without OpenMP it runs on one thread and says nothing.
+TEST(Threads, LoopsOfOurOwnUseAllOfThem) {
+  const int before = at::get_num_threads();
+  at::set_num_threads(2);
+  std::atomic<int> parts = 0;
+  at::parallel_for(0, 2, 1, [&](std::int64_t first, std::int64_t last) { parts += last - first == 1 ? 1 : 0; });
+  at::set_num_threads(before);
+  EXPECT_EQ(parts, 2);
 }
 
 }  // namespace

@@ -39,8 +39,8 @@ Result<Json> read_json_file(const std::string& path) {
 }
 
 Error json_detail::wrong_type(const std::string& where, const char* wanted, const Json& got) {
-  return {ErrorKind::invalid_data, fmt::format("{} must be {}, not {}", where.empty() ? "the document" : where, wanted,
-                                               got.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 60))};
+  return {ErrorKind::invalid_data,
+          fmt::format("{} must be {}, not {}", where.empty() ? "the document" : where, wanted, json_text(got).substr(0, 60))};
 }
 
 }  // namespace sightline

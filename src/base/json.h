@@ -23,6 +23,8 @@ using Json = nlohmann::json;
 // of nesting are refused (copying and printing a value recurse).
 Result<Json> parse_json(std::string_view text, const std::string& source);
 Result<Json> read_json_file(const std::string& path);
+// The canonical text. File names need not be UTF-8, JSON must be: what is not becomes U+FFFD (dump() alone would throw).
+inline std::string json_text(const Json& value, int indent = -1) { return value.dump(indent, ' ', false, Json::error_handler_t::replace); }
 
 inline Json to_json(bool value) { return value; }
 inline Json to_json(double value) { return value; }

@@ -44,7 +44,7 @@ std::string write_manifest(const Manifest& manifest) {
                   .given_validation = manifest.given_validation,
                   .rejected = manifest.rejected.size(),
                   .samples = manifest.samples.size()};
-  std::string text = to_json(head).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  std::string text = json_text(to_json(head)) + "\n";
   constexpr std::size_t usual_line = 360;
   text.reserve(text.size() + usual_line * (manifest.samples.size() + manifest.rejected.size()));
   for (const Rejection& rejection : manifest.rejected) append_json_line(text, rejection);
@@ -71,7 +71,7 @@ Result<Manifest> parse_manifest(const std::string& text, const std::string& sour
   SIGHTLINE_TRY(const Json json, parse_json(line, fmt::format("{}:1", source)));
   if (json.is_object() && json.contains("sightline_manifest") && json["sightline_manifest"] != format_version)
     return Error{ErrorKind::unsupported, fmt::format("{}: version {} of the manifest's format; this program reads {}", source,
-                                                     json["sightline_manifest"].dump(), format_version)};
+                                                     json_text(json["sightline_manifest"]), format_version)};
   if (!json.is_object() || !json.contains("sightline_manifest")) return broken("not a manifest: \"sightline_manifest\" is missing");
   auto head = struct_from_json<Head>(json);
   if (!head.ok()) return broken(head.error().message);

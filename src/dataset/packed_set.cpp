@@ -116,7 +116,7 @@ Result<void> pack(const Manifest& manifest, const PackOptions& options, const st
                   .width = options.width,
                   .channels = options.channels,
                   .classes = manifest.classes};
-  std::string header = to_json(head).dump();
+  std::string header = json_text(to_json(head));
   const std::size_t prefix = magic.size() + sizeof(std::uint64_t);
   header.resize(aligned(prefix + header.size()) - prefix, ' ');  // the labels after it begin aligned
   Layout layout;

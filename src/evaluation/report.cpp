@@ -283,7 +283,7 @@ std::string lineage_value(const Json& value, int depth) {
   if (value.is_null()) return "<span class=\"soft\">\xE2\x80\x93</span>";
   const std::string text = value.is_string()         ? value.get<std::string>()
                            : value.is_number_float() ? fmt::format("{:g}", value.get<double>())
-                                                     : value.dump(-1, ' ', false, Json::error_handler_t::replace);
+                                                     : json_text(value);
   const bool digest = text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
   return digest ? fmt::format("<code title=\"{0}\">{1}\xE2\x80\xA6</code>", text, text.substr(0, 16))
                 : fmt::format("<bdi>{}</bdi>", html_text(shortened(text, 400)));

@@ -33,7 +33,7 @@ Result<std::string> worker_version(const std::string& worker, const store::Works
     return Error{ErrorKind::internal, worker + " --version failed; `sightline doctor` tells what is missing"};
   }
   std::string version = trim(std::string_view(text.data(), got));
-  SIGHTLINE_CHECK(write_file(memory_path, Json{{"identity", identity}, {"version", version}}.dump()));
+  SIGHTLINE_CHECK(write_file(memory_path, json_text({{"identity", identity}, {"version", version}})));
   return version;
 }
 

@@ -122,7 +122,7 @@ line::Step audit_step(const BuildContext& build) {
     SIGHTLINE_TRY(const dataset::Manifest manifest, read_manifest(context));
     const dataset::Audit audit = dataset::audit(manifest);
     for (const auto& [kind, count] : audit.counts) context.figure(kind, count);
-    return context.put("audit", to_json(audit).dump());
+    return context.put("audit", json_text(to_json(audit)));
   };
   return step;
 }
@@ -154,7 +154,7 @@ line::Step label_errors_step(const BuildContext& build) {
     Progress progress("label-errors", 1);
     SIGHTLINE_TRY(const std::vector<dataset::Suspect> suspects, find_label_errors(manifest, packed, build.demand.seed));
     progress.finish();
-    return context.put("suspects", to_json(suspects).dump());
+    return context.put("suspects", json_text(to_json(suspects)));
   };
   return step;
 }

@@ -109,7 +109,7 @@ line::Step recipe_step(const BuildContext& build) {
     context.figure("reasons", to_json(chosen.reasons));
     SIGHTLINE_TRY(const std::string onnx, graph::serialize_onnx(chosen.graph));
     SIGHTLINE_CHECK(context.put("graph", onnx));
-    return context.put("recipe", to_json(chosen.recipe).dump(2));
+    return context.put("recipe", json_text(to_json(chosen.recipe), 2));
   };
   return step;
 }
@@ -224,7 +224,7 @@ line::Step evaluate_step(const BuildContext& build) {
     context.figure("macro_f1", evaluation.figures.macro_f1);
     context.figure("p95_ms", evaluation.latency.p95);
     context.figure("size_bytes", evaluation.size_bytes);
-    return context.put("evaluation", to_json(evaluation).dump());
+    return context.put("evaluation", json_text(to_json(evaluation)));
   };
   return step;
 }

@@ -53,7 +53,7 @@ std::string card_text(const demand::Demand& demand, const evaluation::Evaluation
   text += fmt::format("- size {}\n\n", human_bytes(evaluation.size_bytes));
   text += fmt::format("## Data\n\nOrigin: {}. Licence: {}. Classes: {}.\n\n", demand.data.origin, demand.data.licence,
                       join(evaluation.classes, ", "));
-  text += fmt::format("## Recipe\n\n```json\n{}\n```\n", lineage.value("recipe", Json::object()).dump(2));
+  text += fmt::format("## Recipe\n\n```json\n{}\n```\n", json_text(lineage.value("recipe", Json::object()), 2));
   return text;
 }
 
@@ -101,7 +101,7 @@ line::Step release_step(const BuildContext& build) {
     report.verdict = evaluation::gate(build.demand, report.evaluation, in_force);
 
     SIGHTLINE_TRY(const std::string html, evaluation::write_report(report));
-    SIGHTLINE_CHECK(context.put("verdict", to_json(report.verdict).dump()));
+    SIGHTLINE_CHECK(context.put("verdict", json_text(to_json(report.verdict))));
     SIGHTLINE_CHECK(context.put("report", html));
     context.figure("released", report.verdict.release);
     context.figure("sentence", report.verdict.sentence);

@@ -99,7 +99,7 @@ Result<void> write_model(const Graph& graph, onnx::ModelProto& model) {
   if (!graph.training_outputs.empty()) {
     SIGHTLINE_TRY(const auto values, infer_shapes(graph));
     for (const std::string& name : graph.training_outputs) write_value(values.at(name), *proto.add_output());
-    metadata[kTrainingOutputsKey] = to_json(graph.training_outputs).dump();
+    metadata[kTrainingOutputsKey] = json_text(to_json(graph.training_outputs));
   }
   for (const auto& [key, value] : metadata) {
     auto& entry = *model.add_metadata_props();

@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t most_reasons = 3, longest_value = 60;
 
 std::string shown(const Json& value) {
-  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string text = json_text(value);
   if (text.size() <= longest_value) return text;
   std::size_t cut = longest_value;
   while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xC0U) == 0x80U) --cut;

@@ -23,14 +23,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-std::string canonical(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 Digest key_of(const Step& step, const std::map<std::string, Digest>& inputs) {
   Sha256 hash;
-  hash.add_field("sightline step").add_field(step.name).add_field(std::to_string(step.version)).add_field(canonical(step.parameters));
+  hash.add_field("sightline step").add_field(step.name).add_field(std::to_string(step.version)).add_field(json_text(step.parameters));
   hash.add_field(std::to_string(inputs.size()));
   for (const auto& [name, digest] : inputs) hash.add_field(name).add_field(digest);
-  return hash.add_field(canonical(step.environment)).finish();
+  return hash.add_field(json_text(step.environment)).finish();
 }
 
 std::uint64_t peak_of_children() {

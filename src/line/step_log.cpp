@@ -23,14 +23,12 @@ constexpr std::string_view key_begin = R"({"key":")", pipeline_begin = R"(","pip
 constexpr std::string_view sum_begin = R"(,"sum":")", sum_end = "\"}";
 constexpr std::size_t sum_digits = 16;
 
-std::string dumped(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 // What the index needs, first and in this order, so that it is found without parsing; then the rest; then the checksum of all before it.
 std::string line_of(const StepRecord& record) {
   Json rest = to_json(record);
   for (const char* key : {"key", "pipeline", "step"}) rest.erase(key);
-  std::string line = fmt::format("{}{}{}{}{}{},{}", key_begin, record.key, pipeline_begin, dumped(record.pipeline), step_begin,
-                                 dumped(record.step), dumped(rest).substr(1));
+  std::string line = fmt::format("{}{}{}{}{}{},{}", key_begin, record.key, pipeline_begin, json_text(record.pipeline), step_begin,
+                                 json_text(record.step), json_text(rest).substr(1));
   line.pop_back();
   return fmt::format("{}{}{}{}\n", line, sum_begin, sha256_of(line).substr(0, sum_digits), sum_end);
 }
@@ -198,7 +196,7 @@ const StepRecord* StepLog::find(const Digest& key) const {
 }
 
 const StepRecord* StepLog::last(const std::string& pipeline, const std::string& step) const {
-  const auto found = by_step_.find(step_index(dumped(pipeline), dumped(step)));
+  const auto found = by_step_.find(step_index(json_text(pipeline), json_text(step)));
   return found == by_step_.end() ? nullptr : parsed(found->second);
 }
 

@@ -193,7 +193,7 @@ bool is_program(const std::string& path) { return ::access(path.c_str(), X_OK) =
 
 Result<void> run_worker(const std::string& program, const Json& spec, const std::string& spec_path,
                         const std::function<void(const Json&)>& on_event, const WorkerOptions& options) {
-  SIGHTLINE_CHECK(write_file(spec_path, spec.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"));
+  SIGHTLINE_CHECK(write_file(spec_path, json_text(spec, 2) + "\n"));
   SIGHTLINE_TRY(Child child, Child::start(program, spec_path));
   const std::string name = fs::path(program).filename().string();
 

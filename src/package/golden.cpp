@@ -89,7 +89,7 @@ Result<void> write_golden(const std::string& folder, const std::vector<GoldenSam
     SIGHTLINE_CHECK(write_file(fmt::format("{}/{}/{}", folder, golden_folder, file), image::encode_png(sample.picture)));
     golden.samples.push_back({.file = file, .name = sample.name, .probabilities = std::move(probabilities)});
   }
-  return write_file(folder + "/" + golden_file, to_json(golden).dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  return write_file(folder + "/" + golden_file, json_text(to_json(golden), 1) + "\n");
 }
 
 Result<void> check_golden(const std::string& folder, Model& model) {

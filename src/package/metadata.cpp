@@ -233,9 +233,9 @@ Result<void> add_metadata(graph::Graph& graph, const Contents& contents) {
   metadata[format_key] = format_version;
   metadata[name_key] = contents.name;
   metadata[task_key] = contents.task;
-  metadata[labels_key] = to_json(contents.labels).dump();
-  metadata[preprocessing_key] = to_json(contents.preprocessing).dump();
-  metadata[temperature_key] = Json(temperature).dump();
+  metadata[labels_key] = json_text(to_json(contents.labels));
+  metadata[preprocessing_key] = json_text(to_json(contents.preprocessing));
+  metadata[temperature_key] = json_text(Json(temperature));
   // Normalisation is part of the graph, so mean_values and scale_values stay out: a reader would apply them once more. Resizing is not,
   // so embedded_processing is false.
   metadata["model_info model_type"] = "Classification";

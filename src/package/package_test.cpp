@@ -247,7 +247,7 @@ TEST_F(Package, AnAlteredSampleOrExpectationFailsAsWell) {
   Json loose = Json::parse(golden);
   loose["tolerance"] = 1;
   loose["samples"][0]["probabilities"] = {1, 0, 0};
-  overwrite("good/1/golden/golden.json", loose.dump());
+  overwrite("good/1/golden/golden.json", json_text(loose));
   EXPECT_THAT(refusal("good").message, HasSubstr("instead of"));
 }
 

@@ -55,7 +55,7 @@ Result<void> fill(const Contents& contents, const std::string& folder) {
   SIGHTLINE_CHECK(write_file(folder + "/" + config_file, config_text(graph)));
   SIGHTLINE_CHECK(write_file(folder + "/" + labels_file, join(contents.labels, "\n") + "\n"));
   SIGHTLINE_CHECK(write_file(folder + "/" + model_file, model));
-  SIGHTLINE_CHECK(write_file(folder + "/" + lineage_file, contents.lineage.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"));
+  SIGHTLINE_CHECK(write_file(folder + "/" + lineage_file, json_text(contents.lineage, 2) + "\n"));
   {
     // One thread, so that the number of cores does not decide the bits of the expected answers.
     SIGHTLINE_TRY(Model writer, Model::open(folder, {.threads = 1, .check_golden = false}));

@@ -136,7 +136,7 @@ Result<Digest> BlobStore::put_tree(const std::string& folder) {
     SIGHTLINE_TRY(file.bytes, bytes_of(file.sha256));
     tree.files[path] = file;
   }
-  return put(fmt::format("{}\"files\":{}}}", tree_begin, to_json(tree.files).dump()));
+  return put(fmt::format("{}\"files\":{}}}", tree_begin, json_text(to_json(tree.files))));
 }
 
 bool BlobStore::is_tree(const Digest& digest) const {

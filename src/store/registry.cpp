@@ -106,9 +106,6 @@ bool is_gone(const std::string& text, const Process& self) {
   return id > 0 && start_of(id) != fields[3];
 }
 
-// File names in a lineage need not be UTF-8; JSON must.
-std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 Result<void> check_digest(const Digest& digest, const char* what, bool optional) {
   if (is_digest(digest) || (optional && digest.empty())) return {};
   return Error{ErrorKind::internal, fmt::format("the release's {} is no digest: \"{}\"", what, digest.substr(0, 80))};
@@ -148,10 +145,18 @@ Result<void> check_release_name(const std::string& name) {
 
 Result<Registry> Registry::open(const std::string& path) {
   SIGHTLINE_TRY(Database database, Database::open(path));
-  SIGHTLINE_TRY(const std::int64_t version, database.integer("PRAGMA user_version"));
-  SIGHTLINE_TRY(const std::int64_t owner, database.integer("PRAGMA application_id"));
+  std::int64_t version = 0, owner = 0, tables = 0;
+  {
+    // In one statement, which sees one state: another process may be making the tables at this moment.
+    Statement state(database,
+                    "SELECT (SELECT user_version FROM pragma_user_version), (SELECT application_id FROM pragma_application_id), "
+                    "(SELECT count(*) FROM sqlite_master)");
+    SIGHTLINE_CHECK(state.step());
+    version = state.integer(0);
+    owner = state.integer(1);
+    tables = state.integer(2);
+  }
   if (owner != application || version != newest) {
-    SIGHTLINE_TRY(const std::int64_t tables, database.integer("SELECT count(*) FROM sqlite_master"));
     if (owner != application && (tables > 0 || owner != 0))
       return Error{ErrorKind::invalid_data,
                    path + " is a database, but not a Sightline registry; move it away or choose another --workspace"};
@@ -242,7 +247,7 @@ Result<std::int64_t> Registry::add_release(const Release& release) {
   Statement insert(database, "INSERT INTO releases VALUES (?, ?, ?, ?, ?, ?, nullif(?, 0), ?, ?, ?)");
   insert.bind(release.name).bind(version).bind(release.package).bind(release.evaluation).bind(release.report);
   insert.bind(release.created.empty() ? utc_now() : release.created).bind(release.run).bind(release.in_force ? 1 : 0);
-  SIGHTLINE_CHECK(insert.bind(text_of(release.figures)).bind(text_of(release.lineage)).run());
+  SIGHTLINE_CHECK(insert.bind(json_text(release.figures)).bind(json_text(release.lineage)).run());
   SIGHTLINE_CHECK(transaction.commit());
   return version;
 }

@@ -151,6 +151,16 @@ TEST_F(RegistryTest, ProcessesThatOpenAndWriteAtOnceGetDistinctVersions) {
   EXPECT_TRUE(registry.check().ok());
 }
 
+// One of them makes the tables while the others look whose database it is.
+TEST_F(RegistryTest, ProcessesThatOpenANewOneAtOnceAllSucceed) {
+  for (int round = 0; round < 40; ++round) {
+    path = folder / fmt::format("registry{}.db", round);
+    std::vector<pid_t> children;
+    for (int child = 0; child < 4; ++child) children.push_back(testing::start_child([&] { return Registry::open(path).ok() ? 0 : 1; }));
+    for (const pid_t child : children) EXPECT_EQ(testing::wait_for(child), 0);
+  }
+}
+
 TEST_F(RegistryTest, AKillWhileWritingHarmsNothing) {
   for (int round = 0; round < 8; ++round) {
     const pid_t child = testing::start_child([&] {

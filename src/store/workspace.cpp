@@ -73,7 +73,7 @@ Result<Workspace> Workspace::open(const std::string& root, bool create) {
   workspace.registry_ = std::make_unique<Registry>(std::move(opened));
   if (!exists) {
     SIGHTLINE_CHECK(workspace.lock_for_building());  // makes the file, so that readers of a read-only copy can lock it
-    SIGHTLINE_CHECK(write_file(format, to_json(Format{newest}).dump() + "\n"));
+    SIGHTLINE_CHECK(write_file(format, json_text(to_json(Format{newest})) + "\n"));
   }
   return workspace;
 }

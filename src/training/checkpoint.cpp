@@ -65,7 +65,7 @@ Result<void> write_checkpoint(const std::string& folder, const RunRecord& record
     header["tensors"].push_back({{"name", name}, {"count", tensor.numel()}});
     bytes += tensor.nbytes();
   }
-  const std::string text = header.dump();
+  const std::string text = json_text(header);
   const std::uint64_t length = text.size();
   std::string content;
   content.reserve(magic.size() + sizeof(length) + text.size() + bytes + digest_length);

@@ -387,7 +387,7 @@ Result<void> Run::save() {
   return {};
 }
 
-Result<void> Run::save_course() { return write_file(course_path(), to_json(record_.course).dump(1) + "\n"); }
+Result<void> Run::save_course() { return write_file(course_path(), json_text(to_json(record_.course), 1) + "\n"); }
 
 void Run::announce_course() {
   emit_({{"event", "schedule"}, {"steps", record_.course.total_at(record_.step)}, {"steps_per_epoch", record_.course.steps_per_epoch}});
@@ -423,14 +423,14 @@ Result<void> Run::finish() {
                           {"stopped_early", record_.stopped},
                           {"best_epoch", record_.best_epoch},
                           {"epochs", to_json(record_.epochs)}};
-    SIGHTLINE_CHECK(write_file(setup_.spec.output + "/history.json", history.dump(1) + "\n"));
+    SIGHTLINE_CHECK(write_file(setup_.spec.output + "/history.json", json_text(history, 1) + "\n"));
     SIGHTLINE_CHECK(write_file(setup_.spec.output + "/model.onnx", model));
   }
   const double seconds = elapsed();
   if (pace_->images_per_second() > 0) {  // else nothing was left to do, and the record of when it was done stays
     const Json timing = {
         {"seconds", seconds}, {"steps", record_.step}, {"images_per_second", pace_->images_per_second()}, {"threads", setup_.threads}};
-    SIGHTLINE_CHECK(write_file(setup_.spec.output + "/timing.json", timing.dump(1) + "\n"));
+    SIGHTLINE_CHECK(write_file(setup_.spec.output + "/timing.json", json_text(timing, 1) + "\n"));
   }
   emit_({{"event", "done"}, {"seconds", seconds}, {"steps", record_.step}, {"best_epoch", record_.best_epoch}});
   return {};

@@ -45,12 +45,13 @@ double Pace::seconds_left(const Course& course, std::int64_t step) const {
 
 std::optional<std::int64_t> Pace::revised_steps(const Course& course, std::int64_t step, double elapsed) const {
   const std::int64_t total = course.total_at(step);
-  if (budget_ <= 0 || step >= total || steps_ == 0) return std::nullopt;
+  // A few first steps, slowed by whatever starts beside them, say nothing: wait for a whole window.
+  if (budget_ <= 0 || step >= total || late_step_seconds_ <= 0) return std::nullopt;
   const double progress = course.progress(step);
   const double forecast = elapsed + seconds_left(course, step);
   const bool late = forecast > (progress < 0.5 ? 1.15 : 1.02) * budget_;
-  const bool young = progress >= 0.1 && progress < 0.3 && course.revisions.size() == 1;
-  const bool far_too_early = young && forecast < 0.8 * budget_;
+  const bool settled = 20 * (step - course.revisions.back().at_step) >= total;
+  const bool far_too_early = progress >= 0.1 && progress < 0.5 && settled && forecast < 0.85 * budget_;
   if (!late && !far_too_early) return std::nullopt;
   const Measured now{step_seconds(), measured_.validation_seconds};
   const double left = (late ? 1 : 0.97) * budget_ - elapsed;

@@ -85,8 +85,8 @@ Digest fingerprint_of(const modules::TrainingSpec& spec, const dataset::PackedSe
   constexpr std::size_t most_pixels = std::size_t{4} << 20U;
   const Tensor pixels = set.pixels();
   Sha256 sum;
-  sum.add_field("training 1").add_field(to_json(spec.recipe).dump()).add_field(std::to_string(spec.seed)).add_field(graph_digest);
-  sum.add_field(to_string(pixels.shape())).add_field(to_json(set.classes()).dump());
+  sum.add_field("training 1").add_field(json_text(to_json(spec.recipe))).add_field(std::to_string(spec.seed)).add_field(graph_digest);
+  sum.add_field(to_string(pixels.shape())).add_field(json_text(to_json(set.classes())));
   sum.add(std::as_bytes(set.labels())).add(std::as_bytes(set.splits()));
   sum.add(pixels.bytes().first(std::min(most_pixels, pixels.byte_count())));
   return sum.finish();

@@ -41,7 +41,7 @@ inline void write_set(const std::string& path, const Counts& counts = {}, double
     }
   }
   const Json header = {{"count", count}, {"height", side}, {"width", side}, {"channels", 1}, {"classes", {"rows", "columns", "squares"}}};
-  std::string text = header.dump();
+  std::string text = json_text(header);
   const auto pad = [](std::string& bytes, char with) { bytes.resize((bytes.size() + 63) / 64 * 64, with); };
   std::string content = "SLPACK01";
   const std::uint64_t header_length = (16 + text.size() + 63) / 64 * 64 - 16;

@@ -69,7 +69,7 @@ TEST(Train, LearnsASeparableToySet) {
   const Json history = toy.history();
   EXPECT_EQ(history["schedule"]["steps"], 32);
   EXPECT_EQ(history["epochs"].size(), 4U);
-  EXPECT_FALSE(history.dump().find("seconds") != std::string::npos);
+  EXPECT_FALSE(json_text(history).find("seconds") != std::string::npos);
   const auto trained = graph::read_onnx(toy.spec.output + "/model.onnx");
   ASSERT_TRUE(trained.ok());
   EXPECT_EQ(trained->training_outputs, std::vector<std::string>{"logits"});
@@ -158,7 +158,7 @@ TEST(Train, ATimeBudgetIsKeptAndItsRecordReplaysToTheSameBits) {
   Toy replay;
   replay.spec.recipe = timed.spec.recipe;
   ASSERT_TRUE(make_directories(replay.spec.checkpoint).ok());
-  ASSERT_TRUE(write_file(replay.spec.checkpoint + "/schedule.json", timed.history()["schedule"].dump()).ok());
+  ASSERT_TRUE(write_file(replay.spec.checkpoint + "/schedule.json", json_text(timed.history()["schedule"])).ok());
   ASSERT_TRUE(replay.run().ok());
   EXPECT_EQ(replay.model(), timed.model());
   EXPECT_EQ(replay.history(), timed.history());

@@ -26,7 +26,7 @@ std::string figures_of(const line::StepRecord& record) {
                              : value.is_number_float()                          ? fmt::format("{:.4g}", value.get<double>())
                              : value.is_number_unsigned()                       ? human_count(value.get<std::uint64_t>())
                              : value.is_string()                                ? value.get<std::string>()
-                                                                                : value.dump();
+                                                                                : json_text(value);
     parts.push_back((name == "size_bytes" ? "size" : name) + " " + text);
   }
   return join(parts, ", ");

@@ -22,8 +22,6 @@ std::string painted(bool wanted, Colour colour, std::string_view text) {
   return fmt::format("\x1b[{}m{}\x1b[0m", code, text);
 }
 
-std::string text_of(const Json& document, int indent) { return document.dump(indent, ' ', false, Json::error_handler_t::replace); }
-
 }  // namespace
 
 std::string Console::paint(Colour colour, std::string_view text) const { return painted(colour_out, colour, text); }
@@ -46,15 +44,15 @@ void Console::table(const std::vector<std::string>& header, const std::vector<st
 }
 
 void Console::document(const Json& json_document) const {
-  if (json) out << text_of(json_document, 2) << '\n';
+  if (json) out << json_text(json_document, 2) << '\n';
 }
 
-void Console::json_line(const Json& object) const { out << text_of(object, -1) << '\n'; }
+void Console::json_line(const Json& object) const { out << json_text(object, -1) << '\n'; }
 
 int Console::fail(const Error& error) const {
   out.flush();
   if (json) {
-    out << text_of(Json{{"error", {{"kind", name_of(error.kind)}, {"message", error.message}}}}, 2) << '\n';
+    out << json_text(Json{{"error", {{"kind", name_of(error.kind)}, {"message", error.message}}}}, 2) << '\n';
   } else {
     err << painted(colour_err, Colour::red, "error:") << ' ' << error.message << '\n';
   }

@@ -109,7 +109,7 @@ Result<int> run_show(Console& console, const std::string& reference) {
   console.say("  latency     p50 {:.3f} ms, p95 {:.3f} ms, p99 {:.3f} ms", evaluation.latency.p50, evaluation.latency.p95,
               evaluation.latency.p99);
   console.say("  size        {}", human_bytes(evaluation.size_bytes));
-  console.say("  lineage     {}", release.lineage.dump());
+  console.say("  lineage     {}", json_text(release.lineage));
   return 0;
 }
 
@@ -146,10 +146,10 @@ Result<int> run_compare(Console& console, const std::string& a_text, const std::
   std::vector<std::string> differs;
   for (const auto& [key, value] : flat_b.items()) {
     if (!flat_a.contains(key) || flat_a[key] != value)
-      differs.push_back(fmt::format("{}: {} -> {}", key, flat_a.contains(key) ? flat_a[key].dump() : "(none)", value.dump()));
+      differs.push_back(fmt::format("{}: {} -> {}", key, flat_a.contains(key) ? json_text(flat_a[key]) : "(none)", json_text(value)));
   }
   for (const auto& [key, value] : flat_a.items()) {
-    if (!flat_b.contains(key)) differs.push_back(fmt::format("{}: {} -> (none)", key, value.dump()));
+    if (!flat_b.contains(key)) differs.push_back(fmt::format("{}: {} -> (none)", key, json_text(value)));
   }
   document["lineage_differs"] = differs;
   console.document(document);

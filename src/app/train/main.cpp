@@ -40,7 +40,7 @@ Run again after a kill, it goes on from the last checkpoint and ends with the sa
 )";
 
 void print_line(const Json& event) {
-  const std::string line = event.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  const std::string line = sightline::json_text(event) + "\n";
   std::fwrite(line.data(), 1, line.size(), stdout);
   std::fflush(stdout);
 }
