@@ -70,7 +70,7 @@ std::vector<std::string> Builder::append(const std::string& op_type, const std::
   const auto infer = [&]() -> Result<void> {
     const Operator* row = find_operator(made);
     if (row == nullptr) return Error{ErrorKind::unsupported, fmt::format("{}: unknown operator", describe(made))};
-    Call call{graph_, made, {}};
+    Call call{graph_, made, {}, Constants(graph_, &values_)};
     for (const std::string& input : inputs) {
       const auto found = values_.find(input);
       if (!input.empty() && found == values_.end()) return fault(made, fmt::format("there is no value \"{}\"", input));

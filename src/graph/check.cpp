@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 
 #include "base/text.h"
@@ -32,7 +33,7 @@ Result<void> check_operator(const Node& node) {
   for (int i = 0; i < row->least_inputs; ++i) {
     if (node.inputs[static_cast<std::size_t>(i)].empty()) return fault(node, fmt::format("input {} must be given", i));
   }
-  if (node.outputs.empty() || node.outputs[0].empty()) return fault(node, "it has no output");
+  if (std::ranges::all_of(node.outputs, [](const std::string& name) { return name.empty(); })) return fault(node, "it has no output");
   std::map<std::string, char> known;
   for (const std::string& entry : split(row->attributes, ' ')) {
     if (!entry.empty()) known[entry.substr(0, entry.size() - 2)] = entry.back();

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <string>
 #include <variant>
@@ -39,7 +40,11 @@ struct ValueInfo {
   std::string name;
   Dtype dtype = Dtype::f32;
   Shape shape;  // -1: free (the batch)
+  // The elements, where shape inference could work them out from shapes and constants (undefined otherwise). A size that is free is
+  // kFreeSize in it.
+  Tensor value;
 };
+inline constexpr std::int64_t kFreeSize = std::numeric_limits<std::int64_t>::min();
 
 struct Graph {
   std::string name = "sightline";
@@ -61,6 +66,8 @@ struct ReadLimits {
 // training_outputs come from the metadata key "sightline_training_outputs". Errors: invalid_data with file and node; unsupported.
 Result<Graph> read_onnx(const std::string& path, const ReadLimits& limits = {});
 Result<Graph> parse_onnx(std::string_view bytes, const std::string& source, const ReadLimits& limits = {});
+// Reads a file that holds one tensor (TensorProto), as the data sets beside ONNX's own test models are stored.
+Result<Tensor> read_tensor(const std::string& path, const ReadLimits& limits = {});
 // Deterministic: equal graphs give equal bytes. Written for opset graph.opset, IR 8; passes ONNX's own checker.
 Result<std::string> serialize_onnx(const Graph& graph);
 
@@ -70,7 +77,12 @@ Result<std::string> serialize_onnx(const Graph& graph);
 Result<void> check(const Graph& graph);
 // Shape and dtype of every value (free dimensions stay -1; batch > 0 fixes them). Errors: invalid_data names the node whose inputs do
 // not fit; unsupported names an operator that shape inference does not know.
+// Values that follow from shapes and constants alone (what exporters write before a Reshape: Shape, Gather, Concat, ...) are worked out
+// on the way, so that shapes may depend on them.
 Result<std::map<std::string, ValueInfo>> infer_shapes(const Graph& graph, std::int64_t batch = -1);
+// The inputs whose elements, directly or computed with, must be known before the graph can be planned: new shapes, axes, pads, weights of
+// convolutions. A graph that has any can be run once they are bound, that is, made initializers.
+std::vector<std::string> inputs_to_bind(const Graph& graph);
 
 // --- identity (hash.cpp) ---
 

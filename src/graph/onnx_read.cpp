@@ -21,7 +21,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "raw tensors are little-endian");
 
-constexpr std::int64_t kLeastOpset = 9;
+constexpr std::int64_t kLeastOpset = 6;
 
 Error invalid(std::string message) { return {ErrorKind::invalid_data, std::move(message)}; }
 Error unsupported(std::string message) { return {ErrorKind::unsupported, std::move(message)}; }
@@ -371,6 +371,25 @@ Result<Graph> read_from(std::string_view bytes, const std::string& folder, const
 
 Result<Graph> parse_onnx(std::string_view bytes, const std::string& source, const ReadLimits& limits) {
   return read_from(bytes, "", source, limits);
+}
+
+Result<Tensor> read_tensor(const std::string& path, const ReadLimits& limits) {
+  SIGHTLINE_TRY(const MappedFile file, MappedFile::open(path));
+  const auto bytes = file.bytes();
+  if (bytes.size() > limits.max_bytes || bytes.size() > static_cast<std::size_t>(std::numeric_limits<int>::max()))
+    return Error{ErrorKind::refused,
+                 fmt::format("{} has {}, at most {} are read", path, human_bytes(bytes.size()), human_bytes(limits.max_bytes))};
+  try {
+    onnx::TensorProto proto;
+    if (!proto.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+      return invalid(fmt::format("{}: it is not an ONNX tensor, or it is cut off", path));
+    ExternalData none("");
+    auto tensor = read_tensor(proto, none);
+    if (!tensor.ok()) return tensor.error().in(path);
+    return tensor;
+  } catch (const std::exception& exception) {
+    return invalid(fmt::format("{}: {}", path, exception.what()));
+  }
 }
 
 Result<Graph> read_onnx(const std::string& path, const ReadLimits& limits) {

@@ -14,13 +14,13 @@ Result<std::int64_t> axis_of(const Node& node, std::int64_t axis, std::size_t ra
   return axis < 0 ? axis + limit : axis;
 }
 
-Result<std::optional<std::vector<std::int64_t>>> axes_of(const Graph& graph, const Node& node, std::size_t rank) {
+Result<std::optional<std::vector<std::int64_t>>> axes_of(const Constants& constants, const Node& node, std::size_t rank) {
   using Axes = std::optional<std::vector<std::int64_t>>;
   Axes axes;
   if (node.attributes.contains("axes")) {
     axes = node.integers("axes");
   } else if (node.inputs.size() > 1 && !node.inputs[1].empty()) {
-    const Tensor* tensor = find_constant(graph, node.inputs[1]);
+    const Tensor* tensor = constants.find(node.inputs[1]);
     if (tensor == nullptr)
       return Error{ErrorKind::unsupported, fmt::format("{}: its axes \"{}\" are not constant", describe(node), node.inputs[1])};
     axes = integers_of(*tensor);
@@ -35,10 +35,10 @@ Result<std::optional<std::vector<std::int64_t>>> axes_of(const Graph& graph, con
   return axes;
 }
 
-Result<std::vector<std::int64_t>> pads_of(const Graph& graph, const Node& node, std::size_t rank) {
+Result<std::vector<std::int64_t>> pads_of(const Constants& constants, const Node& node, std::size_t rank) {
   std::vector<std::int64_t> pads = node.integers("pads");
   if (pads.empty() && node.inputs.size() > 1) {
-    const Tensor* tensor = find_constant(graph, node.inputs[1]);
+    const Tensor* tensor = constants.find(node.inputs[1]);
     if (tensor == nullptr)
       return Error{ErrorKind::unsupported, fmt::format("{}: its padding \"{}\" is not constant", describe(node), node.inputs[1])};
     const auto numbers = integers_of(*tensor);
@@ -75,7 +75,7 @@ Inferred flatten(const Call& call) {
 
 Inferred reshape(const Call& call) {
   const ValueInfo& x = *call.inputs[0];
-  const Tensor* target = call.constant(1);
+  const Tensor* target = call.sizes(1);
   if (target == nullptr)
     return Error{ErrorKind::unsupported, fmt::format("{}: the new shape \"{}\" is not constant", describe(call.node), call.node.inputs[1])};
   const auto wanted = integers_of(*target);
@@ -90,6 +90,9 @@ Inferred reshape(const Call& call) {
       if (i >= x.shape.size()) return misfit;
       shape[i] = x.shape[i];
       if (shape[i] < 0) ++free_copied;
+    } else if (shape[i] == kFreeSize) {
+      shape[i] = -1;
+      ++free_copied;
     } else if (shape[i] == -1) {
       if (open != shape.size()) return misfit;
       open = i;
@@ -173,7 +176,7 @@ Inferred gather(const Call& call) {
 
 Inferred pad(const Call& call) {
   const ValueInfo& x = *call.inputs[0];
-  SIGHTLINE_TRY(const std::vector<std::int64_t> pads, pads_of(call.graph, call.node, x.shape.size()));
+  SIGHTLINE_TRY(const std::vector<std::int64_t> pads, pads_of(call.constants, call.node, x.shape.size()));
   const std::string mode = call.node.text("mode", "constant");
   if (mode != "constant" && mode != "reflect" && mode != "edge") return fault(call.node, fmt::format("unknown mode \"{}\"", mode));
   Shape shape = x.shape;
@@ -191,7 +194,7 @@ Inferred pad(const Call& call) {
 
 Inferred squeeze(const Call& call) {
   const ValueInfo& x = *call.inputs[0];
-  SIGHTLINE_TRY(const auto axes, axes_of(call.graph, call.node, x.shape.size()));
+  SIGHTLINE_TRY(const auto axes, axes_of(call.constants, call.node, x.shape.size()));
   Shape shape;
   for (std::size_t i = 0; i < x.shape.size(); ++i) {
     const bool named = axes && std::ranges::find(*axes, static_cast<std::int64_t>(i)) != axes->end();
@@ -207,7 +210,7 @@ Inferred unsqueeze(const Call& call) {
   std::size_t added = call.node.integers("axes").size();
   if (const Tensor* tensor = call.constant(1); added == 0 && tensor != nullptr) added = static_cast<std::size_t>(tensor->count());
   if (added > 16) return fault(call.node, "too many axes");
-  SIGHTLINE_TRY(const auto axes, axes_of(call.graph, call.node, x.shape.size() + added));
+  SIGHTLINE_TRY(const auto axes, axes_of(call.constants, call.node, x.shape.size() + added));
   if (!axes) return fault(call.node, "the axes are missing");
   Shape shape = x.shape;
   for (std::int64_t axis : *axes) shape.insert(shape.begin() + axis, 1);
@@ -216,7 +219,7 @@ Inferred unsqueeze(const Call& call) {
 
 Inferred reduce(const Call& call) {
   const ValueInfo& x = *call.inputs[0];
-  SIGHTLINE_TRY(const auto axes, axes_of(call.graph, call.node, x.shape.size()));
+  SIGHTLINE_TRY(const auto axes, axes_of(call.constants, call.node, x.shape.size()));
   const bool keep = call.node.integer("keepdims", 1) != 0;
   const bool all = !axes || axes->empty();
   if (all && call.node.integer("noop_with_empty_axes", 0) != 0) return std::vector<Typed>{{x.dtype, x.shape}};

@@ -1,8 +1,6 @@
 // Shapes of what slides or multiplies: convolutions, pools, matrix products, resizing.
 #include <fmt/format.h>
 
-#include <cmath>
-
 #include "graph/operators.h"
 
 namespace sightline::graph {
@@ -192,6 +190,7 @@ Inferred pool(const Call& call) {
   SIGHTLINE_TRY(const Window window, window_of(call.node, x.shape, kernel));
   Shape shape{x.shape[0], x.shape[1]};
   shape.insert(shape.end(), window.output.begin(), window.output.end());
+  if (call.node.op_type == "AveragePool") return std::vector<Typed>{{x.dtype, shape}};
   return std::vector<Typed>{{x.dtype, shape}, {Dtype::i64, shape}};
 }
 
@@ -252,32 +251,12 @@ Inferred matmul(const Call& call) {
   return std::vector<Typed>{{call.inputs[0]->dtype, shape}};
 }
 
-Inferred resize(const Call& call) {
-  const ValueInfo& x = *call.inputs[0];
-  // Opset 10: (X, scales). From 11 on: (X, roi, scales, sizes), of which one of the last two is given.
-  const bool early = call.graph.opset < 11;
-  const Tensor* scales = call.constant(early ? 1 : 2);
-  const Tensor* sizes = early ? nullptr : call.constant(3);
-  Shape shape = x.shape;
-  if (sizes != nullptr && sizes->count() > 0) {
-    const auto wanted = integers_of(*sizes);
-    if (!wanted || wanted->size() != shape.size()) return fault(call.node, "its sizes do not fit the input's axes");
-    for (std::size_t i = 0; i < shape.size(); ++i) {
-      if ((*wanted)[i] < 1) return fault(call.node, fmt::format("an output size of {}", (*wanted)[i]));
-      if (shape[i] >= 0 || i > 0) shape[i] = (*wanted)[i];
-    }
-  } else if (scales != nullptr && scales->count() > 0) {
-    if (scales->dtype() != Dtype::f32 || scales->count() != static_cast<std::int64_t>(shape.size()))
-      return fault(call.node, "its scales do not fit the input's axes");
-    for (std::size_t i = 0; i < shape.size(); ++i) {
-      const float scale = scales->values<float>()[i];
-      if (!(scale > 0.0F) || scale > 1e6F) return fault(call.node, fmt::format("a scale of {}", scale));
-      if (shape[i] >= 0) shape[i] = static_cast<std::int64_t>(std::floor(static_cast<double>(shape[i]) * static_cast<double>(scale)));
-    }
-  } else {
-    return Error{ErrorKind::unsupported, fmt::format("{}: scales and sizes are not constant", describe(call.node))};
-  }
-  return std::vector<Typed>{{x.dtype, shape}};
+Inferred lp_pool(const Call& call) {
+  const std::int64_t p = call.node.integer("p", 2);
+  if (p < 1 || p > 1000) return fault(call.node, fmt::format("p {} makes no sense", p));
+  SIGHTLINE_TRY(std::vector<Typed> outputs, pool(call));
+  outputs.pop_back();
+  return outputs;
 }
 
 }  // namespace shape_rules

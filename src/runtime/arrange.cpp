@@ -1,4 +1,4 @@
-// Concat, Pad, Gather: whole runs of bytes are copied, whatever their dtype.
+// Concat: whole runs of bytes are copied, whatever their dtype.
 #include <algorithm>
 #include <cstring>
 
@@ -78,85 +78,6 @@ Result<void> plan_concat(Planner& planner, const Node& node) {
       },
       operands);
   planner.define(node.outputs[0], destination);
-  return {};
-}
-
-Result<void> plan_pad(Planner& planner, const Node& node) {
-  const std::string &x = node.inputs[0], &y = node.outputs[0];
-  SIGHTLINE_CHECK(planner.expect_f32(node, x));
-  if (const std::string mode = node.text("mode", "constant"); mode != "constant")
-    return planner.unsupported(node, "mode \"" + mode + "\"; only \"constant\" is there");
-  const Shape &from = planner.shape_of(x), &to = planner.shape_of(y);
-  SIGHTLINE_TRY(const std::vector<std::int64_t> pads, graph::pads_of(planner.graph(), node, from.size()));
-  float value = node.real("value", 0.0F);
-  if (Planner::has_input(node, 2)) {
-    const auto given = planner.scalar(node.inputs[2]);
-    if (!given) return planner.unsupported(node, "its value \"" + node.inputs[2] + "\" is not one constant f32");
-    value = *given;
-  }
-  // Per axis: where the kept part begins in source and result (negative padding cuts), and how much is kept.
-  const std::size_t rank = from.size();
-  Shape skip(rank), begin(rank), keep(rank);
-  for (std::size_t i = 0; i < rank; ++i) {
-    skip[i] = std::max<std::int64_t>(0, -pads[i]);
-    begin[i] = std::max<std::int64_t>(0, pads[i]);
-    keep[i] = from[i] - skip[i] - std::max<std::int64_t>(0, -pads[rank + i]);
-  }
-  const Location source = planner.row_major_of(x), destination = planner.make_row_major(y);
-  planner.add(name_of_step(node), node.op_type,
-              [from, to, skip, begin, keep, value](std::span<std::byte* const> at) {
-                const auto* source_values = reinterpret_cast<const float*>(at[0]);
-                auto* values = reinterpret_cast<float*>(at[1]);
-                std::fill_n(values, element_count(to), value);
-                for (std::int64_t k : keep)
-                  if (k <= 0) return;
-                const std::size_t last = to.size() - 1;
-                std::vector<std::int64_t> place(to.size(), 0);
-                while (true) {
-                  std::int64_t read = 0, write = 0;
-                  for (std::size_t i = 0; i <= last; ++i) {
-                    read = read * from[i] + place[i] + skip[i];
-                    write = write * to[i] + place[i] + begin[i];
-                  }
-                  std::copy_n(source_values + read, keep[last], values + write);
-                  std::size_t axis = last;
-                  while (axis > 0 && ++place[axis - 1] == keep[axis - 1]) place[--axis] = 0;
-                  if (axis == 0) return;
-                }
-              },
-              {source, destination});
-  planner.define(y, destination);
-  return {};
-}
-
-Result<void> plan_gather(Planner& planner, const Node& node) {
-  const std::string &x = node.inputs[0], &y = node.outputs[0];
-  const Shape& shape = planner.shape_of(x);
-  SIGHTLINE_TRY(const std::int64_t along, graph::axis_of(node, node.integer("axis", 0), shape.size()));
-  const auto axis = static_cast<std::size_t>(along);
-  const Tensor* constant = planner.constant(node.inputs[1]);
-  const auto given = constant != nullptr ? graph::integers_of(*constant) : std::nullopt;
-  if (!given) return planner.unsupported(node, "its indices are not constant");
-  std::vector<std::size_t> indices;
-  for (std::int64_t index : *given) {
-    if (index < -shape[axis] || index >= shape[axis])
-      return planner.invalid(node, "index " + std::to_string(index) + " on an axis of " + std::to_string(shape[axis]));
-    indices.push_back(static_cast<std::size_t>(index < 0 ? index + shape[axis] : index));
-  }
-  const std::size_t run = product(shape, axis + 1, shape.size()) * size_of(planner.dtype_of(x));
-  const Location source = planner.row_major_of(x), destination = planner.make_row_major(y);
-  planner.add(
-      name_of_step(node), node.op_type,
-      [indices, run, rows = product(shape, 0, axis), stride = static_cast<std::size_t>(shape[axis]) * run](std::span<std::byte* const> at) {
-        std::byte* to = at[1];
-        for (std::size_t row = 0; row < rows; ++row)
-          for (std::size_t index : indices) {
-            std::memcpy(to, at[0] + row * stride + index * run, run);
-            to += run;
-          }
-      },
-      {source, destination});
-  planner.define(y, destination);
   return {};
 }
 

@@ -175,4 +175,14 @@ Result<std::size_t> plan_cast(Planner& planner, Nodes chain) {
   return 1;
 }
 
+Result<void> plan_cast_like(Planner& planner, const Node& node) {
+  const Dtype from = planner.dtype_of(node.inputs[0]), to = planner.dtype_of(node.outputs[0]);
+  Kernel kernel = conversion(from, to, static_cast<std::size_t>(element_count(planner.shape_of(node.inputs[0]))));
+  if (!kernel) return planner.unsupported(node, std::string("from ") + name_of(from) + " to " + name_of(to));
+  const Location source = planner.row_major_of(node.inputs[0]), destination = planner.make_row_major(node.outputs[0]);
+  planner.add(node.name.empty() ? node.outputs[0] : node.name, node.op_type, std::move(kernel), {source, destination});
+  planner.define(node.outputs[0], destination);
+  return {};
+}
+
 }  // namespace sightline::runtime

@@ -1,4 +1,5 @@
 // Functions of one tensor. They keep the layout, and work in place when nobody else reads their input.
+#include "runtime/operators.h"
 #include "runtime/post_ops.h"
 
 namespace sightline::runtime {
@@ -7,9 +8,8 @@ Result<void> plan_elementwise(Planner& planner, const graph::Node& node) {
   // Of Add and the like, the tensor is the input that is not the number.
   const std::string& x =
       node.inputs.size() == 2 && planner.scalar(node.inputs[0]) && !planner.scalar(node.inputs[1]) ? node.inputs[1] : node.inputs[0];
-  SIGHTLINE_CHECK(planner.expect_f32(node, x));
-  const auto functions = eltwise_of(planner, node, x);
-  if (functions.empty()) return planner.unsupported(node, "its parameters are not constant");
+  const auto functions = planner.dtype_of(x) == Dtype::f32 ? eltwise_of(planner, node, x) : std::vector<Eltwise>();
+  if (functions.empty()) return node.op_type == "Clip" ? plan_clip_loops(planner, node) : plan_function(planner, node);
   Location source = planner.native(x);
   const Location destination = planner.make_like(source);
   for (const Eltwise& f : functions) {
@@ -24,7 +24,7 @@ Result<void> plan_elementwise(Planner& planner, const graph::Node& node) {
 }
 
 Result<void> plan_prelu(Planner& planner, const graph::Node& node) {
-  SIGHTLINE_CHECK(planner.expect_f32(node, node.inputs[0]));
+  if (planner.dtype_of(node.inputs[0]) != Dtype::f32) return plan_prelu_loops(planner, node);
   const Location source = planner.native(node.inputs[0]);
   const std::size_t rank = planner.shape_of(node.inputs[0]).size();
   const Shape& given = planner.shape_of(node.inputs[1]);
@@ -32,9 +32,10 @@ Result<void> plan_prelu(Planner& planner, const graph::Node& node) {
   slope.insert(slope.end(), given.begin(), given.end());
   Location weights = planner.row_major_of(node.inputs[1]);
   weights.desc = row_major(slope);
-  const Location destination = planner.make_like(source);
   const dnnl::prelu_forward::desc desc(dnnl::prop_kind::forward_inference, source.desc, weights.desc);
-  const dnnl::prelu_forward::primitive_desc pd(desc, Planner::attributes(), cpu_engine());
+  const dnnl::prelu_forward::primitive_desc pd(desc, Planner::attributes(), cpu_engine(), true);
+  if (!pd) return plan_prelu_loops(planner, node);
+  const Location destination = planner.make_like(source);
   planner.add(node.name.empty() ? node.outputs[0] : node.name, node.op_type, dnnl::prelu_forward(pd), pd,
               {{DNNL_ARG_SRC, source}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, destination}});
   planner.define(node.outputs[0], destination);

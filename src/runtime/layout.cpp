@@ -1,5 +1,6 @@
 // The same elements under another shape or order. Reshaping is a view of the row-major bytes; transposing is a view with other strides,
 // which the next convolution turns into its own layout at no extra cost.
+#include <cstring>
 #include <numeric>
 
 #include "runtime/operators.h"
@@ -71,9 +72,17 @@ Result<void> plan_transpose(Planner& planner, const Node& node) {
 }
 
 Result<void> plan_identity(Planner& planner, const Node& node) {
-  if (node.outputs.size() > 1 && !node.outputs[1].empty()) return planner.unsupported(node, "its second output (mask) is not computed");
-  planner.define(node.outputs[0], planner.native(node.inputs[0]));
+  if (!node.outputs[0].empty()) planner.define(node.outputs[0], planner.native(node.inputs[0]));
+  if (node.outputs.size() < 2 || node.outputs[1].empty()) return {};
+  // Dropout's mask when serving: nothing is dropped.
+  const Location mask = planner.make_row_major(node.outputs[1]);
+  const auto count = static_cast<std::size_t>(element_count(planner.shape_of(node.outputs[1])));
+  planner.add(node.outputs[1], node.op_type, [count](std::span<std::byte* const> at) { std::memset(at[0], 1, count); }, {mask});
+  planner.define(node.outputs[1], mask);
   return {};
 }
+
+// What shape inference did not work out is not known here either.
+Result<void> plan_shape(Planner& planner, const Node& node) { return planner.unsupported(node, "the shape of its input is not known"); }
 
 }  // namespace sightline::runtime

@@ -75,7 +75,10 @@ void add_matmul(Planner& planner, const Node& node, const Location& a, const Loc
 
 Result<std::size_t> plan_gemm(Planner& planner, Nodes chain) {
   const Node& node = *chain[0];
-  SIGHTLINE_CHECK(planner.expect_f32(node, node.inputs[0]));
+  if (planner.dtype_of(node.inputs[0]) != Dtype::f32) {
+    SIGHTLINE_CHECK(plan_matmul_loops(planner, node));
+    return 1;
+  }
   const Shape &a = planner.shape_of(node.inputs[0]), &b = planner.shape_of(node.inputs[1]);
   const bool transposed_a = node.integer("transA", 0) != 0, transposed_b = node.integer("transB", 0) != 0;
   const float alpha = node.real("alpha", 1.0F), beta = node.real("beta", 1.0F);
@@ -122,7 +125,10 @@ Result<std::size_t> plan_gemm(Planner& planner, Nodes chain) {
 
 Result<std::size_t> plan_matmul(Planner& planner, Nodes chain) {
   const Node& node = *chain[0];
-  SIGHTLINE_CHECK(planner.expect_f32(node, node.inputs[0]));
+  if (planner.dtype_of(node.inputs[0]) != Dtype::f32) {
+    SIGHTLINE_CHECK(plan_matmul_loops(planner, node));
+    return 1;
+  }
   Shape a = planner.shape_of(node.inputs[0]), b = planner.shape_of(node.inputs[1]);
   // A vector is a matrix of one row on the left, of one column on the right; that axis is not in the result.
   const bool row = a.size() == 1, column = b.size() == 1;

@@ -46,6 +46,7 @@ class Plan {
   std::vector<Buffer> buffers;
   std::vector<Step> steps;
   std::vector<Shape> output_shapes;
+  std::vector<Tensor> kept;  // constants of this batch size, which buffers point into
 
   // Lifetimes, then offsets: buffers that do not live at the same time share memory.
   void lay_out_arena();

@@ -1,6 +1,8 @@
 #include "runtime/planner.h"
 
+#include <algorithm>
 #include <cstring>
+#include <string_view>
 
 #include "runtime/operators.h"
 
@@ -22,6 +24,8 @@ Result<Plan> Planner::plan() {
     residents_.emplace_back();
     define(name, {row_major(info.shape, info.dtype), plan_.buffers.size() - 1});
   }
+  for (const auto& [name, info] : values_)
+    if (info.value.defined()) plan_.kept.push_back(info.value);
   for (const Chain& chain : program_.chains) {
     // What oneDNN throws while a node is planned is told with the node's name.
     try {
@@ -37,11 +41,14 @@ Result<Plan> Planner::plan() {
 
 Result<void> Planner::plan_chain(const Chain& chain) {
   for (std::size_t i = 0; i < chain.size();) {
-    const Operator* row = find_operator(*chain[i]);
+    const Operator* row = runtime::find_operator(*chain[i]);
     if (row == nullptr) return unsupported(*chain[i], "the runtime does not have this operator");
-    if (chain[i]->outputs.empty() || chain[i]->outputs[0].empty()) return unsupported(*chain[i], "its first output has no name");
     std::size_t done = 1;
-    if (row->plan_chain != nullptr) {
+    if (needs_no_step(*chain[i])) {
+      // Nothing to do.
+    } else if (!has_input_elements(*chain[i])) {
+      return unsupported(*chain[i], "its first input has no elements");
+    } else if (row->plan_chain != nullptr) {
       SIGHTLINE_TRY(done, row->plan_chain(*this, Nodes(chain).subspan(i)));
     } else {
       SIGHTLINE_CHECK(row->plan(*this, *chain[i]));
@@ -52,6 +59,26 @@ Result<void> Planner::plan_chain(const Chain& chain) {
     i += done;
   }
   return {};
+}
+
+bool Planner::has_input_elements(const graph::Node& node) const {
+  static constexpr std::string_view may_be_empty[] = {"Concat",   "ConstantOfShape", "Pad",       "ReduceL1",
+                                                      "ReduceL2", "ReduceProd",      "ReduceSum", "ReduceSumSquare"};
+  if (std::ranges::count(may_be_empty, node.op_type) > 0) return true;
+  return !has_input(node, 0) || element_count(shape_of(node.inputs[0])) > 0;
+}
+
+bool Planner::needs_no_step(const graph::Node& node) {
+  bool known = true, empty = true;
+  for (const std::string& output : node.outputs) {
+    if (output.empty()) continue;
+    known = known && constant(output) != nullptr;
+    empty = empty && element_count(shape_of(output)) == 0;
+  }
+  if (known || !empty) return known;
+  for (const std::string& output : node.outputs)
+    if (!output.empty()) define(output, make_row_major(output));
+  return true;
 }
 
 void Planner::finish_outputs() {
@@ -75,10 +102,7 @@ void Planner::finish_outputs() {
   }
 }
 
-const Tensor* Planner::constant(const std::string& value) const {
-  const auto it = program_.graph.initializers.find(value);
-  return it == program_.graph.initializers.end() ? nullptr : &it->second;
-}
+const Tensor* Planner::constant(const std::string& value) const { return constants().find(value); }
 
 std::optional<float> Planner::scalar(const std::string& value) const {
   const Tensor* tensor = constant(value);

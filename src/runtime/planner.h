@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "graph/graph.h"
+#include "graph/operators.h"
 #include "runtime/plan.h"
 #include "runtime/program.h"
 #include "runtime/weights.h"
@@ -36,8 +36,9 @@ class Planner {
   std::int64_t opset() const { return program_.graph.opset; }
   const Shape& shape_of(const std::string& value) const { return values_.at(value).shape; }
   Dtype dtype_of(const std::string& value) const { return values_.at(value).dtype; }
-  // The initializer of that name, or null.
+  // The elements of an initializer, or of what follows from the shapes; null when they are not known.
   const Tensor* constant(const std::string& value) const;
+  graph::Constants constants() const { return {program_.graph, &values_}; }
   // The same if it is one f32 number.
   std::optional<float> scalar(const std::string& value) const;
   // An optional input that is there.
@@ -77,6 +78,10 @@ class Planner {
 
  private:
   Result<void> plan_chain(const Chain& chain);
+  // False when the first input is empty and the operator cannot make something of nothing.
+  bool has_input_elements(const graph::Node& node) const;
+  // Whether its outputs are known already, or have no elements (then they are defined here).
+  bool needs_no_step(const graph::Node& node);
   void finish_outputs();
   Location constant_location(const std::string& key, const dnnl::memory::desc& plain_desc, const Tensor& plain,
                              const dnnl::memory::desc& wanted);

@@ -122,10 +122,10 @@ Result<void> plan_global_pool(Planner& planner, const Node& node) {
 }
 
 Result<void> plan_reduce_mean(Planner& planner, const Node& node) {
-  SIGHTLINE_CHECK(planner.expect_f32(node, node.inputs[0]));
+  if (planner.dtype_of(node.inputs[0]) != Dtype::f32) return plan_reduction(planner, node);
   const std::string &x = node.inputs[0], &y = node.outputs[0];
   const Shape& shape = planner.shape_of(x);
-  SIGHTLINE_TRY(const auto given, graph::axes_of(planner.graph(), node, shape.size()));
+  SIGHTLINE_TRY(const auto given, graph::axes_of(planner.constants(), node, shape.size()));
   std::vector<std::int64_t> axes(shape.size());
   std::iota(axes.begin(), axes.end(), 0);
   if (given && !given->empty()) {

@@ -56,11 +56,14 @@ std::vector<Eltwise> eltwise_of(const Planner& planner, const Node& node, const 
   if (op == "Tanh") return {{algorithm::eltwise_tanh, 0, 0}};
   if (op == "Sqrt") return {{algorithm::eltwise_sqrt, 0, 0}};
   if (op == "Exp") return {{algorithm::eltwise_exp, 0, 0}};
+  if (op == "Elu") return {{algorithm::eltwise_elu, node.real("alpha", 1.0F), 0}};
+  if (op == "Gelu")
+    return {{node.text("approximate", "none") == "tanh" ? algorithm::eltwise_gelu_tanh : algorithm::eltwise_gelu_erf, 0, 0}};
   if (op == "HardSwish") return {{algorithm::eltwise_hardswish, 0, 0}};
   if (op == "HardSigmoid")
     return {{algorithm::eltwise_linear, node.real("alpha", 0.2F), node.real("beta", 0.5F)}, {algorithm::eltwise_clip, 0, 1}};
   if (op == "Clip") {
-    const auto range = graph::clip_range(planner.graph(), node);
+    const auto range = graph::clip_range(planner.constants(), node);
     if (!range.ok()) return {};
     return {{algorithm::eltwise_clip, range->first, range->second}};
   }

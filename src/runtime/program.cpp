@@ -35,7 +35,7 @@ Result<graph::Graph> folded_graph(const graph::Graph& graph) {
   SIGHTLINE_CHECK(graph::check(graph));
   graph::Graph folded = graph::remove_identities(graph::fold_batch_norm(graph::serving_graph(graph)));
   for (const graph::Node& node : folded.nodes) {
-    if (find_operator(node) != nullptr) continue;
+    if (runtime::find_operator(node) != nullptr) continue;
     return Error{ErrorKind::unsupported, describe(node, folded.opset) + ": the runtime does not have this operator" +
                                              did_you_mean(node.op_type, supported_operators())};
   }

@@ -45,9 +45,8 @@ std::string signature(const graph::ValueInfo& info) {
 Result<void> check_sizes(const std::map<std::string, graph::ValueInfo>& values) {
   for (const auto& [name, info] : values) {
     for (std::int64_t d : info.shape) {
-      if (d > 0) continue;
+      if (d >= 0) continue;
       const std::string shape = to_string(info.shape);
-      if (d == 0) return Error{ErrorKind::unsupported, fmt::format("\"{}\" ({}) has no elements", name, shape)};
       return Error{ErrorKind::unsupported,
                    fmt::format("\"{}\" ({}) has a free size other than the batch; only the first may be free", name, shape)};
     }
@@ -75,6 +74,11 @@ Result<Plan> plan_for(const Program& program, WeightStore& weights, std::int64_t
   for (const auto& [name, info] : values)
     if (!program.graph.initializers.contains(name)) computed.emplace(name, info);
   SIGHTLINE_CHECK(check_sizes(computed));
+  // Planning needs memory in proportion to the values that are planned for.
+  for (const auto& [name, info] : computed)
+    if (static_cast<std::uint64_t>(element_count(info.shape)) > total_memory() / size_of(info.dtype))
+      return Error{ErrorKind::refused,
+                   fmt::format("\"{}\" ({}) alone needs more memory than this machine has", name, to_string(info.shape))};
   SIGHTLINE_TRY(Plan plan, Planner(program, weights, std::move(values)).plan());
   if (plan.arena_bytes() > total_memory())
     return Error{ErrorKind::refused, fmt::format("a batch of {} needs {} for its intermediate values, more than this machine has", batch,

@@ -282,9 +282,9 @@ TEST(RuntimeSession, RefusesInWords) {
   Graph graph;
   graph.inputs = {{"x", Dtype::f32, {-1, 4}}};
   graph.outputs = {{"y", Dtype::f32, {-1, 4}}};
-  graph.nodes = {{"odd", "Einsum", {"x"}, {"y"}, {}, ""}};
+  graph.nodes = {{"odd", "GridSample", {"x"}, {"y"}, {}, ""}};
   EXPECT_THAT(refused(graph, ErrorKind::unsupported), HasSubstr("odd"));
-  EXPECT_THAT(refused(graph, ErrorKind::unsupported), HasSubstr("Einsum"));
+  EXPECT_THAT(refused(graph, ErrorKind::unsupported), HasSubstr("GridSample"));
   graph.nodes = {{"relu", "Relu", {"nothing"}, {"y"}, {}, ""}};
   EXPECT_THAT(refused(graph, ErrorKind::invalid_data), HasSubstr("nothing"));
   // Only the batch may be free.
@@ -292,10 +292,11 @@ TEST(RuntimeSession, RefusesInWords) {
   graph.inputs[0].shape = {-1, -1};
   graph.outputs[0].shape = {-1, -1};
   EXPECT_THAT(refused(graph, ErrorKind::unsupported), HasSubstr("only the first may be free"));
-  // No such thing as a Relu of bytes.
+  // No such thing as a Sigmoid of bytes.
+  graph.nodes = {{"sigmoid", "Sigmoid", {"x"}, {"y"}, {}, ""}};
   graph.inputs[0] = {"x", Dtype::u8, {-1, 4}};
   graph.outputs[0] = {"y", Dtype::u8, {-1, 4}};
-  EXPECT_THAT(refused(graph, ErrorKind::unsupported), HasSubstr("f32 only"));
+  EXPECT_THAT(refused(graph, ErrorKind::unsupported), HasSubstr("not for u8"));
   // More than any machine has.
   graph.inputs[0] = {"x", Dtype::f32, {-1, 1 << 20, 1 << 10, 1 << 9}};
   graph.outputs[0] = graph.inputs[0];
