@@ -206,6 +206,35 @@ TEST_F(Use, BenchMeasuresBothBatchSizes) {
   EXPECT_EQ(call({"bench", at("light"), "--runs", "1"}).code, 2);
 }
 
+TEST_F(Use, BenchTakesAnyInputsAndTheSizesThatItIsTold) {
+  graph::Builder builder(2);
+  const std::string a = builder.input("left", Dtype::f32, {-1, 3, -1, 6});
+  const std::string b = builder.input("right", Dtype::f32, {-1, 3, -1, 6});
+  const std::string sum = builder.relu(builder.add(a, b));
+  ASSERT_TRUE(write_file(at("two.onnx"), *graph::serialize_onnx(*builder.finish({sum}, {}))).ok());
+  const std::vector<std::string> command{"bench", at("two.onnx"), "--runs", "10", "--json"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), command.begin(), command.end());
+    return call(more);
+  };
+  EXPECT_EQ(with({}).code, 2);
+  EXPECT_THAT(with({}).out, HasSubstr("--shape left=1x3x224x6"));
+  EXPECT_THAT(with({"--shape", "lef=1x3x5x6"}).out, HasSubstr("did you mean \\\"left\\\"?"));
+  EXPECT_THAT(with({"--shape", "left=1x4x5x6"}).out, HasSubstr("does not fit"));
+  EXPECT_THAT(with({"--shape", "left=1x3x5"}).out, HasSubstr("does not fit"));
+  EXPECT_EQ(with({"--batch", "0"}).code, 2);
+  EXPECT_EQ(with({"--batch", "1,many"}).code, 2);
+  const Json one = with({"--shape", "left=4x3x5x6", "--shape", "right=4x3x5x6"}).json();
+  ASSERT_EQ(one["batches"].size(), 1U) << one.dump();
+  EXPECT_EQ(one["batches"][0]["batch"], 4);
+  const Json sweep = with({"--shape", "left=4x3x5x6", "--shape", "right=4x3x5x6", "--batch", "2,3"}).json();
+  ASSERT_EQ(sweep["batches"].size(), 2U) << sweep.dump();
+  EXPECT_EQ(sweep["batches"][1]["batch"], 3);
+  EXPECT_GT(sweep["load_ms"], 0);
+  EXPECT_GT(sweep["peak_gflops_per_second"], 0);
+  EXPECT_GT(sweep["batches"][0]["gflops_per_second"], 0);
+}
+
 TEST_F(Use, EvalMeasuresTheSplitThatTheDataBring) {
   const Json document = call({"eval", "brightness", at("data"), "--json"}).json();
   const Json& figures = document["evaluation"]["figures"];

@@ -1,0 +1,163 @@
+// ONNX Runtime beside our runtime. What needs it skips where it is not installed.
+#include "app/cli/rival.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <limits>
+#include <sstream>
+
+#include "app/cli/bench_inputs.h"
+#include "app/cli/run.h"
+#include "base/json.h"
+#include "base/temporary_folder.h"
+#include "graph/builder.h"
+#include "modules/modules.h"
+#include "package/package.h"
+#include "runtime/session.h"
+
+namespace sightline::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+// Sets $SIGHTLINE_RIVALS for a moment.
+class RivalsAt {
+ public:
+  explicit RivalsAt(const char* folder) { ::setenv("SIGHTLINE_RIVALS", folder, 1); }
+  ~RivalsAt() { ::unsetenv("SIGHTLINE_RIVALS"); }
+};
+
+#define SKIP_WITHOUT_RIVAL() \
+  if (const auto found = find_rivals(); !found.ok()) GTEST_SKIP() << found.error().message
+
+constexpr double wanted_agreement = 1e-4;  // of the output's scale
+
+TEST(Rival, WhatIsMissingIsSaidWithItsRemedy) {
+  const TemporaryFolder empty;
+  const RivalsAt set(empty.path().c_str());
+  const auto rival = OnnxRuntime::start();
+  ASSERT_FALSE(rival.ok());
+  EXPECT_EQ(rival.error().kind, ErrorKind::not_found);
+  EXPECT_THAT(rival.error().message, HasSubstr("scripts/install-deps rival"));
+  std::istringstream in;
+  std::ostringstream out, err;
+  EXPECT_EQ(run({"bench", "any.onnx", "--rival"}, in, out, err), exit_code_of(ErrorKind::not_found));
+  EXPECT_THAT(err.str(), HasSubstr("scripts/install-deps rival"));
+}
+
+TEST(Rival, APackageThatDoesNotLoadIsAnErrorWithItsLastWords) {
+  SKIP_WITHOUT_RIVAL();
+  const TemporaryFolder folder;
+  const std::string package = folder / "node_modules/onnxruntime-node";
+  ASSERT_TRUE(make_directories(package).ok());
+  ASSERT_TRUE(write_file(package + "/package.json", "{\"version\": \"0\"}").ok());
+  ASSERT_TRUE(write_file(package + "/index.js", "throw new Error('no library here');").ok());
+  const RivalsAt set(folder.path().c_str());
+  const auto rival = OnnxRuntime::start();
+  ASSERT_FALSE(rival.ok());
+  EXPECT_THAT(rival.error().message, HasSubstr("no library here"));
+}
+
+TEST(Rival, LoadsAPackageUnchangedAndGivesOurAnswer) {
+  SKIP_WITHOUT_RIVAL();
+  const TemporaryFolder folder;
+  package::Contents contents;
+  contents.name = "thing";
+  const auto graph = modules::build_classifier({.backbone = modules::backbones()[0].name,
+                                                .height = 32,
+                                                .width = 32,
+                                                .channels = 3,
+                                                .classes = 4,
+                                                .mean = {120, 110, 100},
+                                                .deviation = {60, 61, 62}});
+  ASSERT_TRUE(graph.ok()) << graph.error().message;
+  contents.graph = graph::serving_graph(*graph);
+  contents.labels = {"a", "b", "c", "d"};
+  contents.preprocessing = {.width = 32, .height = 32, .channels = 3};
+  const auto written = package::write_package(contents, folder / "thing");
+  ASSERT_TRUE(written.ok()) << written.error().message;
+  const std::string file = folder / "thing/1/model.onnx";
+
+  const auto read = graph::read_onnx(file);
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  auto ours = runtime::Session::create(*read);
+  ASSERT_TRUE(ours.ok()) << ours.error().message;
+  auto rival = OnnxRuntime::start();
+  ASSERT_TRUE(rival.ok()) << rival.error().message;
+  const auto loaded = rival->load(file, *read, noise_for(*read, 1, 1), 1);
+  ASSERT_TRUE(loaded.ok()) << loaded.error().message;
+  EXPECT_GT(*loaded, 0);
+  for (const std::int64_t batch : {1, 3}) {
+    const std::vector<Tensor> inputs = noise_for(*read, batch, 5);
+    const auto theirs = rival->answer(*read, inputs);
+    ASSERT_TRUE(theirs.ok()) << theirs.error().message;
+    const auto mine = ours->run(inputs);
+    ASSERT_TRUE(mine.ok()) << mine.error().message;
+    ASSERT_EQ(theirs->size(), mine->size());
+    for (std::size_t i = 0; i < mine->size(); ++i) EXPECT_LT(largest_difference((*mine)[i], (*theirs)[i]), wanted_agreement);
+  }
+  const auto seconds = rival->time(3);
+  ASSERT_TRUE(seconds.ok()) << seconds.error().message;
+  EXPECT_THAT(*seconds, ::testing::AllOf(::testing::SizeIs(3), ::testing::Each(::testing::Gt(0.0))));
+  const auto memory = rival->memory();
+  ASSERT_TRUE(memory.ok()) << memory.error().message;
+  EXPECT_GT(memory->peak, 0U);
+}
+
+TEST(Rival, AFileThatItRefusesIsItsErrorAndTheNextOneStillLoads) {
+  SKIP_WITHOUT_RIVAL();
+  const TemporaryFolder folder;
+  graph::Builder builder(1);
+  const std::string x = builder.input("x", Dtype::f32, {-1, 4});
+  const auto graph = builder.finish({builder.relu(x)}, {});
+  ASSERT_TRUE(write_file(folder / "good.onnx", *graph::serialize_onnx(*graph)).ok());
+  ASSERT_TRUE(write_file(folder / "bad.onnx", "no network").ok());
+  auto rival = OnnxRuntime::start();
+  ASSERT_TRUE(rival.ok()) << rival.error().message;
+  const std::vector<Tensor> inputs = noise_for(*graph, 2, 1);
+  const auto bad = rival->load(folder / "bad.onnx", *graph, inputs, 1);
+  ASSERT_FALSE(bad.ok());
+  EXPECT_THAT(bad.error().message, HasSubstr("ONNX Runtime:"));
+  EXPECT_TRUE(rival->load(folder / "good.onnx", *graph, inputs, 1).ok());
+  const auto answer = rival->answer(*graph, inputs);
+  ASSERT_TRUE(answer.ok()) << answer.error().message;
+  ASSERT_EQ(answer->size(), 1U);
+  EXPECT_EQ((*answer)[0].shape(), (Shape{2, 4}));
+}
+
+TEST(Rival, BenchPrintsTheRatioAndTheDifference) {
+  SKIP_WITHOUT_RIVAL();
+  const TemporaryFolder folder;
+  graph::Builder builder(1);
+  const std::string x = builder.input("x", Dtype::f32, {-1, 3, 16, 16});
+  const auto graph = builder.finish({builder.relu(builder.conv(x, 8, {}))}, {});
+  ASSERT_TRUE(write_file(folder / "net.onnx", *graph::serialize_onnx(*graph)).ok());
+  std::istringstream in;
+  std::ostringstream out, err;
+  ASSERT_EQ(run({"bench", folder / "net.onnx", "--rival", "--runs", "30", "--threads", "1", "--json"}, in, out, err), 0) << out.str();
+  const Json figures = Json::parse(out.str());
+  ASSERT_EQ(figures["batches"].size(), 2U);
+  for (const Json& batch : figures["batches"]) {
+    EXPECT_EQ(batch["rival"]["runs"], 30);
+    EXPECT_GT(batch["ratio"], 0);
+    EXPECT_LE(batch["lowest_ratio"], batch["highest_ratio"]);
+    EXPECT_LT(batch["difference"], wanted_agreement);
+  }
+  EXPECT_GT(figures["rival"]["load_ms"], 0);
+  EXPECT_GT(figures["rival"]["memory"]["growth"], 0);
+}
+
+TEST(Difference, IsRelativeToTheScaleAndKnowsWhatIsNotFinite) {
+  const auto of = [](std::vector<float> values) { return Tensor::of<float>({2}, values); };
+  EXPECT_EQ(largest_difference(of({1, 2}), of({1, 2})), 0);
+  EXPECT_NEAR(largest_difference(of({1, 3}), of({1, 4})), 0.25, 1e-9);
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_EQ(largest_difference(of({nan, 2}), of({nan, 2})), 0);
+  EXPECT_TRUE(std::isinf(largest_difference(of({nan, 2}), of({1, 2}))));
+  EXPECT_TRUE(std::isinf(largest_difference(of({1, 2}), Tensor::of<float>({1, 2}, {1, 2}))));
+}
+
+}  // namespace
+}  // namespace sightline::cli
