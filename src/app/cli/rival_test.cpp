@@ -76,6 +76,7 @@ TEST(Rival, LoadsAPackageUnchangedAndGivesOurAnswer) {
   contents.graph = graph::serving_graph(*graph);
   contents.labels = {"a", "b", "c", "d"};
   contents.preprocessing = {.width = 32, .height = 32, .channels = 3};
+  contents.golden = {{"grey", image::Image{.width = 32, .height = 32, .channels = 3, .pixels = std::vector<std::uint8_t>(3072, 90)}}};
   const auto written = package::write_package(contents, folder / "thing");
   ASSERT_TRUE(written.ok()) << written.error().message;
   const std::string file = folder / "thing/1/model.onnx";
