@@ -345,6 +345,7 @@ Result<Graph> read_model(std::string_view bytes, const std::string& folder, cons
   ExternalData external(folder);
   SIGHTLINE_CHECK(read_head(model, graph));
   SIGHTLINE_CHECK(read_body(model.graph(), limits, external, graph));
+  if (graph.opset == 6) SIGHTLINE_CHECK(respell_opset_6(graph));
   SIGHTLINE_CHECK(split_training_outputs(graph));
   SIGHTLINE_CHECK(check(graph));
   // What a file says of its outputs is often vague or missing; what follows from the inputs is not.

@@ -125,6 +125,9 @@ std::optional<Dtype> dtype_from_onnx(std::int64_t code);
 // or there are more than 32 dimensions.
 std::optional<std::int64_t> known_count(const Shape& shape);
 
+// Spells the operators of opset 6 as opset 7 does, in place (old_opsets.cpp).
+Result<void> respell_opset_6(Graph& graph);
+
 // The elements of the node's output when they follow from shapes and known elements, and are few; else nothing (fold.cpp).
 std::optional<Tensor> folded_value(const Call& call, const Typed& output);
 

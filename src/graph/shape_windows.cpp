@@ -109,8 +109,10 @@ Result<Window> transposed_window_of(const Node& node, const Shape& input, const 
     const std::int64_t full = (size - 1) * window.strides[i] + extra[i] + (kernel[i] - 1) * window.dilations[i] + 1;
     if (!wanted.empty() || mode.starts_with("SAME")) {
       const std::int64_t output = wanted.empty() ? size * window.strides[i] : wanted[i];
-      if (output < 1 || output > full) return fault(node, fmt::format("an output of {} cannot be cut from {}", output, full));
-      share(full - output, mode == "SAME_UPPER", window.pads_begin[i], window.pads_end[i]);
+      // One that is a little longer than the result is padded at its end, as output_padding does.
+      if (output < 1 || output >= full + window.strides[i])
+        return fault(node, fmt::format("an output of {} cannot be cut from {}", output, full));
+      share(std::max<std::int64_t>(full - output, 0), mode == "SAME_UPPER", window.pads_begin[i], window.pads_end[i]);
       window.output.push_back(output);
       continue;
     }

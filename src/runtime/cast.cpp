@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "graph/operators.h"
+#include "runtime/halves.h"
 #include "runtime/operators.h"
 
 namespace sightline::runtime {
@@ -90,11 +91,18 @@ struct Truth {
   std::uint8_t byte = 0;
 };
 
+template <class T>
+constexpr bool is_half = std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>;
+
 // Out of range is undefined in ONNX; we saturate, so that it is at least the same everywhere. NaN becomes zero.
 template <class To, class From>
 To converted(From value) {
   if constexpr (std::is_same_v<From, Truth>) {
-    return static_cast<To>(value.byte != 0 ? 1 : 0);
+    return converted<To>(value.byte != 0 ? 1 : 0);
+  } else if constexpr (is_half<From>) {
+    return converted<To>(value.value());
+  } else if constexpr (is_half<To>) {
+    return To::of(static_cast<double>(value));
   } else if constexpr (std::is_same_v<To, bool>) {
     return value != From{0};
   } else if constexpr (std::is_floating_point_v<To>) {
@@ -123,6 +131,8 @@ Kernel converting_to(Dtype to, std::size_t count) {
   switch (to) {
     case Dtype::f32: return converting<From, float>(count);
     case Dtype::f64: return converting<From, double>(count);
+    case Dtype::f16: return converting<From, Float16>(count);
+    case Dtype::bf16: return converting<From, BFloat16>(count);
     case Dtype::i8: return converting<From, std::int8_t>(count);
     case Dtype::u8: return converting<From, std::uint8_t>(count);
     case Dtype::i32: return converting<From, std::int32_t>(count);
@@ -136,6 +146,8 @@ Kernel conversion(Dtype from, Dtype to, std::size_t count) {
   switch (from) {
     case Dtype::f32: return converting_to<float>(to, count);
     case Dtype::f64: return converting_to<double>(to, count);
+    case Dtype::f16: return converting_to<Float16>(to, count);
+    case Dtype::bf16: return converting_to<BFloat16>(to, count);
     case Dtype::i8: return converting_to<std::int8_t>(to, count);
     case Dtype::u8: return converting_to<std::uint8_t>(to, count);
     case Dtype::i32: return converting_to<std::int32_t>(to, count);

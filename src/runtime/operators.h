@@ -48,6 +48,8 @@ Result<std::size_t> plan_matmul(Planner& planner, Nodes chain);
 Result<void> plan_pool(Planner& planner, const graph::Node& node);
 Result<void> plan_global_pool(Planner& planner, const graph::Node& node);
 Result<void> plan_reduce_mean(Planner& planner, const graph::Node& node);
+// pool_loops.cpp: pools that oneDNN lacks or lacks for the dtype
+Result<void> plan_pool_loops(Planner& planner, const graph::Node& node);
 // reduction.cpp
 Result<void> plan_reduction(Planner& planner, const graph::Node& node);
 // ranking.cpp: the greatest

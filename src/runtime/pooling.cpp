@@ -80,8 +80,8 @@ struct CountedPadding {
 }  // namespace
 
 Result<void> plan_pool(Planner& planner, const Node& node) {
-  SIGHTLINE_CHECK(planner.expect_f32(node, node.inputs[0]));
-  if (node.outputs.size() > 1 && !node.outputs[1].empty()) return planner.unsupported(node, "its second output (indices) is not computed");
+  if (planner.dtype_of(node.inputs[0]) != Dtype::f32 || node.op_type == "LpPool" || node.outputs.size() > 1)
+    return plan_pool_loops(planner, node);
   const Shape &shape = planner.shape_of(node.inputs[0]), &result = planner.shape_of(node.outputs[0]);
   SIGHTLINE_TRY(const graph::Window window, graph::window_of(node, shape, node.integers("kernel_shape")));
   const bool average = node.op_type == "AveragePool", counted = node.integer("count_include_pad", 0) != 0;
@@ -113,7 +113,7 @@ Result<void> plan_pool(Planner& planner, const Node& node) {
 }
 
 Result<void> plan_global_pool(Planner& planner, const Node& node) {
-  SIGHTLINE_CHECK(planner.expect_f32(node, node.inputs[0]));
+  if (planner.dtype_of(node.inputs[0]) != Dtype::f32 || node.op_type == "GlobalLpPool") return plan_pool_loops(planner, node);
   const auto algorithm = node.op_type == "GlobalMaxPool" ? dnnl::algorithm::pooling_max : dnnl::algorithm::pooling_avg_exclude_padding;
   SIGHTLINE_TRY(const Location destination,
                 add_pool(planner, node, algorithm, global_window(planner.shape_of(node.inputs[0])), planner.shape_of(node.outputs[0])));
