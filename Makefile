@@ -43,7 +43,7 @@ soak: all  ## the long tests: 50 kills, long fuzzing of the line
 	@scripts/soak $(BUILD)
 
 bench: configure  ## speed and memory as ratios against named rivals
-	@scripts/install-deps bench
+	@scripts/install-deps bench rival
 	@cmake --build $(BUILD) -j $(JOBS) --target sightline sightline-train sightline-nets
 	@bench/run $(BUILD)/bin
 
