@@ -12,7 +12,7 @@ function(sightline_compile_options target)
     target_compile_options(${target} PRIVATE -fsanitize=${SIGHTLINE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
     target_link_options(${target} PRIVATE -fsanitize=${SIGHTLINE_SANITIZE})
     # g++ 12 sees maybe-uninitialized where there is none once sanitizers are on.
-    target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized)
+    target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   endif()
 endfunction()
 

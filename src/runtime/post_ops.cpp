@@ -1,5 +1,7 @@
 #include "runtime/post_ops.h"
 
+#include <cmath>
+
 #include "graph/operators.h"
 
 namespace sightline::runtime {
@@ -71,8 +73,11 @@ std::vector<Eltwise> eltwise_of(const Planner& planner, const Node& node, const 
   return {};
 }
 
-bool append_post_op(Planner& planner, const Node& follower, const std::string& previous, const Shape& shape, const dnnl::memory::desc& dst,
-                    PostOps& post_ops) {
+namespace {
+
+// The same for one node. False when it cannot be one.
+bool append_single(Planner& planner, const Node& follower, const std::string& previous, const Shape& shape, const dnnl::memory::desc& dst,
+                   PostOps& post_ops) {
   if (const auto functions = eltwise_of(planner, follower, previous); !functions.empty()) {
     for (const Eltwise& f : functions) post_ops.ops.append_eltwise(1.0F, f.algorithm, f.alpha, f.beta);
     return true;
@@ -115,6 +120,28 @@ bool append_post_op(Planner& planner, const Node& follower, const std::string& p
   post_ops.ops.append_binary(binary, desc);
   post_ops.extras.push_back({DNNL_ARG_ATTR_MULTIPLE_POST_OP(position) | DNNL_ARG_SRC_1, other, desc});
   return true;
+}
+
+}  // namespace
+
+bool is_gated(const Node& gate, const Node& product, const std::string& x) {
+  if ((gate.op_type != "Sigmoid" && gate.op_type != "HardSigmoid") || product.op_type != "Mul") return false;
+  if (gate.inputs[0] != x || product.inputs.size() != 2) return false;
+  const std::string& open = gate.outputs[0];
+  return (product.inputs[0] == x && product.inputs[1] == open) || (product.inputs[0] == open && product.inputs[1] == x);
+}
+
+std::size_t append_post_op(Planner& planner, Nodes followers, const std::string& previous, const Shape& shape,
+                           const dnnl::memory::desc& dst, PostOps& post_ops) {
+  const Node& follower = *followers[0];
+  if (followers.size() > 1 && is_gated(follower, *followers[1], previous)) {
+    // x·min(1, max(0, x/6 + 1/2)) is the only hard gate that oneDNN has as one function.
+    const bool hard = follower.op_type == "HardSigmoid";
+    if (hard && (std::abs(follower.real("alpha", 0.2F) - 1.0F / 6) > 1e-6F || follower.real("beta", 0.5F) != 0.5F)) return 0;
+    post_ops.ops.append_eltwise(1.0F, hard ? algorithm::eltwise_hardswish : algorithm::eltwise_swish, 1.0F, 0.0F);
+    return 2;
+  }
+  return append_single(planner, follower, previous, shape, dst, post_ops) ? 1 : 0;
 }
 
 std::string fused_name(Nodes nodes) {

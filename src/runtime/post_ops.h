@@ -26,9 +26,12 @@ struct PostOps {
   std::vector<Extra> extras;  // further operands
   std::string summed;         // the value into whose memory the result is accumulated; "" for none
 };
-// Appends `follower`, which reads `previous` of this shape, laid out as dst. False when it cannot be one.
-bool append_post_op(Planner& planner, const graph::Node& follower, const std::string& previous, const Shape& shape,
-                    const dnnl::memory::desc& dst, PostOps& post_ops);
+// Whether the two nodes are x·gate(x), which reads x twice: Swish (Sigmoid) and Hard-Swish (HardSigmoid) as exporters write them.
+bool is_gated(const graph::Node& gate, const graph::Node& product, const std::string& x);
+// Appends the first of `followers`, which reads `previous` of this shape, laid out as dst; the first two when they are a gate and its
+// product. Gives how many: 0 when the first cannot be a post-op.
+std::size_t append_post_op(Planner& planner, Nodes followers, const std::string& previous, const Shape& shape,
+                           const dnnl::memory::desc& dst, PostOps& post_ops);
 
 // "Conv+Add+Relu"
 std::string fused_name(Nodes nodes);
@@ -61,7 +64,14 @@ Fused<Descriptor> fuse(Planner& planner, Nodes chain, const Descriptor& bare, Ma
   for (std::size_t last = chain.size() - 1; last > 0; --last) {
     post_ops = {};
     std::size_t done = 1;
-    while (done <= last && append_post_op(planner, *chain[done], chain[done - 1]->outputs[0], shape, bare.dst_desc(), post_ops)) ++done;
+    while (done <= last) {
+      const std::string& previous = chain[done - 1]->outputs[0];
+      // A gate without its product would overwrite what the product still reads.
+      if (done == last && done + 1 < chain.size() && is_gated(*chain[done], *chain[done + 1], previous)) break;
+      const std::size_t taken = append_post_op(planner, chain.subspan(done), previous, shape, bare.dst_desc(), post_ops);
+      if (taken == 0) break;
+      done += taken;
+    }
     if (done == 1) break;
     last = done - 1;
     dnnl::primitive_attr attributes = Planner::attributes();

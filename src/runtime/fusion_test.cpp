@@ -1,0 +1,92 @@
+// What is fused for speed gives the reference's numbers, and is really fused.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/random.h"
+#include "graph/builder.h"
+#include "runtime/reference_test.h"
+#include "runtime/session.h"
+
+namespace sightline::runtime {
+namespace {
+
+using graph::Builder;
+using graph::Graph;
+
+constexpr double tolerance = 1e-4;  // relative to the output's scale
+
+Tensor noise(const Shape& shape) {
+  Random random(5);
+  Tensor tensor(Dtype::f32, shape);
+  for (float& v : tensor.values<float>()) v = static_cast<float>(random.uniform(-1, 1));
+  return tensor;
+}
+
+// Runs the graph on noise, compares with the reference, and gives the steps' types.
+std::vector<std::string> verified_steps(const Result<Graph>& graph, const Shape& shape) {
+  std::vector<std::string> types;
+  EXPECT_TRUE(graph.ok()) << (graph.ok() ? "" : graph.error().message);
+  auto session = Session::create(*graph, {.threads = 1});
+  EXPECT_TRUE(session.ok()) << (session.ok() ? "" : session.error().message);
+  if (!session.ok()) return types;
+  const Tensor input = noise(shape);
+  const auto got = session->run({&input, 1});
+  const auto wanted = reference_run(*graph, {&input, 1});
+  EXPECT_TRUE(got.ok()) << (got.ok() ? "" : got.error().message);
+  for (std::size_t i = 0; got.ok() && i < wanted.size(); ++i) EXPECT_LE(relative_difference((*got)[i], wanted[i]), tolerance) << i;
+  const auto steps = session->profile({&input, 1});
+  for (const NodeTime& step : *steps) types.push_back(step.op_type);
+  return types;
+}
+
+std::string hard_gate(Builder& b, const std::string& x) {
+  return b.node("HardSigmoid", {x}, {{"alpha", 1.0F / 6}, {"beta", 0.5F}});
+}
+
+TEST(Fusion, GatesAreOneFunction) {
+  Builder b(1);
+  const std::string x = b.input("x", Dtype::f32, {-1, 16, 9, 9});
+  const std::string soft = b.silu(b.conv(x, 16, {.bias = true}));
+  const std::string y = b.conv(soft, 16, {.groups = 16, .bias = true});
+  const std::string hard = b.node("Mul", {hard_gate(b, y), y});
+  const std::string added = b.silu(b.add(b.conv(hard, 16, {}), soft));
+  EXPECT_THAT(verified_steps(b.finish({added}, {}), {2, 16, 9, 9}),
+              testing::AllOf(testing::Contains("Conv+Sigmoid+Mul"), testing::Contains("Conv+HardSigmoid+Mul"),
+                             testing::Contains("Conv+Add+Sigmoid+Mul"), testing::Not(testing::Contains("Sigmoid"))));
+}
+
+// Gates that must stay: read by somebody else, wanted outside, another slope, a product with something else.
+TEST(Fusion, OtherGatesStayWhatTheyAre) {
+  Builder b(2);
+  const std::string x = b.input("x", Dtype::f32, {-1, 16, 9, 9});
+  const std::string first = b.conv(x, 16, {.bias = true});
+  const std::string gate = b.sigmoid(first);
+  const std::string product = b.mul(first, gate);
+  const std::string second = b.conv(product, 16, {.bias = true});
+  const std::string steep = b.mul(second, b.node("HardSigmoid", {second}));  // alpha 0.2
+  const std::string third = b.conv(steep, 16, {.bias = true});
+  const std::string crossed = b.mul(b.sigmoid(third), x);
+  const std::string fourth = b.conv(crossed, 16, {.bias = true});
+  const std::string doubled = b.add(b.silu(fourth), fourth);  // three readers
+  EXPECT_THAT(verified_steps(b.finish({doubled, gate}, {}), {2, 16, 9, 9}), testing::Not(testing::Contains("Conv+Sigmoid+Mul")));
+}
+
+TEST(Fusion, WinogradAgreesAloneAndInABatch) {
+  Builder b(3);
+  const std::string x = b.input("x", Dtype::f32, {-1, 64, 27, 30});
+  const auto graph = b.finish({b.relu(b.add(b.conv(x, 64, {.bias = true}), x))}, {});
+  EXPECT_THAT(verified_steps(graph, {1, 64, 27, 30}), testing::Contains("Conv+Add+Relu"));
+  auto session = Session::create(*graph, {.threads = 1});
+  ASSERT_TRUE(session.ok());
+  const Tensor both = noise({2, 64, 27, 30});
+  const auto together = session->run(both);
+  ASSERT_TRUE(together.ok());
+  for (std::int64_t i = 0; i < 2; ++i) {
+    const auto alone = session->run(both.rows(i, i + 1));
+    ASSERT_TRUE(alone.ok());
+    EXPECT_LE(relative_difference(*alone, together->rows(i, i + 1)), 1e-5);
+  }
+}
+
+}  // namespace
+}  // namespace sightline::runtime
