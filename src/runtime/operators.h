@@ -16,6 +16,8 @@ struct Operator {
   Result<void> (*plan)(Planner& planner, const graph::Node& node);
   // plans the first node of a chain and as many of the next as fit into the same step; gives how many that were (at least one).
   Result<std::size_t> (*plan_chain)(Planner& planner, Nodes chain);
+  // Whether an image of a batch may be computed from others, although the result has the batch in front as the input has.
+  bool mixes_images = false;
 };
 
 // Null when the runtime does not have the operator.

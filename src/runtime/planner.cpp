@@ -46,6 +46,8 @@ Result<void> Planner::plan_chain(const Chain& chain) {
     std::size_t done = 1;
     if (needs_no_step(*chain[i])) {
       // Nothing to do.
+    } else if (chain[i]->outputs[0].empty() && !may_leave_first_output(*chain[i])) {
+      return unsupported(*chain[i], "its first output has no name");
     } else if (!has_input_elements(*chain[i])) {
       return unsupported(*chain[i], "its first input has no elements");
     } else if (row->plan_chain != nullptr) {
@@ -59,6 +61,11 @@ Result<void> Planner::plan_chain(const Chain& chain) {
     i += done;
   }
   return {};
+}
+
+bool Planner::may_leave_first_output(const graph::Node& node) {
+  static constexpr std::string_view many[] = {"Dropout", "GRU", "LSTM", "LayerNormalization", "MaxPool", "RNN", "Split", "TopK"};
+  return std::ranges::count(many, node.op_type) > 0;
 }
 
 bool Planner::has_input_elements(const graph::Node& node) const {

@@ -78,6 +78,8 @@ class Planner {
 
  private:
   Result<void> plan_chain(const Chain& chain);
+  // Operators whose further outputs are worth having alone.
+  static bool may_leave_first_output(const graph::Node& node);
   // False when the first input is empty and the operator cannot make something of nothing.
   bool has_input_elements(const graph::Node& node) const;
   // Whether its outputs are known already, or have no elements (then they are defined here).
