@@ -4,6 +4,7 @@
 
 #include "runtime/halves.h"
 #include "runtime/operator_cases_test.h"
+#include "runtime/program.h"
 
 namespace sightline::runtime {
 namespace {
@@ -181,6 +182,45 @@ TEST(PlainSteps, ShapesMayBeOutputs) {
     EXPECT_EQ((*got)[0].values<std::int64_t>()[0], batch);
     EXPECT_EQ((*got)[0].values<std::int64_t>()[1], 4);
   }
+}
+
+// A batch may be cut into pieces for threads only where no image is computed from another.
+TEST(PlainSteps, BatchesAreCutOnlyWhereImagesAreIndependent) {
+  const auto axis = [](std::int64_t value) { return Attributes{{"axis", value}}; };
+  const std::vector<Step> apart{{"Abs"},
+                                {"Split", axis(1), {}, 0, 2},
+                                {"Slice", {}, {{"a", ints({5})}, {"b", ints({16})}, {"c", ints({1})}}},
+                                {"Pad", {{"mode", std::string("reflect")}}, {{"a", ints({0, 0, 2, 1, 0, 0, 1, 3})}}},
+                                {"DepthToSpace", {{"blocksize", std::int64_t{2}}}},
+                                {"Hardmax", axis(1)},
+                                {"TopK", axis(1), {{"k", ints({4})}}, 0, 2},
+                                {"LayerNormalization", {}, {{"a", Tensor::filled({6}, 2)}}},
+                                {"Gather", axis(1), {{"a", ints({3, -1})}}}};
+  const std::vector<Step> together{{"Hardmax", axis(0)},
+                                   {"CumSum", {}, {{"a", whole(0)}}},
+                                   {"LpNormalization", axis(0)},
+                                   {"LayerNormalization", axis(0), {{"a", Tensor::filled({6}, 2)}}},
+                                   {"MeanVarianceNormalization"},
+                                   {"ReduceMax", {{"axes", Ints{0}}}},
+                                   {"ArgMax", axis(0)},
+                                   {"Einsum", {{"equation", std::string("nchw->nchw")}}},
+                                   {"Add", {}, {{"a", Tensor::filled({1, 1, 1, 1, 1}, 1)}}},
+                                   {"Trilu"}};
+  for (const Step& step : apart) EXPECT_TRUE(images_are_independent(graph_with(step, true))) << step.op_type;
+  for (const Step& step : together) EXPECT_FALSE(images_are_independent(graph_with(step, true))) << step.op_type;
+
+  // x.view(x.size(0), -1) leaves images apart; x * x.size(0) does not.
+  Graph graph;
+  graph.inputs = {{"x", Dtype::f32, {-1, 4, 6}}};
+  graph.initializers = {{"zero", whole(0)}, {"axes", ints({0})}, {"rest", ints({-1})}};
+  graph.nodes = {node("Shape", {"x"}, "shape"), node("Gather", {"shape", "zero"}, "images"), node("Unsqueeze", {"images", "axes"}, "first"),
+                 node("Concat", {"first", "rest"}, "flat", {{"axis", std::int64_t{0}}}), node("Reshape", {"x", "flat"}, "y")};
+  graph.outputs = {{"y", Dtype::f32, {}}};
+  EXPECT_TRUE(images_are_independent(graph));
+  graph.nodes.resize(2);
+  graph.nodes.push_back(node("Cast", {"images"}, "count", {{"to", std::int64_t{1}}}));
+  graph.nodes.push_back(node("Mul", {"x", "count"}, "y"));
+  EXPECT_FALSE(images_are_independent(graph));
 }
 
 TEST(PlainSteps, WhatMakesNoSenseIsRefusedWithTheNodesName) {

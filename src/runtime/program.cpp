@@ -7,7 +7,6 @@
 
 #include "base/text.h"
 #include "runtime/operators.h"
-#include "runtime/post_ops.h"
 #include "runtime/session.h"
 
 namespace sightline::runtime {
@@ -61,21 +60,12 @@ std::vector<Chain> chains_of(const graph::Graph& graph) {
     if (head.domain.empty() && std::ranges::count(heads, head.op_type) > 0) {
       while (!outputs.contains(graph.nodes[last].outputs[0])) {
         const auto it = readers.find(graph.nodes[last].outputs[0]);
-        if (it == readers.end() || it->second.size() > 2) break;
-        const std::vector<std::size_t>& next = it->second;
-        // Two readers only where they are a gate and its product, and nobody else reads the gate.
-        if (next.size() == 2) {
-          const graph::Node &gate = graph.nodes[next[0]], &product = graph.nodes[next[1]];
-          if (!is_gated(gate, product, graph.nodes[last].outputs[0]) || readers.at(gate.outputs[0]).size() != 1 ||
-              outputs.contains(gate.outputs[0]))
-            break;
-        }
-        if (std::ranges::any_of(next, [&](std::size_t each) { return taken[each] || !may_follow(head, graph.nodes[each]); })) break;
-        for (const std::size_t each : next) {
-          chain.push_back(&graph.nodes[each]);
-          taken[each] = true;
-        }
-        last = next.back();
+        if (it == readers.end() || it->second.size() != 1) break;
+        const std::size_t next = it->second[0];
+        if (taken[next] || !may_follow(head, graph.nodes[next])) break;
+        chain.push_back(&graph.nodes[next]);
+        taken[next] = true;
+        last = next;
       }
     }
     by_last[last] = std::move(chain);
@@ -93,9 +83,14 @@ bool images_are_independent(const graph::Graph& graph) {
   const auto values = graph::infer_shapes(graph), counted = graph::infer_shapes(graph, images);
   if (!values.ok() || !counted.ok() || graph.inputs.empty()) return false;
   const auto computed = [&](const std::string& value) { return !value.empty() && !graph.initializers.contains(value); };
+  // What follows from shapes is known when a plan is made, for the images that it is made for.
+  const auto known = [&](const std::string& value) { return !value.empty() && counted->at(value).value.defined(); };
   for (const graph::ValueInfo& output : graph.outputs)
-    if (!computed(output.name)) return false;
+    if (!computed(output.name) || known(output.name)) return false;
   for (const graph::Node& node : graph.nodes) {
+    if (std::ranges::all_of(node.outputs, known)) continue;
+    const Operator* row = runtime::find_operator(node);
+    if (row == nullptr || row->mixes_images) return false;
     // The batch stays in front, and nowhere else. That already excludes transposing it, reducing it, gathering along it, and products
     // over it.
     for (const std::string& output : node.outputs) {
@@ -104,21 +99,25 @@ bool images_are_independent(const graph::Graph& graph) {
       if (shape.empty() || shape[0] >= 0 || std::ranges::count(shape, -1) != 1 || counted->at(output).shape[0] != images) return false;
     }
     std::size_t rank = 0;
-    for (const std::string& input : node.inputs) {
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      const std::string& input = node.inputs[i];
       const Shape& shape = values->at(input.empty() ? graph.inputs[0].name : input).shape;
-      if (!computed(input)) {
-        // A constant may not have a number for each image.
+      if (!computed(input) || known(input)) {
+        // A constant may not have a number for each image; what is computed from the batch may only decide shapes.
         if (node.op_type == "Concat") return false;
+        const bool shapes_only = (graph::find_operator(node)->bound >> i & 1U) != 0;
+        if (computed(input) && !shapes_only && graph::Constants(graph, &*values).find(input) == nullptr) return false;
         continue;
       }
       // Broadcasting aligns last dimensions: with different ranks the batch would meet another axis.
       if (rank != 0 && shape.size() != rank) return false;
       rank = shape.size();
     }
-    const bool along_axis = node.op_type == "Softmax" || node.op_type == "LogSoftmax" || node.op_type == "Concat";
+    constexpr std::string_view along_axis[] = {"Concat", "Hardmax", "LayerNormalization", "LogSoftmax", "LpNormalization", "Softmax"};
     const std::int64_t axis = node.integer("axis", graph.opset < 13 ? 1 : -1);
-    if (along_axis && (axis == 0 || axis == -static_cast<std::int64_t>(rank))) return false;
-    if (node.op_type == "Resize") return false;
+    if (std::ranges::count(along_axis, node.op_type) > 0 && (axis == 0 || axis == -static_cast<std::int64_t>(rank))) return false;
+    // Images picked by numbers that are computed from images.
+    if (node.op_type == "Gather" && computed(node.inputs[0]) && node.integer("axis", 0) == 0) return false;
   }
   return true;
 }
