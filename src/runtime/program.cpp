@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "runtime/operators.h"
+#include "runtime/post_ops.h"
 #include "runtime/session.h"
 
 namespace sightline::runtime {
@@ -60,12 +61,21 @@ std::vector<Chain> chains_of(const graph::Graph& graph) {
     if (head.domain.empty() && std::ranges::count(heads, head.op_type) > 0) {
       while (!outputs.contains(graph.nodes[last].outputs[0])) {
         const auto it = readers.find(graph.nodes[last].outputs[0]);
-        if (it == readers.end() || it->second.size() != 1) break;
-        const std::size_t next = it->second[0];
-        if (taken[next] || !may_follow(head, graph.nodes[next])) break;
-        chain.push_back(&graph.nodes[next]);
-        taken[next] = true;
-        last = next;
+        if (it == readers.end() || it->second.size() > 2) break;
+        const std::vector<std::size_t>& next = it->second;
+        // Two readers only where they are a gate and its product, and nobody else reads the gate.
+        if (next.size() == 2) {
+          const graph::Node &gate = graph.nodes[next[0]], &product = graph.nodes[next[1]];
+          if (!is_gated(gate, product, graph.nodes[last].outputs[0]) || readers.at(gate.outputs[0]).size() != 1 ||
+              outputs.contains(gate.outputs[0]))
+            break;
+        }
+        if (std::ranges::any_of(next, [&](std::size_t each) { return taken[each] || !may_follow(head, graph.nodes[each]); })) break;
+        for (const std::size_t each : next) {
+          chain.push_back(&graph.nodes[each]);
+          taken[each] = true;
+        }
+        last = next.back();
       }
     }
     by_last[last] = std::move(chain);
