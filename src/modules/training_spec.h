@@ -84,6 +84,27 @@ struct TrainingSpec {
   }
 };
 
+// The other thing that the worker does: draw what training sees of one picture.
+struct AugmentationSpec {
+  Augmentation augmentation = Augmentation::none;
+  int height = 0, width = 0, channels = 0;
+  std::int64_t seed = 0, sample = 0;
+  int epochs = 1;
+  std::string picture;  // file of u8 H×W×C
+  std::string output;   // file to write: epochs×H×W×C
+  static constexpr auto fields() {
+    return std::tuple{field("augmentation", &AugmentationSpec::augmentation),
+                      field("height", &AugmentationSpec::height),
+                      field("width", &AugmentationSpec::width),
+                      field("channels", &AugmentationSpec::channels),
+                      field("seed", &AugmentationSpec::seed),
+                      field("sample", &AugmentationSpec::sample),
+                      field("epochs", &AugmentationSpec::epochs),
+                      field("picture", &AugmentationSpec::picture),
+                      field("output", &AugmentationSpec::output)};
+  }
+};
+
 }  // namespace sightline::modules
 
 template <>

@@ -116,7 +116,12 @@ Result<std::size_t> plan_arithmetic(Planner& planner, Nodes chain) {
     if (bare && !is_reference(bare)) {
       // Of the followers only functions of one tensor: the operands of others may lie where this one writes.
       std::size_t simple = 1;
-      while (simple < chain.size() && !eltwise_of(planner, *chain[simple], chain[simple - 1]->outputs[0]).empty()) ++simple;
+      while (simple < chain.size()) {
+        const std::string& previous = chain[simple - 1]->outputs[0];
+        const bool gated = simple + 1 < chain.size() && is_gated(*chain[simple], *chain[simple + 1], previous);
+        if (!gated && eltwise_of(planner, *chain[simple], previous).empty()) break;
+        simple += gated ? 2 : 1;
+      }
       const auto fused = fuse(planner, chain.first(simple), bare, make);
       Location right;
       if (planner.shape_of(y) == shape) {

@@ -69,6 +69,17 @@ TEST(Fusion, OtherGatesStayWhatTheyAre) {
   EXPECT_THAT(verified_steps(b.finish({doubled, gate}, {}), {2, 16, 9, 9}), testing::Not(testing::Contains("Conv+Sigmoid+Mul")));
 }
 
+// A gate behind arithmetic and behind a normalisation, which look at their followers in their own ways.
+TEST(Fusion, GatesBehindOtherHeads) {
+  Builder b(4);
+  const std::string x = b.input("x", Dtype::f32, {-1, 16, 9, 9});
+  const std::string scaled = b.silu(b.mul(x, b.constant("s", Tensor::of<float>({1, 1, 1}, {1.5F}))));
+  const std::string summed = b.silu(b.node("Sub", {scaled, x}));
+  const std::string multiplied = b.mul(b.node("HardSigmoid", {summed}), summed);
+  const std::string normalised = b.silu(b.batch_norm(b.max_pool(multiplied, 3, 1, 1)));
+  (void)verified_steps(b.finish({b.silu(b.flatten(normalised))}, {}), {2, 16, 9, 9});
+}
+
 TEST(Fusion, WinogradAgreesAloneAndInABatch) {
   Builder b(3);
   const std::string x = b.input("x", Dtype::f32, {-1, 64, 27, 30});

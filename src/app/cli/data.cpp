@@ -9,6 +9,7 @@
 
 #include "app/cli/verbs.h"
 #include "base/files.h"
+#include "base/temporary_folder.h"
 #include "base/text.h"
 #include "dataset/audit.h"
 #include "dataset/import.h"
@@ -18,13 +19,15 @@
 #include "factory/recipe.h"
 #include "factory/step_inputs.h"
 #include "image/image.h"
+#include "line/worker.h"
+#include "modules/training_spec.h"
 
 namespace sightline::cli {
 namespace {
 
 struct DataArguments {
   std::string action, directory, sample;
-  std::string format = "auto", labels, group_by = "near_duplicates", pattern, column, out;
+  std::string format = "auto", labels, group_by = "near_duplicates", pattern, column, out, augmented;
   double validation = 0.1, test = 0.2;
   std::int64_t seed = 0;
   int side = 0, most = 5;
@@ -143,6 +146,40 @@ Result<int> check(Console& console, const DataArguments& arguments) {
   return 0;
 }
 
+// What training sees of a picture in its first epochs, side by side, drawn by the worker that trains.
+Result<image::Image> draw_augmented(const image::Image& input, const modules::Recipe& recipe, std::int64_t seed, std::size_t sample) {
+  constexpr int epochs = 8;
+  constexpr int gap = 2;
+  SIGHTLINE_TRY(const std::string worker, line::find_worker("sightline-train"));
+  const TemporaryFolder folder;
+  const std::string picture = folder / "picture.raw", output = folder / "drawn.raw";
+  SIGHTLINE_CHECK(write_file(picture, std::string_view(reinterpret_cast<const char*>(input.pixels.data()), input.pixels.size())));
+  const modules::AugmentationSpec spec{.augmentation = recipe.augmentation,
+                                       .height = input.height,
+                                       .width = input.width,
+                                       .channels = input.channels,
+                                       .seed = seed,
+                                       .sample = static_cast<std::int64_t>(sample),
+                                       .epochs = epochs,
+                                       .picture = picture,
+                                       .output = output};
+  SIGHTLINE_CHECK(line::run_worker(worker, to_json(spec), folder / "spec.json", [](const Json&) {}));
+  SIGHTLINE_TRY(const std::string drawn, read_file(output));
+  if (drawn.size() != input.pixels.size() * epochs) return Error{ErrorKind::internal, worker + " drew something else"};
+  image::Image sheet{.width = epochs * (input.width + gap) - gap, .height = input.height, .channels = input.channels, .pixels = {}};
+  sheet.pixels.assign(static_cast<std::size_t>(sheet.height) * sheet.row_bytes(), 255);
+  for (int epoch = 0; epoch < epochs; ++epoch) {
+    for (int y = 0; y < input.height; ++y) {
+      const std::size_t from = static_cast<std::size_t>(epoch * input.height + y) * input.row_bytes();
+      const std::size_t to = static_cast<std::size_t>(y) * sheet.row_bytes() +
+                             static_cast<std::size_t>(epoch * (input.width + gap)) * static_cast<std::size_t>(input.channels);
+      std::copy_n(drawn.begin() + static_cast<std::ptrdiff_t>(from), input.row_bytes(),
+                  sheet.pixels.begin() + static_cast<std::ptrdiff_t>(to));
+    }
+  }
+  return sheet;
+}
+
 Result<int> show(Console& console, const DataArguments& arguments) {
   SIGHTLINE_TRY(const demand::Demand demand, demand_of(arguments));
   SIGHTLINE_TRY(const dataset::Manifest manifest, split_manifest(demand));
@@ -167,6 +204,10 @@ Result<int> show(Console& console, const DataArguments& arguments) {
   const image::Statistics before = image::statistics_of(upright);
   const image::Statistics after = image::statistics_of(input);
   if (!arguments.out.empty()) SIGHTLINE_CHECK(write_file(arguments.out, image::encode_png(input)));
+  if (!arguments.augmented.empty()) {
+    SIGHTLINE_TRY(const image::Image sheet, draw_augmented(input, chosen.recipe, demand.seed, index));
+    SIGHTLINE_CHECK(write_file(arguments.augmented, image::encode_png(sheet)));
+  }
 
   const auto size = [](const image::Image& picture) { return fmt::format("{}×{}×{}", picture.height, picture.width, picture.channels); };
   console.document({{"index", index},
@@ -191,7 +232,8 @@ Result<int> show(Console& console, const DataArguments& arguments) {
     if (node.op_type == "Conv") break;
     console.say("  in the net  {} -> {}", node.op_type, node.outputs.front());
   }
-  if (!arguments.out.empty()) console.say("  written     {}", arguments.out);
+  if (!arguments.out.empty()) console.say("  written     {} (the network's input)", arguments.out);
+  if (!arguments.augmented.empty()) console.say("  written     {} (as training sees it in eight epochs)", arguments.augmented);
   return 0;
 }
 
@@ -235,6 +277,7 @@ Action declare(Arguments& arguments) {
   arguments.option("--side", values->side, "PIXELS", "for show: the network's input side");
   arguments.option("--most", values->most, "N", "how many findings of a kind are printed");
   arguments.option("-o,--out", values->out, "FILE", "split: write the manifest; show: write the network's input as PNG");
+  arguments.option("--augmented", values->augmented, "FILE", "show: draw what training sees of it in eight epochs, as PNG");
   arguments.flag("--label-errors", values->label_errors, "check: also rank labels that are probably wrong");
   return [values](Console& console) { return run_data(console, *values); };
 }
@@ -243,6 +286,7 @@ constexpr Example examples[] = {
     {"sightline data check images/", "what is in the folder and what is wrong with it"},
     {"sightline data check images/ --label-errors", "also the labels that are probably wrong"},
     {"sightline data show images/ 17 --out input.png", "one sample through every transform"},
+    {"sightline data show images/ 17 --augmented sheet.png", "what training makes of it, epoch by epoch"},
     {"sightline data split images/ --test 0.2 --seed 7 --out manifest.jsonl", "which image goes where"},
 };
 

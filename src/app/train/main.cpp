@@ -16,6 +16,7 @@
 #include "graph/graph.h"
 #include "modules/modules.h"
 #include "modules/training_spec.h"
+#include "training/augment.h"
 #include "training/training.h"
 
 namespace {
@@ -36,6 +37,9 @@ sightline-train --help
   {"graph": "initial.onnx", "data": "images.pack", "output": "out", "checkpoint": "checkpoint", "seed": 7,
    "recipe": {"epochs": 12, "batch": 128, "optimizer": "sgd", "learning_rate": 0.2, "augmentation": "flip"}}
 
+  {"picture": "one.raw", "height": 28, "width": 28, "channels": 1, "augmentation": "flip", "epochs": 8, "output": "drawn.raw"}
+                            draws what training sees of one picture ("sightline data show --augmented")
+
 Run again after a kill, it goes on from the last checkpoint and ends with the same bits.
 )";
 
@@ -45,8 +49,29 @@ void print_line(const Json& event) {
   std::fflush(stdout);
 }
 
+sightline::Result<void> draw_augmentation(const sightline::modules::AugmentationSpec& spec) {
+  const sightline::training::PictureShape shape{spec.height, spec.width, spec.channels};
+  SIGHTLINE_TRY(const std::string picture, sightline::read_file(spec.picture));
+  if (spec.height < 1 || spec.width < 1 || spec.channels < 1 || spec.epochs < 1 || spec.epochs > 1000 || picture.size() != shape.bytes())
+    return Error{ErrorKind::invalid_data, fmt::format("{} has {} bytes, not {}×{}×{}, or there are no epochs to draw", spec.picture,
+                                                      picture.size(), spec.height, spec.width, spec.channels)};
+  const auto bytes = [](const std::string& text) { return reinterpret_cast<const std::uint8_t*>(text.data()); };
+  std::string drawn(shape.bytes() * static_cast<std::size_t>(spec.epochs), '\0');
+  for (int epoch = 0; epoch < spec.epochs; ++epoch) {
+    auto* target = reinterpret_cast<std::uint8_t*>(drawn.data()) + shape.bytes() * static_cast<std::size_t>(epoch);
+    sightline::training::augment(spec.augmentation, shape, {bytes(picture), shape.bytes()}, {target, shape.bytes()},
+                                 static_cast<std::uint64_t>(spec.seed), epoch, spec.sample);
+  }
+  return sightline::write_file(spec.output, drawn);
+}
+
 sightline::Result<void> run(const std::string& path) {
   SIGHTLINE_TRY(const Json json, sightline::read_json_file(path));
+  if (json.is_object() && json.contains("picture")) {
+    auto drawing = sightline::struct_from_json<sightline::modules::AugmentationSpec>(json);
+    if (!drawing.ok()) return drawing.error().in(path);
+    return draw_augmentation(*drawing);
+  }
   auto spec = sightline::struct_from_json<sightline::modules::TrainingSpec>(json);
   if (!spec.ok()) return spec.error().in(path);
   return sightline::training::train(*spec, print_line);
