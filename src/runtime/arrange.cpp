@@ -18,8 +18,8 @@ std::size_t product(const Shape& shape, std::size_t begin, std::size_t end) {
   return count;
 }
 
-// Channels in blocks as the inputs have them: possible when oneDNN can cut its own layout at the seams.
-bool concat_in_blocks(Planner& planner, const Node& node, std::size_t axis) {
+// In the layout that the inputs have, blocks of channels or channels last: possible when oneDNN can cut it at the seams.
+bool concat_as_laid_out(Planner& planner, const Node& node, std::size_t axis) {
   if (planner.dtype_of(node.outputs[0]) != Dtype::f32) return false;
   std::vector<dnnl::memory::desc> descs;
   Arguments arguments;
@@ -30,7 +30,8 @@ bool concat_in_blocks(Planner& planner, const Node& node, std::size_t axis) {
     arguments.emplace_back(DNNL_ARG_MULTIPLE_SRC + static_cast<int>(descs.size()), location);
     descs.push_back(location.desc);
   }
-  if (descs[0].data.format_desc.blocking.inner_nblks == 0) return false;
+  if (std::ranges::all_of(descs, is_row_major)) return false;
+  if (descs[0].data.format_desc.blocking.inner_nblks == 0 && std::ranges::any_of(descs, is_row_major)) return false;
   dnnl_primitive_desc_t raw = nullptr;
   std::vector<dnnl_memory_desc_t> sources;
   for (const auto& desc : descs) {
@@ -56,7 +57,7 @@ Result<void> plan_concat(Planner& planner, const Node& node) {
   SIGHTLINE_TRY(const std::int64_t along, graph::axis_of(node, node.integer("axis", 0), shape.size()));
   const auto axis = static_cast<std::size_t>(along);
   if (node.inputs.size() == 1) return plan_identity(planner, node);
-  if (concat_in_blocks(planner, node, axis)) return {};
+  if (concat_as_laid_out(planner, node, axis)) return {};
   std::vector<std::size_t> runs;  // bytes that each input gives per row
   std::vector<Location> operands;
   for (const std::string& input : node.inputs) {

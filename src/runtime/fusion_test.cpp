@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/random.h"
 #include "graph/builder.h"
 #include "runtime/reference_test.h"
@@ -78,6 +80,17 @@ TEST(Fusion, GatesBehindOtherHeads) {
   const std::string multiplied = b.mul(b.node("HardSigmoid", {summed}), summed);
   const std::string normalised = b.silu(b.batch_norm(b.max_pool(multiplied, 3, 1, 1)));
   (void)verified_steps(b.finish({b.silu(b.flatten(normalised))}, {}), {2, 16, 9, 9});
+}
+
+// Whatever layout the convolutions like, doubling and joining their results reorders nothing between them.
+TEST(Fusion, UpsampledAndJoinedInTheLayoutOfTheConvolutions) {
+  Builder b(5);
+  const std::string x = b.input("x", Dtype::f32, {-1, 16, 8, 10});
+  const std::string coarse = b.upsample_nearest(b.relu(b.conv(b.conv(x, 32, {.stride = 2}), 32, {.kernel = 1})), 2);
+  const std::string fine = b.conv(x, 32, {.kernel = 1});
+  const auto steps = verified_steps(b.finish({b.conv(b.concat({coarse, fine}), 16, {.kernel = 1})}, {}), {2, 16, 8, 10});
+  EXPECT_THAT(steps, testing::AllOf(testing::Contains("Resize").Times(1), testing::Contains("Concat").Times(1)));
+  EXPECT_LE(std::ranges::count(steps, "reorder"), 3);  // what comes in, for either reader, and what goes out
 }
 
 TEST(Fusion, WinogradAgreesAloneAndInABatch) {

@@ -87,6 +87,18 @@ void interpolate(const Axis& axis, const float* from, float* to, std::int64_t ro
     }
 }
 
+// Whether rows and columns of N×C×H×W come from where oneDNN takes them: the source's centre nearest to the target's.
+bool nearest_as_onednn(const std::vector<Axis>& axes, const Shape& from, const Shape& to) {
+  if (from.size() != 4 || from[0] != to[0] || from[1] != to[1]) return false;
+  for (std::size_t i = 2; i < 4; ++i) {
+    for (std::int64_t k = 0; k < to[i]; ++k) {
+      const float position = (static_cast<float>(k) + 0.5F) * static_cast<float>(from[i]) / static_cast<float>(to[i]) - 0.5F;
+      if (axes[i].from[static_cast<std::size_t>(k)] != std::lround(position)) return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 Result<void> plan_resize(Planner& planner, const Node& node) {
@@ -131,6 +143,21 @@ Result<void> plan_resize(Planner& planner, const Node& node) {
     }
   }
 
+  if (mode == "nearest" && !crops && nearest_as_onednn(axes, from, to)) {
+    // In whatever layout the value has: nothing is reordered before or after it.
+    const Location source = planner.native(x);
+    const auto pd = dnnl::resampling_forward::primitive_desc(
+        dnnl::resampling_forward::desc(dnnl::prop_kind::forward_inference, dnnl::algorithm::resampling_nearest, source.desc,
+                                       any_layout(to)),
+        Planner::attributes(), cpu_engine(), true);
+    if (pd && !is_reference(pd)) {
+      const Location destination = planner.make(pd.dst_desc());
+      planner.add(node.name.empty() ? y : node.name, node.op_type, dnnl::resampling_forward(pd), pd,
+                  {{DNNL_ARG_SRC, source}, {DNNL_ARG_DST, destination}});
+      planner.define(y, destination);
+      return {};
+    }
+  }
   // One pass per axis that changes.
   Location current = planner.row_major_of(x);
   Shape shape = from;
