@@ -21,7 +21,7 @@ void add_plain(Planner& planner, const graph::Node& node, Kernel kernel) {
   if (name.empty() && !made.empty()) name = made[0].first;
   planner.add(
       name, node.op_type,
-      [slots, kernel = std::move(kernel), absent](std::span<std::byte* const> at) {
+      [slots, kernel = std::move(kernel)](std::span<std::byte* const> at) {
         std::vector<std::byte*> addresses;
         for (std::size_t slot : slots) addresses.push_back(slot == absent ? nullptr : at[slot]);
         kernel(addresses);
