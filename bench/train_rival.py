@@ -58,7 +58,7 @@ def run(work, backbone, epochs, threads, layout, parameters):
     }
     width = {"resnet-s": 64, "resnet-m": 96, "plain-s": 64}[backbone]
     net = nn.Sequential(*bodies[backbone](), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes))
-    count = sum(p.numel() for p in net.parameters())
+    count = sum(p.numel() for p in net.parameters()) + sum(b.numel() for b in net.buffers() if b.dim() > 0)  # running statistics count
     if count != parameters:
         sys.exit(f"the rival's {backbone} has {count} parameters, ours {parameters}: they are not the same net any more")
     memory_format = torch.channels_last if layout == "channels_last" else torch.contiguous_format
