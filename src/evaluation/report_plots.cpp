@@ -200,11 +200,8 @@ std::string reliability_diagram(const std::vector<tasks::ReliabilityBin>& bins, 
   constexpr double kSide = 250, kLeft = 44, kTop = 10, kStrip = 46, kWidth = kLeft + kSide + 12, kHeight = kTop + kSide + kStrip + 46;
   if (bins.empty()) return "";
   const Scale x{0, 1, kLeft, kLeft + kSide}, y{0, 1, kTop + kSide, kTop};
-  std::int64_t most = 1, all = 0;
-  for (const tasks::ReliabilityBin& bin : bins) {
-    most = std::max(most, bin.count);
-    all += bin.count;
-  }
+  std::int64_t most = 1;
+  for (const tasks::ReliabilityBin& bin : bins) most = std::max(most, bin.count);
   std::string svg = fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">", kWidth, kHeight, html_text(alt));
   for (const double tick : {0.0, 0.25, 0.5, 0.75, 1.0}) {
     svg += fmt::format("<path class=\"grid\" d=\"M{} {:.1f}h{}\"/><text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>", kLeft,

@@ -137,7 +137,8 @@ std::string Builder::conv(const std::string& x, std::int64_t channels, const Con
   }
   const std::string name = fmt::format("conv_{}", counters_["conv"] + 1);  // what node() will call it
   // Kaiming normal, fan out: He et al. 2015, "Delving Deep into Rectifiers". A group's fan is its own.
-  const double fan_out = static_cast<double>(channels / options.groups * k * k);
+  const std::int64_t fan = channels / options.groups * k * k;
+  const auto fan_out = static_cast<double>(fan);
   std::vector<std::string> inputs{
       x, constant(name + ".weight", normal_tensor(random_, {channels, input[1] / options.groups, k, k}, std::sqrt(2.0 / fan_out)))};
   if (options.bias) inputs.push_back(constant(name + ".bias", Tensor::zeros(Dtype::f32, {channels})));

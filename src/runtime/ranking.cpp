@@ -127,7 +127,8 @@ Result<void> plan_top_k(Planner& planner, const Node& node) {
         // Of equal elements the first comes first; NaN comes last, so that the order is one.
         std::ranges::partial_sort(order, order.begin() + k, [&](std::int64_t a, std::int64_t b) {
           const T p = x[a * split.inner], q = x[b * split.inner];
-          if (p != p || q != q) return (q != q && p == p) || ((p != p) == (q != q) && a < b);
+          const auto unknown = [](T value) { return std::isnan(static_cast<double>(value)); };
+          if (unknown(p) || unknown(q)) return unknown(p) == unknown(q) ? a < b : unknown(q);
           return p == q ? a < b : largest ? p > q : p < q;
         });
         for (std::int64_t j = 0; j < k; ++j) {
