@@ -79,7 +79,9 @@ Result<void> check_recipe(const YamlNode& root, const RecipePins& recipe) {
   if (recipe.side) SIGHTLINE_CHECK(within(root, "recipe.side", *recipe.side, {8, 1024}, "it is the input's side in pixels"));
   if (recipe.batch) SIGHTLINE_CHECK(within(root, "recipe.batch", *recipe.batch, {2, 65536}, ""));
   if (recipe.learning_rate) SIGHTLINE_CHECK(within(root, "recipe.learning_rate", *recipe.learning_rate, {1e-7, 100}, ""));
-  if (recipe.augmentation) SIGHTLINE_CHECK(one_of(root, "recipe.augmentation", *recipe.augmentation, {"none", "flip", "light", "strong"}));
+  if (recipe.augmentation)
+    SIGHTLINE_CHECK(one_of(root, "recipe.augmentation", *recipe.augmentation,
+                           {"none", "flip", "light", "strong", "light_unflipped", "strong_unflipped"}));
   return {};
 }
 

@@ -89,7 +89,7 @@ struct RecipePins {
                       field("side", &RecipePins::side, "input side in pixels"),
                       field("batch", &RecipePins::batch, "images per training step"),
                       field("learning_rate", &RecipePins::learning_rate, "peak learning rate"),
-                      field("augmentation", &RecipePins::augmentation, "none, flip, light or strong")};
+                      field("augmentation", &RecipePins::augmentation, "none, flip, light, strong, light_unflipped or strong_unflipped")};
   }
 };
 

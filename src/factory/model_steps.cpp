@@ -88,7 +88,7 @@ std::string progress_note(const Json& event, const std::string& last_epoch) {
 }  // namespace
 
 line::Step recipe_step(const BuildContext& build) {
-  line::Step step{.name = "recipe", .version = 1, .says = "choose the net and how to train it"};
+  line::Step step{.name = "recipe", .version = 2, .says = "choose the net and how to train it"};
   step.parameters = {{"pins", to_json(build.demand.recipe)},
                      {"budget", to_json(build.demand.budget)},
                      {"limits", to_json(build.demand.limits)},

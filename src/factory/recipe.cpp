@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "dataset/packed_set.h"
+#include "factory/mirror.h"
 #include "image/image.h"
 #include "modules/modules.h"
 #include "runtime/session.h"
@@ -93,13 +94,27 @@ void choose_training(const demand::Demand& demand, const dataset::Manifest& mani
     recipe.class_weights = true;
     chosen.reasons.push_back(fmt::format("classes are weighted: macro_f1 is wanted, and the classes hold {} to {} images", *least, *most));
   }
-  if (train < 5000) {
-    recipe.augmentation = modules::Augmentation::light;
-    chosen.reasons.emplace_back("light augmentation (flips, small shifts): there are few images");
-  }
   if (demand.recipe.batch) recipe.batch = *demand.recipe.batch;
   if (demand.recipe.learning_rate) recipe.learning_rate = *demand.recipe.learning_rate;
-  if (demand.recipe.augmentation) enum_from(*demand.recipe.augmentation, recipe.augmentation);
+}
+
+Result<void> choose_augmentation(const demand::Demand& demand, const dataset::Manifest& manifest, ChosenRecipe& chosen) {
+  modules::Augmentation& augmentation = chosen.recipe.augmentation;
+  if (demand.recipe.augmentation) {
+    enum_from(*demand.recipe.augmentation, augmentation);
+    return {};
+  }
+  const auto train = std::ranges::count(manifest.samples, dataset::Split::train, &dataset::Sample::split);
+  const bool few = train < 5000;
+  SIGHTLINE_TRY(const std::optional<std::string> harm, harm_of_mirroring(manifest, demand.seed));
+  if (harm) {
+    augmentation = few ? modules::Augmentation::light_unflipped : modules::Augmentation::none;
+    chosen.reasons.push_back("pictures are not mirrored: " + *harm);
+  } else {
+    augmentation = few ? modules::Augmentation::light : modules::Augmentation::flip;
+  }
+  if (few) chosen.reasons.emplace_back("light augmentation (small shifts and scales): there are few images");
+  return {};
 }
 
 Result<graph::Graph> initial_graph(const demand::Demand& demand, const dataset::Manifest& manifest, const modules::Recipe& recipe,
@@ -150,6 +165,7 @@ Result<ChosenRecipe> choose_recipe(const demand::Demand& demand, const dataset::
   choose_input(manifest, demand.recipe, chosen);
   choose_budget(demand, chosen);
   choose_training(demand, manifest, chosen);
+  SIGHTLINE_CHECK(choose_augmentation(demand, manifest, chosen));
 
   std::vector<std::string> candidates;  // in the order of preference
   if (demand.recipe.backbone) {

@@ -22,7 +22,7 @@ namespace sightline::modules {
 
 enum class Optimizer { sgd, adamw };
 enum class Schedule { one_cycle, cosine };
-enum class Augmentation { none, flip, light, strong };
+enum class Augmentation { none, flip, light, strong, light_unflipped, strong_unflipped };
 
 struct Recipe {
   std::string backbone = "resnet-s";
@@ -117,5 +117,5 @@ struct sightline::EnumNames<sightline::modules::Schedule> {
 };
 template <>
 struct sightline::EnumNames<sightline::modules::Augmentation> {
-  static constexpr std::array<const char*, 4> names{"none", "flip", "light", "strong"};
+  static constexpr std::array<const char*, 6> names{"none", "flip", "light", "strong", "light_unflipped", "strong_unflipped"};
 };

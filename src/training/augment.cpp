@@ -87,8 +87,8 @@ void augment(modules::Augmentation kind, const PictureShape& shape, std::span<co
   using modules::Augmentation;
   const auto id = static_cast<std::uint64_t>(sample);
   constexpr std::uint64_t coin_stream = 0xf11bULL;
-  const bool flip =
-      kind != Augmentation::none && ((Random(seed, coin_stream, id).next() >> 63U) ^ (static_cast<std::uint64_t>(epoch) & 1U)) != 0;
+  const bool may_flip = kind == Augmentation::flip || kind == Augmentation::light || kind == Augmentation::strong;
+  const bool flip = may_flip && ((Random(seed, coin_stream, id).next() >> 63U) ^ (static_cast<std::uint64_t>(epoch) & 1U)) != 0;
   if (kind == Augmentation::none || kind == Augmentation::flip) {
     if (flip)
       mirror(shape, source.data(), target.data());
@@ -97,7 +97,7 @@ void augment(modules::Augmentation kind, const PictureShape& shape, std::span<co
     return;
   }
   Random random(seed + 1, static_cast<std::uint64_t>(epoch), id);
-  const bool strong = kind == Augmentation::strong;
+  const bool strong = kind == Augmentation::strong || kind == Augmentation::strong_unflipped;
   const double most_scale = strong ? 0.15 : 0.05;
   const double most_shift = strong ? 0.08 : 0.04;
   const double angle = strong ? random.uniform(-15, 15) * std::numbers::pi / 180 : 0;

@@ -20,7 +20,8 @@ struct PictureShape {
 //   flip    mirrored left to right in every second epoch, beginning with a coin (alternating flip, Jordan 2024);
 //   light   flip, then shifted by up to 4 % of the side and scaled by up to 5 %;
 //   strong  flip, then turned by up to 15°, scaled by up to 15 %, shifted by up to 8 %; contrast and brightness by up to 20 %; a square of
-//           a quarter to three eighths of the side blanked to the picture's mean in every second picture (cutout, DeVries and Taylor 2017).
+//           a quarter to three eighths of the side blanked to the picture's mean in every second picture (cutout, DeVries and Taylor 2017);
+//   light_unflipped, strong_unflipped   the same without flip, for pictures whose labels a mirror makes wrong.
 // Shifted pictures repeat their edge. The same (seed, epoch, sample) gives the same bytes on every machine and thread.
 void augment(modules::Augmentation kind, const PictureShape& shape, std::span<const std::uint8_t> source, std::span<std::uint8_t> target,
              std::uint64_t seed, std::int64_t epoch, std::int64_t sample);
