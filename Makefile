@@ -27,7 +27,7 @@ demo: configure  ## build, then from Fashion-MNIST to a released package that an
 	@scripts/demo $(BUILD)/bin $(DEMO)
 
 # The folders that read what strangers wrote; with SAN only these are built and tested when CORE=1.
-CORE_FOLDERS := base demand graph image dataset store line tasks
+CORE_FOLDERS := base demand graph image dataset store line tasks weights
 ifdef CORE
 ALL_TARGETS := --target $(CORE_FOLDERS:%=sightline_%_test)
 CORE_LABELS := -L '^($(subst $(eval ) ,|,$(CORE_FOLDERS)))$$'
