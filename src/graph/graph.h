@@ -99,6 +99,9 @@ Graph serving_graph(const Graph& graph);
 Graph fold_batch_norm(const Graph& graph);
 // Nodes whose inputs are all constant are left alone but for Identity, which disappears.
 Graph remove_identities(const Graph& graph);
+// The same function in the words of a later opset (raise_opset.cpp): opsets 7 to 12 as 13 spells them; from 13 to 17 nothing that we know
+// changes. A graph that has the opset already stays as it is. Errors: unsupported; invalid_data names the node.
+Result<Graph> raise_opset(const Graph& graph, std::int64_t opset);
 
 // Which initializers are learned, and which are running statistics, told by the slots that they feed (ONNX has no flag for it).
 enum class Role { constant, weight, bias, scale, running_mean, running_variance };
