@@ -35,7 +35,7 @@ std::string yaml_text(const std::string& text) {
   return quoted + "\"";
 }
 
-std::string demand_text(const std::string& name, const std::string& path, const dataset::Manifest& manifest) {
+std::string demand_text(const std::string& file, const std::string& name, const std::string& path, const dataset::Manifest& manifest) {
   const std::size_t images = manifest.samples.size();
   std::string classes = join({manifest.classes.begin(),
                               manifest.classes.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(manifest.classes.size(), 12))},
@@ -43,7 +43,7 @@ std::string demand_text(const std::string& name, const std::string& path, const 
   std::replace(classes.begin(), classes.end(), '\n', ' ');
   if (manifest.classes.size() > 12) classes += ", …";
   std::string text;
-  text += fmt::format("# What Sightline shall make of {}.\n# Build it:   sightline build {}.yaml\n\n", plural(images, "image"), name);
+  text += fmt::format("# What Sightline shall make of {}.\n# Build it:   sightline build {}\n\n", plural(images, "image"), file);
   text += fmt::format("name: {}\ntask: classify\n\n", name);
   text += fmt::format("# {} in {}: {}\n", plural(images, "image"), plural(manifest.classes.size(), "class"), classes);
   if (!manifest.rejected.empty())
@@ -74,7 +74,7 @@ Result<int> run_init(Console& console, const InitArguments& arguments) {
   const std::string out = arguments.out.empty() ? name + ".yaml" : arguments.out;
   if (path_exists(out) && !arguments.force)
     return Error{ErrorKind::conflict, fmt::format("{} exists already; --force overwrites it, --out FILE writes another", out)};
-  const std::string text = demand_text(name, data.path, manifest);
+  const std::string text = demand_text(out, name, data.path, manifest);
   // What we write must be what we read.
   SIGHTLINE_TRY(const demand::Demand parsed, demand::parse_demand(text, out));
   SIGHTLINE_CHECK(write_file(out, text));
