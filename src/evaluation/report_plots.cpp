@@ -48,7 +48,7 @@ std::string interval_bar(double value, const Interval& interval, const double* g
 }
 
 std::string line_plot(const std::vector<Series>& series, const std::string& x_name, const std::string& alt) {
-  constexpr double kWidth = 380, kHeight = 240, kLeft = 44, kRight = 76, kTop = 12, kBottom = 40;
+  constexpr double kWidth = 380, kHeight = 240, kRight = 76, kTop = 12, kBottom = 40;
   double low_x = INFINITY, high_x = -INFINITY, low_y = INFINITY, high_y = -INFINITY;
   for (const Series& each : series) {
     for (const auto& [px, py] : each.points) {
@@ -61,20 +61,24 @@ std::string line_plot(const std::vector<Series>& series, const std::string& x_na
   if (!(high_x >= low_x)) return "";
   if (high_x == low_x) high_x = low_x + 1;
   const double margin = high_y > low_y ? 0.06 * (high_y - low_y) : std::max(1e-6, 0.1 * std::abs(high_y));
-  const Scale x{low_x, high_x, kLeft, kWidth - kRight};
   const Scale y{low_y >= 0 ? std::max(0.0, low_y - margin) : low_y - margin, high_y + margin, kHeight - kBottom, kTop};
+  const std::vector<double> y_ticks = ticks(y.low, y.high, 5);
+  std::size_t longest = 0;
+  for (const double tick : y_ticks) longest = std::max(longest, tick_text(tick).size());
+  const double left = std::max(44.0, 10.0 + 7.0 * static_cast<double>(longest));  // what the longest number needs
+  const Scale x{low_x, high_x, left, kWidth - kRight};
 
   std::string svg = fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">", kWidth, kHeight, html_text(alt));
-  for (const double tick : ticks(y.low, y.high, 5)) {
-    svg += fmt::format("<path class=\"grid\" d=\"M{} {:.1f}H{}\"/><text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>", kLeft,
-                       y(tick), kWidth - kRight, kLeft - 7, y(tick) + 4, tick_text(tick));
+  for (const double tick : y_ticks) {
+    svg += fmt::format("<path class=\"grid\" d=\"M{} {:.1f}H{}\"/><text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>", left, y(tick),
+                       kWidth - kRight, left - 7, y(tick) + 4, tick_text(tick));
   }
   for (const double tick : ticks(x.low, x.high, 8)) {
     if (tick != std::floor(tick)) continue;
     svg += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>", x(tick), kHeight - kBottom + 17, tick_text(tick));
   }
-  svg += fmt::format("<path class=\"axis\" d=\"M{} {}H{}\"/><text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>", kLeft,
-                     kHeight - kBottom, kWidth - kRight, (kLeft + kWidth - kRight) / 2, kHeight - 5, html_text(x_name));
+  svg += fmt::format("<path class=\"axis\" d=\"M{} {}H{}\"/><text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>", left,
+                     kHeight - kBottom, kWidth - kRight, (left + kWidth - kRight) / 2, kHeight - 5, html_text(x_name));
   std::vector<std::pair<double, const Series*>> names;
   for (const Series& each : series) {
     if (each.points.empty()) continue;
