@@ -102,12 +102,12 @@ Result<std::size_t> plan_arithmetic(Planner& planner, Nodes chain) {
   const bool commutes = node.op_type == "Add" || node.op_type == "Mul";
   if (commutes && planner.shape_of(x) != shape) std::swap(x, y);
   if (reals && algorithm != dnnl::algorithm::undef && planner.shape_of(x) == shape) {
-    const Location left = planner.native(x);
+    const Location left = planner.operand(node, x);
     dnnl::memory::desc right_desc = left.desc;
     if (planner.shape_of(y) != shape) {
       Shape padded(shape.size() - planner.shape_of(y).size(), 1);
       padded.insert(padded.end(), planner.shape_of(y).begin(), planner.shape_of(y).end());
-      right_desc = row_major(padded);
+      right_desc = row_major(padded, planner.native(y).desc.data_type());
     }
     const auto make = [&](const dnnl::primitive_attr& attributes, const dnnl::memory::desc& dst) {
       return dnnl::binary::primitive_desc(dnnl::binary::desc(algorithm, left.desc, right_desc, dst), attributes, cpu_engine(), true);
@@ -127,7 +127,7 @@ Result<std::size_t> plan_arithmetic(Planner& planner, Nodes chain) {
       if (planner.shape_of(y) == shape) {
         right = planner.in_layout(y, right_desc);
       } else {
-        right = planner.row_major_of(y);
+        right = planner.row_major_as_is(y);
         right.desc = right_desc;
       }
       const Location destination = planner.make_like(left);

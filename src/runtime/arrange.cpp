@@ -1,6 +1,7 @@
 // Concat: whole runs of bytes are copied, whatever their dtype.
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "graph/operators.h"
 #include "runtime/operators.h"
@@ -18,13 +19,28 @@ std::size_t product(const Shape& shape, std::size_t begin, std::size_t end) {
   return count;
 }
 
+// Those that the computed inputs lie in; their own dtype where they differ.
+dnnl::memory::data_type common_numbers(Planner& planner, const Node& node) {
+  const auto own = data_type_of(planner.dtype_of(node.outputs[0]));
+  std::optional<dnnl::memory::data_type> common;
+  for (const std::string& input : node.inputs) {
+    const auto numbers = planner.native(input).desc.data_type();
+    if (planner.constant(input) != nullptr) continue;
+    if (common && *common != numbers) return planner.numbers_of(node);
+    common = numbers;
+  }
+  return common ? *common : own;
+}
+
 // In the layout that the inputs have, blocks of channels or channels last: possible when oneDNN can cut it at the seams.
 bool concat_as_laid_out(Planner& planner, const Node& node, std::size_t axis) {
   if (planner.dtype_of(node.outputs[0]) != Dtype::f32) return false;
   std::vector<dnnl::memory::desc> descs;
   Arguments arguments;
+  const auto numbers = common_numbers(planner, node);
   for (const std::string& input : node.inputs) {
-    const Location location = planner.native(input);
+    Location location = planner.native(input);
+    if (location.desc.data_type() != numbers) location = planner.in_layout(input, retyped(location.desc, numbers));
     if (!descs.empty() && location.desc.data.format_desc.blocking.inner_nblks != descs[0].data.format_desc.blocking.inner_nblks)
       return false;
     arguments.emplace_back(DNNL_ARG_MULTIPLE_SRC + static_cast<int>(descs.size()), location);
@@ -58,14 +74,17 @@ Result<void> plan_concat(Planner& planner, const Node& node) {
   const auto axis = static_cast<std::size_t>(along);
   if (node.inputs.size() == 1) return plan_identity(planner, node);
   if (concat_as_laid_out(planner, node, axis)) return {};
+  const auto numbers = common_numbers(planner, node);
+  const bool known = numbers != dnnl::memory::data_type::undef;
   std::vector<std::size_t> runs;  // bytes that each input gives per row
   std::vector<Location> operands;
   for (const std::string& input : node.inputs) {
     const Shape& part = planner.shape_of(input);
-    runs.push_back(product(part, axis, part.size()) * size_of(planner.dtype_of(input)));
-    operands.push_back(planner.row_major_of(input));
+    const std::size_t element = known ? dnnl::memory::data_type_size(numbers) : size_of(planner.dtype_of(input));
+    runs.push_back(product(part, axis, part.size()) * element);
+    operands.push_back(known ? planner.in_layout(input, row_major(part, numbers)) : planner.row_major_of(input));
   }
-  const Location destination = planner.make_row_major(node.outputs[0]);
+  const Location destination = planner.make_row_major(node.outputs[0], numbers);
   operands.push_back(destination);
   planner.add(
       name_of_step(node), node.op_type,

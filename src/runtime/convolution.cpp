@@ -9,6 +9,7 @@ namespace {
 
 using Desc = dnnl::memory::desc;
 using Dims = dnnl::memory::dims;
+using Numbers = dnnl::memory::data_type;
 using graph::Node;
 
 Result<void> check_constant_weights(const Planner& planner, const Node& node) {
@@ -67,19 +68,22 @@ Result<std::size_t> plan_convolution(Planner& planner, Nodes chain) {
   const bool bias = Planner::has_input(node, 2);
   const Desc bias_desc = bias ? row_major({weight[0]}) : Desc();
   using Convolution = dnnl::convolution_forward;
-  const auto fused_by = [&](dnnl::algorithm algorithm) {
+  const auto fused_by = [&](dnnl::algorithm algorithm, Numbers numbers, Numbers stored) {
     const auto make = [&](const dnnl::primitive_attr& attributes, const Desc& dst) {
       return Convolution::primitive_desc(
-          Convolution::desc(dnnl::prop_kind::forward_inference, algorithm, any_layout(source), any_layout(grouped), bias_desc, dst,
-                            window.strides, dilations, window.pads_begin, window.pads_end),
+          Convolution::desc(dnnl::prop_kind::forward_inference, algorithm, any_layout(source, numbers), any_layout(grouped, numbers),
+                            bias_desc, dst, window.strides, dilations, window.pads_begin, window.pads_end),
           attributes, cpu_engine(), true);
     };
-    const auto bare = make(Planner::attributes(), any_layout(result));
+    const auto bare = make(Planner::attributes(), any_layout(result, stored));
     return bare ? fuse(planner, chain, bare, make) : Fused<Convolution::primitive_desc>{};
   };
-  auto fused = fused_by(dnnl::algorithm::convolution_direct);
-  if (winograd_pays(window, groups, weight, result)) {
-    const auto winograd = fused_by(dnnl::algorithm::convolution_winograd);
+  const Numbers numbers = planner.numbers_of(node);
+  auto fused = fused_by(dnnl::algorithm::convolution_direct, numbers, planner.result_numbers_of(chain));
+  if (numbers != Numbers::f32 && (!fused.descriptor || is_reference(fused.descriptor)))
+    fused = fused_by(dnnl::algorithm::convolution_direct, Numbers::f32, Numbers::f32);
+  if (numbers == Numbers::f32 && winograd_pays(window, groups, weight, result)) {
+    const auto winograd = fused_by(dnnl::algorithm::convolution_winograd, Numbers::f32, Numbers::f32);
     if (winograd.descriptor && winograd.nodes >= fused.nodes) fused = winograd;
   }
   if (!fused.descriptor) return planner.unsupported(node, "oneDNN has no kernel for it");
@@ -115,15 +119,21 @@ Result<std::size_t> plan_transposed_convolution(Planner& planner, Nodes chain) {
   const bool bias = Planner::has_input(node, 2);
   const Desc bias_desc = bias ? row_major({weight[1] * groups}) : Desc();
   using Deconvolution = dnnl::deconvolution_forward;
-  const auto make = [&](const dnnl::primitive_attr& attributes, const Desc& dst) {
-    return Deconvolution::primitive_desc(
-        Deconvolution::desc(dnnl::prop_kind::forward_inference, dnnl::algorithm::deconvolution_direct, any_layout(source),
-                            any_layout(grouped), bias_desc, dst, window.strides, dilations, window.pads_begin, pads_end),
-        attributes, cpu_engine(), true);
+  const auto fused_in = [&](Numbers numbers, Numbers stored) {
+    const auto make = [&](const dnnl::primitive_attr& attributes, const Desc& dst) {
+      return Deconvolution::primitive_desc(
+          Deconvolution::desc(dnnl::prop_kind::forward_inference, dnnl::algorithm::deconvolution_direct, any_layout(source, numbers),
+                              any_layout(grouped, numbers), bias_desc, dst, window.strides, dilations, window.pads_begin, pads_end),
+          attributes, cpu_engine(), true);
+    };
+    const auto bare = make(Planner::attributes(), any_layout(result, stored));
+    return bare ? fuse(planner, chain, bare, make) : Fused<Deconvolution::primitive_desc>{};
   };
-  const auto bare = make(Planner::attributes(), any_layout(result));
-  if (!bare) return planner.unsupported(node, "oneDNN has no kernel for it");
-  return add_step<Deconvolution>(planner, chain, fuse(planner, chain, bare, make), plain);
+  const Numbers numbers = planner.numbers_of(node);
+  auto fused = fused_in(numbers, planner.result_numbers_of(chain));
+  if (numbers != Numbers::f32 && (!fused.descriptor || is_reference(fused.descriptor))) fused = fused_in(Numbers::f32, Numbers::f32);
+  if (!fused.descriptor) return planner.unsupported(node, "oneDNN has no kernel for it");
+  return add_step<Deconvolution>(planner, chain, fused, plain);
 }
 
 }  // namespace sightline::runtime

@@ -10,7 +10,7 @@ Result<void> plan_elementwise(Planner& planner, const graph::Node& node) {
       node.inputs.size() == 2 && planner.scalar(node.inputs[0]) && !planner.scalar(node.inputs[1]) ? node.inputs[1] : node.inputs[0];
   const auto functions = planner.dtype_of(x) == Dtype::f32 ? eltwise_of(planner, node, x) : std::vector<Eltwise>();
   if (functions.empty()) return node.op_type == "Clip" ? plan_clip_loops(planner, node) : plan_function(planner, node);
-  Location source = planner.native(x);
+  Location source = planner.operand(node, x);
   const Location destination = planner.make_like(source);
   for (const Eltwise& f : functions) {
     const dnnl::eltwise_forward::desc desc(dnnl::prop_kind::forward_inference, f.algorithm, source.desc, f.alpha, f.beta);
@@ -25,7 +25,7 @@ Result<void> plan_elementwise(Planner& planner, const graph::Node& node) {
 
 Result<void> plan_prelu(Planner& planner, const graph::Node& node) {
   if (planner.dtype_of(node.inputs[0]) != Dtype::f32) return plan_prelu_loops(planner, node);
-  const Location source = planner.native(node.inputs[0]);
+  const Location source = planner.operand(node, node.inputs[0]);
   const std::size_t rank = planner.shape_of(node.inputs[0]).size();
   const Shape& given = planner.shape_of(node.inputs[1]);
   Shape slope(rank - given.size(), 1);

@@ -165,7 +165,7 @@ Result<void> plan_local_response_normalization(Planner& planner, const Node& nod
   const float alpha = node.real("alpha", 1e-4F), beta = node.real("beta", 0.75F), bias = node.real("bias", 1.0F);
   if (size % 2 == 1 && shape.size() == 4) {
     using Primitive = dnnl::lrn_forward;
-    const Location source = planner.native(node.inputs[0]);
+    const Location source = planner.operand(node, node.inputs[0]);
     const Primitive::primitive_desc pd(
         Primitive::desc(dnnl::prop_kind::forward_inference, dnnl::algorithm::lrn_across_channels, source.desc, size, alpha, beta, bias),
         Planner::attributes(), cpu_engine(), true);

@@ -34,8 +34,8 @@ Kernel transposing(const Shape& result, const std::vector<std::int64_t>& strides
 }  // namespace
 
 Result<void> plan_reshape(Planner& planner, const Node& node) {
-  Location location = planner.row_major_of(node.inputs[0]);
-  location.desc = row_major(planner.shape_of(node.outputs[0]), planner.dtype_of(node.outputs[0]));
+  Location location = planner.row_major_as_is(node.inputs[0]);
+  location.desc = row_major(planner.shape_of(node.outputs[0]), location.desc.data_type());
   planner.define(node.outputs[0], location);
   return {};
 }

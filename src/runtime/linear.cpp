@@ -5,32 +5,41 @@ namespace sightline::runtime {
 namespace {
 
 using Desc = dnnl::memory::desc;
+using Numbers = dnnl::memory::data_type;
 using graph::Node;
 
 // rows×inner times a constant inner×columns (read as `weights`: columns×inner), plus bias. result: where `rows×columns` is called what.
 struct Product {
-  Location source;
-  Desc source_desc;  // rows×inner
-  Desc weights;      // columns×inner, as it lies in the initializer
+  std::string source;  // row-major, rows×inner
+  Desc weights;        // columns×inner, as it lies in the initializer
   std::string weight;
   std::optional<Location> bias;  // columns
   std::int64_t rows = 0, inner = 0, columns = 0;
 };
 
-std::size_t add_inner_product(Planner& planner, Nodes chain, const Product& product) {
+Result<std::size_t> add_inner_product(Planner& planner, Nodes chain, const Product& product) {
   using InnerProduct = dnnl::inner_product_forward;
-  const Desc destination_desc = row_major({product.rows, product.columns});
-  const auto make = [&](const dnnl::primitive_attr& attributes, const Desc& dst) {
-    return InnerProduct::primitive_desc(
-        InnerProduct::desc(dnnl::prop_kind::forward_inference, product.source_desc, any_layout({product.columns, product.inner}),
-                           product.bias ? row_major({product.columns}) : Desc(), dst),
-        attributes, cpu_engine(), true);
-  };
-  const auto bare = make(Planner::attributes(), destination_desc);
   // Followers are fused when the result is the matrix that oneDNN sees; otherwise (a stack of matrices) their operands would differ.
   const bool matrix = planner.shape_of(chain[0]->outputs[0]).size() == 2;
-  const auto fused = fuse(planner, chain.first(matrix ? chain.size() : 1), bare, make);
-  Arguments arguments{{DNNL_ARG_SRC, {product.source_desc, product.source.buffer}},
+  const Nodes offered = chain.first(matrix ? chain.size() : 1);
+  const auto fused_in = [&](Numbers numbers, Numbers stored) {
+    const auto make = [&](const dnnl::primitive_attr& attributes, const Desc& dst) {
+      return InnerProduct::primitive_desc(
+          InnerProduct::desc(dnnl::prop_kind::forward_inference, row_major({product.rows, product.inner}, numbers),
+                             any_layout({product.columns, product.inner}, numbers), product.bias ? row_major({product.columns}) : Desc(),
+                             dst),
+          attributes, cpu_engine(), true);
+    };
+    const auto bare = make(Planner::attributes(), row_major({product.rows, product.columns}, stored));
+    return bare ? fuse(planner, offered, bare, make) : Fused<InnerProduct::primitive_desc>{};
+  };
+  const Numbers numbers = planner.numbers_of(*chain[0]);
+  auto fused = fused_in(numbers, planner.result_numbers_of(offered));
+  if (numbers != Numbers::f32 && (!fused.descriptor || is_reference(fused.descriptor))) fused = fused_in(Numbers::f32, Numbers::f32);
+  if (!fused.descriptor) return planner.unsupported(*chain[0], "oneDNN has no kernel for it");
+  const Desc& read = fused.descriptor.src_desc();
+  const Location source = planner.in_layout(product.source, row_major(planner.shape_of(product.source), read.data_type()));
+  Arguments arguments{{DNNL_ARG_SRC, {read, source.buffer}},
                       {DNNL_ARG_WEIGHTS, planner.constant_as(product.weight, product.weights, fused.descriptor.weights_desc())}};
   if (product.bias) arguments.emplace_back(DNNL_ARG_BIAS, *product.bias);
   fused.add_arguments(planner, arguments);
@@ -38,7 +47,7 @@ std::size_t add_inner_product(Planner& planner, Nodes chain, const Product& prod
   arguments.emplace_back(DNNL_ARG_DST, destination);
   const Nodes done = chain.first(fused.nodes);
   planner.add(step_name(done), fused_name(done), InnerProduct(fused.descriptor), fused.descriptor, arguments);
-  destination.desc = row_major(planner.shape_of(done.back()->outputs[0]));
+  destination.desc = row_major(planner.shape_of(done.back()->outputs[0]), destination.desc.data_type());
   planner.define(done.back()->outputs[0], destination);
   return fused.nodes;
 }
@@ -88,9 +97,8 @@ Result<std::size_t> plan_gemm(Planner& planner, Nodes chain) {
   if (has_bias) bias = constant_bias(planner, node.inputs[2], beta, columns);
 
   if (planner.constant(node.inputs[1]) != nullptr && !transposed_a && alpha == 1.0F && (bias || !has_bias)) {
-    const Location source = planner.row_major_of(node.inputs[0]);
     return add_inner_product(planner, chain,
-                             {source, source.desc, weights_desc(inner, columns, transposed_b), node.inputs[1], bias, rows, inner, columns});
+                             {node.inputs[0], weights_desc(inner, columns, transposed_b), node.inputs[1], bias, rows, inner, columns});
   }
 
   // alpha · A' · B' + beta · C
@@ -135,13 +143,14 @@ Result<std::size_t> plan_matmul(Planner& planner, Nodes chain) {
   if (row) a.insert(a.begin(), 1);
   if (column) b.push_back(1);
   const std::int64_t inner = a.back(), columns = b.back();
-  Location left = planner.row_major_of(node.inputs[0]);
   if (planner.constant(node.inputs[1]) != nullptr && b.size() == 2) {
     const std::int64_t rows = element_count(a) / inner;
-    return add_inner_product(
-        planner, chain, {left, row_major({rows, inner}), weights_desc(inner, columns, false), node.inputs[1], {}, rows, inner, columns});
+    return add_inner_product(planner, chain,
+                             {node.inputs[0], weights_desc(inner, columns, false), node.inputs[1], {}, rows, inner, columns});
   }
-  Location right = planner.row_major_of(node.inputs[1]);
+  const Numbers numbers = planner.numbers_of(node);
+  Location left = planner.in_layout(node.inputs[0], row_major(planner.shape_of(node.inputs[0]), numbers));
+  Location right = planner.in_layout(node.inputs[1], row_major(planner.shape_of(node.inputs[1]), numbers));
   const std::size_t rank = std::max(a.size(), b.size());
   a.insert(a.begin(), rank - a.size(), 1);
   b.insert(b.begin(), rank - b.size(), 1);
@@ -149,11 +158,12 @@ Result<std::size_t> plan_matmul(Planner& planner, Nodes chain) {
   for (std::size_t i = 0; i + 2 < rank; ++i) result.push_back(std::max(a[i], b[i]));
   result.push_back(a[rank - 2]);
   result.push_back(columns);
-  left.desc = row_major(a);
-  right.desc = row_major(b);
-  Location destination = planner.make(row_major(result));
+  left.desc = row_major(a, numbers);
+  right.desc = row_major(b, numbers);
+  const Numbers stored = planner.result_numbers_of(chain.first(1));
+  Location destination = planner.make(row_major(result, stored));
   add_matmul(planner, node, left, right, destination, 1.0F);
-  destination.desc = row_major(planner.shape_of(node.outputs[0]));
+  destination.desc = row_major(planner.shape_of(node.outputs[0]), stored);
   planner.define(node.outputs[0], destination);
   return 1;
 }

@@ -9,7 +9,7 @@ Result<std::size_t> plan_batch_normalization(Planner& planner, Nodes chain) {
   if (node.integer("training_mode", 0) != 0) return planner.unsupported(node, "training_mode is for training, not for serving");
   using Flags = dnnl::normalization_flags;
   using Normalization = dnnl::batch_normalization_forward;
-  const Location source = planner.native(node.inputs[0]);
+  const Location source = planner.operand(node, node.inputs[0]);
   const auto flags = Flags::use_global_stats | Flags::use_scale | Flags::use_shift;
   const auto make = [&](Flags with) {
     return Normalization::primitive_desc(

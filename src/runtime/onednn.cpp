@@ -68,8 +68,9 @@ dnnl::memory::data_type data_type_of(Dtype dtype) {
 
 dnnl::memory::dims dims_of(const Shape& shape) { return shape.empty() ? dnnl::memory::dims{1} : dnnl::memory::dims(shape); }
 
-Desc row_major(const Shape& shape, Dtype dtype) {
-  const auto type = data_type_of(dtype);
+Desc row_major(const Shape& shape, Dtype dtype) { return row_major(shape, data_type_of(dtype)); }
+
+Desc row_major(const Shape& shape, dnnl::memory::data_type type) {
   if (type == dnnl::memory::data_type::undef || shape.size() > DNNL_MAX_NDIMS) return {};
   const auto dims = dims_of(shape);
   dnnl::memory::dims strides(dims.size(), 1);
@@ -77,7 +78,13 @@ Desc row_major(const Shape& shape, Dtype dtype) {
   return {dims, type, strides};
 }
 
-Desc any_layout(const Shape& shape, Dtype dtype) { return {dims_of(shape), data_type_of(dtype), dnnl::memory::format_tag::any}; }
+Desc any_layout(const Shape& shape, dnnl::memory::data_type type) { return {dims_of(shape), type, dnnl::memory::format_tag::any}; }
+
+Desc retyped(const Desc& desc, dnnl::memory::data_type type) {
+  Desc other = desc;
+  other.data.data_type = dnnl::memory::convert_to_c(type);
+  return other;
+}
 
 bool same_bytes(const Desc& a, const Desc& b) {
   const auto &x = a.data, &y = b.data;

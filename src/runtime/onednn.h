@@ -31,8 +31,11 @@ dnnl::memory::data_type data_type_of(Dtype dtype);
 dnnl::memory::dims dims_of(const Shape& shape);
 // Row-major. An empty descriptor for a dtype that oneDNN lacks.
 dnnl::memory::desc row_major(const Shape& shape, Dtype dtype = Dtype::f32);
+dnnl::memory::desc row_major(const Shape& shape, dnnl::memory::data_type type);
 // A layout for the primitive to choose.
-dnnl::memory::desc any_layout(const Shape& shape, Dtype dtype = Dtype::f32);
+dnnl::memory::desc any_layout(const Shape& shape, dnnl::memory::data_type type = dnnl::memory::data_type::f32);
+// The same layout of other numbers.
+dnnl::memory::desc retyped(const dnnl::memory::desc& desc, dnnl::memory::data_type type);
 // Whether the same bytes mean the same tensor under both: an N×64×1×1 value in blocks of 16 channels is row-major as well.
 bool same_bytes(const dnnl::memory::desc& a, const dnnl::memory::desc& b);
 bool is_row_major(const dnnl::memory::desc& desc);

@@ -76,9 +76,9 @@ struct Picking {
   }
 };
 
-Kernel picking(Dtype dtype, Tables tables, std::size_t output_slot) {
+Kernel picking(std::size_t element_size, Tables tables, std::size_t output_slot) {
   Kernel kernel;
-  with_element(dtype, [&](auto element) {
+  with_element(element_size, [&](auto element) {
     using T = decltype(element);
     kernel = [pick = Picking(std::move(tables)), output_slot](std::span<std::byte* const> at) {
       pick(read_as<T>(at[0]), write_as<T>(at[output_slot]), T{0});
@@ -88,7 +88,7 @@ Kernel picking(Dtype dtype, Tables tables, std::size_t output_slot) {
 }
 
 void add_picking(Planner& planner, const Node& node, Tables tables) {
-  add_plain(planner, node, picking(planner.dtype_of(node.inputs[0]), std::move(tables), node.inputs.size()));
+  add_moving(planner, node, picking(moved_size(planner, node), std::move(tables), node.inputs.size()));
 }
 
 }  // namespace
@@ -109,11 +109,11 @@ Result<void> plan_split(Planner& planner, const Node& node) {
   SIGHTLINE_TRY(const std::int64_t axis, graph::axis_of(node, node.integer("axis", 0), shape.size()));
   SIGHTLINE_TRY(const auto parts, graph::parts_of(planner.constants(), planner.opset(), node, shape));
   const Split3 split = around(shape, static_cast<std::size_t>(axis));
-  const std::size_t element = size_of(planner.dtype_of(node.inputs[0]));
+  const std::size_t element = moved_size(planner, node);
   const auto bytes = [&](std::int64_t count) { return static_cast<std::size_t>(count * split.inner) * element; };
   std::vector<std::size_t> runs;
   for (std::int64_t part : parts) runs.push_back(bytes(part));
-  add_plain(planner, node, [runs, outer = split.outer, first = node.inputs.size()](std::span<std::byte* const> at) {
+  add_moving(planner, node, [runs, outer = split.outer, first = node.inputs.size()](std::span<std::byte* const> at) {
     const std::byte* from = at[0];
     for (std::int64_t row = 0; row < outer; ++row)
       for (std::size_t i = 0; i < runs.size(); ++i) {

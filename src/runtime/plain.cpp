@@ -2,19 +2,23 @@
 
 namespace sightline::runtime {
 
-void add_plain(Planner& planner, const graph::Node& node, Kernel kernel) {
+namespace {
+
+// moving: the first input and the outputs are in the numbers that the first input lies in.
+void add_loops(Planner& planner, const graph::Node& node, Kernel kernel, bool moving) {
   constexpr std::size_t absent = static_cast<std::size_t>(-1);
   std::vector<Location> operands;
   std::vector<std::size_t> slots;
-  for (const std::string& input : node.inputs) {
+  for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+    const std::string& input = node.inputs[i];
     slots.push_back(input.empty() ? absent : operands.size());
-    if (!input.empty()) operands.push_back(planner.row_major_of(input));
+    if (!input.empty()) operands.push_back(moving && i == 0 ? planner.row_major_as_is(input) : planner.row_major_of(input));
   }
   std::vector<std::pair<std::string, Location>> made;
   for (const std::string& output : node.outputs) {
     slots.push_back(output.empty() ? absent : operands.size());
     if (output.empty()) continue;
-    made.emplace_back(output, planner.make_row_major(output));
+    made.emplace_back(output, moving ? planner.make_row_major(output, operands[0].desc.data_type()) : planner.make_row_major(output));
     operands.push_back(made.back().second);
   }
   std::string name = node.name;
@@ -29,6 +33,17 @@ void add_plain(Planner& planner, const graph::Node& node, Kernel kernel) {
       operands);
   for (const auto& [output, location] : made) planner.define(output, location);
 }
+
+}  // namespace
+
+void add_plain(Planner& planner, const graph::Node& node, Kernel kernel) { add_loops(planner, node, std::move(kernel), false); }
+
+std::size_t moved_size(Planner& planner, const graph::Node& node) {
+  const auto numbers = planner.native(node.inputs[0]).desc.data_type();
+  return numbers == dnnl::memory::data_type::undef ? size_of(planner.dtype_of(node.inputs[0])) : dnnl::memory::data_type_size(numbers);
+}
+
+void add_moving(Planner& planner, const graph::Node& node, Kernel kernel) { add_loops(planner, node, std::move(kernel), true); }
 
 Split3 around(const Shape& shape, std::size_t axis) {
   Split3 split;

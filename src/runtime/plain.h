@@ -15,6 +15,9 @@ namespace sightline::runtime {
 // Adds a step that is handed the addresses of the node's inputs and then of its outputs, all row-major; null for those left out. Defines
 // the outputs.
 void add_plain(Planner& planner, const graph::Node& node, Kernel kernel);
+// The same for what only moves the elements of its first input: they stay in the numbers that they lie in, of this many bytes each.
+std::size_t moved_size(Planner& planner, const graph::Node& node);
+void add_moving(Planner& planner, const graph::Node& node, Kernel kernel);
 
 template <class T>
 const T* read_as(const std::byte* address) {
@@ -44,15 +47,19 @@ bool with_real(Dtype dtype, Function function) {
   if (dtype == Dtype::f64) function(double{});
   return dtype == Dtype::f32 || dtype == Dtype::f64;
 }
-// function(T{}) with an unsigned type of the dtype's size: for what only moves elements.
+// function(T{}) with an unsigned type of so many bytes: for what only moves elements.
 template <class Function>
-void with_element(Dtype dtype, Function function) {
-  switch (size_of(dtype)) {
+void with_element(std::size_t size, Function function) {
+  switch (size) {
     case 8: function(std::uint64_t{}); break;
     case 4: function(std::uint32_t{}); break;
     case 2: function(std::uint16_t{}); break;
     default: function(std::uint8_t{}); break;
   }
+}
+template <class Function>
+void with_element(Dtype dtype, Function function) {
+  with_element(size_of(dtype), std::move(function));
 }
 
 // Integers wrap around.

@@ -133,6 +133,17 @@ Location Planner::constant_as(const std::string& value, const dnnl::memory::desc
   return constant_location(value, plain, *constant(value), wanted);
 }
 
+dnnl::memory::data_type Planner::numbers_of(const graph::Node& node) const {
+  const bool rounded = program_.precision == Precision::bf16 && !program_.kept_f32.contains(node.name);
+  return rounded ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
+}
+
+dnnl::memory::data_type Planner::result_numbers_of(std::span<const graph::Node* const> chain) const {
+  const std::string& last = chain.back()->outputs[0];
+  const bool leaves = std::ranges::any_of(program_.graph.outputs, [&](const graph::ValueInfo& output) { return output.name == last; });
+  return leaves ? dnnl::memory::data_type::f32 : numbers_of(*chain.front());
+}
+
 Location Planner::native(const std::string& value) {
   auto& places = locations_[value];
   if (places.empty()) {
@@ -142,6 +153,12 @@ Location Planner::native(const std::string& value) {
     residents_[places[0].buffer].push_back(value);
   }
   return places[0];
+}
+
+Location Planner::operand(const graph::Node& node, const std::string& value) {
+  const Location location = native(value);
+  if (location.desc.data.data_type != dnnl_bf16 || numbers_of(node) == dnnl::memory::data_type::bf16) return location;
+  return in_layout(value, retyped(location.desc, dnnl::memory::data_type::f32));
 }
 
 Location Planner::in_layout(const std::string& value, const dnnl::memory::desc& wanted) {
@@ -172,6 +189,11 @@ Location Planner::row_major_of(const std::string& value) {
   return first.desc.data.ndims == 0 ? first : in_layout(value, row_major(shape_of(value), dtype_of(value)));
 }
 
+Location Planner::row_major_as_is(const std::string& value) {
+  const Location first = native(value);
+  return first.desc.data.ndims == 0 ? first : in_layout(value, row_major(shape_of(value), first.desc.data_type()));
+}
+
 bool Planner::dies_here(const Location& location) const {
   if (plan_.buffers[location.buffer].kind != Buffer::Kind::arena) return false;
   int reads = 0;
@@ -198,6 +220,10 @@ Location Planner::make_row_major(const std::string& value) {
   Location location = make_bytes(static_cast<std::size_t>(element_count(shape_of(value))) * size_of(dtype_of(value)));
   location.desc = row_major(shape_of(value), dtype_of(value));
   return location;
+}
+
+Location Planner::make_row_major(const std::string& value, dnnl::memory::data_type type) {
+  return type == dnnl::memory::data_type::undef ? make_row_major(value) : make(row_major(shape_of(value), type));
 }
 
 Location Planner::make_like(const Location& source) { return dies_here(source) ? source : make(source.desc); }

@@ -44,8 +44,18 @@ class Planner {
   // An optional input that is there.
   static bool has_input(const graph::Node& node, std::size_t i) { return i < node.inputs.size() && !node.inputs[i].empty(); }
 
-  // Where a value lies as its producer left it; in the wanted layout (reordered once, if need be); row-major.
+  // The numbers that a node computes in: those of the session's precision, f32 when the node is kept in it.
+  dnnl::memory::data_type numbers_of(const graph::Node& node) const;
+  // The same for what a chain leaves behind: outputs of the graph are f32, and are rounded to nothing less on the way.
+  dnnl::memory::data_type result_numbers_of(std::span<const graph::Node* const> chain) const;
+
+  // Where a value lies as its producer left it: an f32 value of the graph may lie as bf16.
   Location native(const std::string& value);
+  // The same for a node that keeps what it finds; f32 when the node is kept in f32.
+  Location operand(const graph::Node& node, const std::string& value);
+  // Row-major in the numbers that the value lies in: for what only moves elements.
+  Location row_major_as_is(const std::string& value);
+  // In the wanted layout and numbers (reordered once, if need be); row-major in the value's own dtype.
   Location in_layout(const std::string& value, const dnnl::memory::desc& wanted);
   Location row_major_of(const std::string& value);
   // True when the present read is the last one of all that lies in the buffer, so that it may be overwritten.
@@ -61,7 +71,8 @@ class Planner {
   Location make(const dnnl::memory::desc& desc);      // a new buffer in the arena
   Location make_bytes(std::size_t bytes);             // without descriptor
   Location make_row_major(const std::string& value);  // of the value's shape and dtype
-  Location make_like(const Location& source);         // the source itself when it dies here: work in place
+  Location make_row_major(const std::string& value, dnnl::memory::data_type type);
+  Location make_like(const Location& source);  // the source itself when it dies here: work in place
   // `source` in the wanted layout; a reorder step when the bytes differ.
   Location reordered(const std::string& name, const Location& source, const dnnl::memory::desc& wanted);
   void define(const std::string& value, const Location& location);

@@ -24,11 +24,12 @@ Result<Location> add_pool(Planner& planner, const Node& node, dnnl::algorithm al
     pads_end[i] = (result[i + 2] - 1) * window.strides[i] + extent - shape[i + 2] - window.pads_begin[i];
     --dilations[i];
   }
-  const Location source = planner.native(node.inputs[0]);
+  const Location source = planner.operand(node, node.inputs[0]);
   using Pooling = dnnl::pooling_v2_forward;
-  const Pooling::primitive_desc pd(Pooling::desc(dnnl::prop_kind::forward_inference, algorithm, source.desc, any_layout(result),
-                                                 window.strides, window.kernel, dilations, window.pads_begin, pads_end),
-                                   Planner::attributes(), cpu_engine(), true);
+  const Pooling::primitive_desc pd(
+      Pooling::desc(dnnl::prop_kind::forward_inference, algorithm, source.desc, any_layout(result, source.desc.data_type()), window.strides,
+                    window.kernel, dilations, window.pads_begin, pads_end),
+      Planner::attributes(), cpu_engine(), true);
   if (!pd) return planner.unsupported(node, "oneDNN has no kernel for it");
   const Location destination = planner.make(pd.dst_desc());
   planner.add(name_of_step(node), node.op_type, Pooling(pd), pd, {{DNNL_ARG_SRC, source}, {DNNL_ARG_DST, destination}});
@@ -152,8 +153,9 @@ Result<void> plan_reduce_mean(Planner& planner, const Node& node) {
   }
   if (planner.shape_of(y) != kept) {
     // keepdims = 0: the same row-major bytes without the axes of one.
-    destination = planner.reordered(y, destination, row_major(kept));
-    destination.desc = row_major(planner.shape_of(y));
+    const auto numbers = destination.desc.data_type();
+    destination = planner.reordered(y, destination, row_major(kept, numbers));
+    destination.desc = row_major(planner.shape_of(y), numbers);
   }
   planner.define(y, destination);
   return {};

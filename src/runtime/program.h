@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "graph/graph.h"
+#include "runtime/precision.h"
 
 namespace sightline::runtime {
 
@@ -18,6 +19,8 @@ using Chain = std::vector<const graph::Node*>;
 struct Program {
   graph::Graph graph;         // not to be changed or moved after chains_of: chains point into it
   std::vector<Chain> chains;  // in execution order; every node is in one of them
+  Precision precision = Precision::f32;
+  std::set<std::string> kept_f32;  // names of nodes that compute in f32 whatever the precision
 };
 
 // serving_graph, BatchNormalization folded, identities gone. Errors: invalid_data; unsupported names node, operator and opset.

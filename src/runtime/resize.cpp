@@ -145,10 +145,10 @@ Result<void> plan_resize(Planner& planner, const Node& node) {
 
   if (mode == "nearest" && !crops && nearest_as_onednn(axes, from, to)) {
     // In whatever layout the value has: nothing is reordered before or after it.
-    const Location source = planner.native(x);
+    const Location source = planner.operand(node, x);
     const auto pd = dnnl::resampling_forward::primitive_desc(
         dnnl::resampling_forward::desc(dnnl::prop_kind::forward_inference, dnnl::algorithm::resampling_nearest, source.desc,
-                                       any_layout(to)),
+                                       any_layout(to, source.desc.data_type())),
         Planner::attributes(), cpu_engine(), true);
     if (pd && !is_reference(pd)) {
       const Location destination = planner.make(pd.dst_desc());

@@ -252,6 +252,8 @@ Result<Session> Session::create(const graph::Graph& graph, const Options& option
   return guarded<Session>("planning", [&]() -> Result<Session> {
     auto state = std::make_unique<State>();
     state->threads = options.threads > 0 ? options.threads : usable_cores();
+    if (options.precision == Precision::bf16 && processor_has_bf16()) state->program.precision = Precision::bf16;
+    state->program.kept_f32 = options.keep_f32;
     SIGHTLINE_TRY(state->program.graph, folded_graph(graph));
     SIGHTLINE_CHECK(compute_constant_nodes(state->program.graph));
     state->program.chains = chains_of(state->program.graph);
@@ -268,6 +270,8 @@ Result<Session> Session::create(const graph::Graph& graph, const Options& option
 
 const std::vector<graph::ValueInfo>& Session::inputs() const { return state_->inputs; }
 const std::vector<graph::ValueInfo>& Session::outputs() const { return state_->outputs; }
+
+Precision Session::precision() const { return state_->program.precision; }
 
 Result<std::vector<Tensor>> Session::run(std::span<const Tensor> inputs) {
   return guarded<std::vector<Tensor>>("running", [&] { return state_->run(inputs); });

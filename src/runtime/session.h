@@ -3,11 +3,13 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "graph/graph.h"
+#include "runtime/precision.h"
 
 namespace sightline::runtime {
 
@@ -16,6 +18,10 @@ struct Options {
   // images do not depend on each other is shared out to threads that need not wait for each other; else oneDNN's OpenMP threads share
   // each step. 0: usable_cores().
   int threads = 0;
+  // Where the processor cannot, f32 is used: Session::precision tells.
+  Precision precision = Precision::f32;
+  // Names of nodes that compute in f32 all the same: layers whose rounding would cost too much accuracy.
+  std::set<std::string> keep_f32;
 };
 
 struct NodeTime {
@@ -37,6 +43,7 @@ class Session {
 
   const std::vector<graph::ValueInfo>& inputs() const;
   const std::vector<graph::ValueInfo>& outputs() const;
+  Precision precision() const;  // what really runs
 
   // One tensor per graph input, in order, all with the same N; gives one tensor per output. Not to be called by two threads at once.
   // Errors: usage when shapes or dtypes do not fit the signature.

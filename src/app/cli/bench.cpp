@@ -26,12 +26,13 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int warm_up_runs = 50;
-constexpr double longest_seconds = 60;                 // per batch size; a slow model is timed less often, and the table says how often
-constexpr int turn_runs = 30;                          // of one engine before it is the other's turn
+constexpr double longest_seconds = 60;  // per batch size; a slow model is timed less often, and the table says how often
+constexpr int turn_runs = 30;           // of one engine before it is the other's turn
+constexpr auto& precisions = EnumNames<runtime::Precision>::names;
 constexpr auto pause = std::chrono::milliseconds(20);  // between turns: threads that wait for work spin for a moment
 
 struct Options {
-  std::string model, batches;
+  std::string model, batches, precision = "f32";
   std::vector<std::string> shapes;
   int runs = 100;
   int threads = 0;
@@ -132,7 +133,9 @@ Result<Loaded> load(const Subject& subject, const Options& options, std::span<co
   const std::uint64_t before = peak_memory();
   const Clock::time_point begin = Clock::now();
   SIGHTLINE_TRY(graph::Graph graph, read_shaped(subject.file, options.shapes));
-  SIGHTLINE_TRY(runtime::Session session, runtime::Session::create(graph, {.threads = subject.threads}));
+  runtime::Options how{.threads = subject.threads};
+  enum_from(options.precision, how.precision);  // one of the choices
+  SIGHTLINE_TRY(runtime::Session session, runtime::Session::create(graph, how));
   graph = {};
   SIGHTLINE_TRY(std::vector<Tensor> answer, session.run(inputs));
   return Loaded{std::move(session), std::move(answer), seconds_since(begin), before};
@@ -266,6 +269,7 @@ std::string inputs_text(const Subject& subject) {
 }
 
 struct Report {
+  runtime::Precision precision = runtime::Precision::f32;  // that really ran
   std::vector<BatchFigures> batches;
   double load_seconds = 0, peak = 0;
   runtime::Memory memory;
@@ -276,8 +280,9 @@ struct Report {
 };
 
 void print(const Console& console, const Subject& subject, const Report& report) {
-  console.say("{}: {}; {:.3f} GFLOPs an image; {}, {}", subject.source.name, inputs_text(subject),
-              static_cast<double>(subject.cost.flops) / 1e9, plural(static_cast<std::uint64_t>(subject.threads), "thread"), simd_level());
+  console.say("{}: {}; {:.3f} GFLOPs an image; {}; {}, {}", subject.source.name, inputs_text(subject),
+              static_cast<double>(subject.cost.flops) / 1e9, enum_name(report.precision),
+              plural(static_cast<std::uint64_t>(subject.threads), "thread"), simd_level());
   std::vector<std::vector<std::string>> rows;
   const bool rival = !report.rival_version.empty();
   const auto row = [&](std::int64_t batch, const char* engine, const Timing& timing, double gflops) {
@@ -329,6 +334,7 @@ Json json_of(const Subject& subject, const Report& report) {
   Json document{
       {"model", json_of(subject.source)},
       {"threads", subject.threads},
+      {"precision", enum_name(report.precision)},
       {"simd", simd_level()},
       {"processor", processor_name()},
       {"flops", subject.cost.flops},
@@ -355,7 +361,9 @@ Result<int> bench(const Options& options, Console& console) {
   SIGHTLINE_TRY(const Subject subject, find_subject(options, console));
   const std::vector<Tensor> first = noise_for(subject.signature, subject.batches[0], 7);
   SIGHTLINE_TRY(Loaded loaded, load(subject, options, first));
-  Report report{.load_seconds = loaded.seconds};
+  Report report{.precision = loaded.session.precision(), .load_seconds = loaded.seconds};
+  if (options.precision != enum_name(report.precision))
+    console.remark("this processor has no {}: it runs in {}", options.precision, enum_name(report.precision));
   if (rival) {
     report.rival_version = rival->version();
     SIGHTLINE_TRY(report.rival_load_seconds, rival->load(subject.file, subject.signature, first, subject.threads));
@@ -405,6 +413,8 @@ Action declare(Arguments& arguments) {
   arguments.positional("MODEL", options->model, model_help);
   arguments.flag("--rival", options->rival, "the same file through ONNX Runtime as well, by turns");
   arguments.flag("--ops", options->operators, "also the time of every step at the first batch size");
+  arguments.option("--precision", options->precision, "PRECISION", "what to compute in; the rival stays at f32",
+                   {precisions.begin(), precisions.end()});
   arguments.option("--batch", options->batches, "LIST", "batch sizes, like 1,8,32 (default: 1,8, or what --shape says)");
   arguments.option("--shape", options->shapes, "NAME=SIZES", "sizes that the file leaves free, like image=1x3x224x224");
   arguments.option("--runs", options->runs, "N", "timed runs per batch size");
@@ -415,6 +425,7 @@ Action declare(Arguments& arguments) {
 constexpr std::array examples{
     Example{"sightline bench apparel", "latency and throughput of the release in force"},
     Example{"sightline bench resnet50.onnx --ops --threads 1", "where the time of any ONNX file goes, on one core"},
+    Example{"sightline bench resnet50.onnx --precision bf16 --rival", "computed in bf16 where the processor has it"},
     Example{"sightline bench resnet50.onnx --rival --batch 1,8,32", "against ONNX Runtime: speed, answers, memory, time to load"},
     Example{"sightline bench net.onnx --shape image=1x3x320x320", "a file that leaves height and width free"},
 };

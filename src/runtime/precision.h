@@ -1,0 +1,26 @@
+// In which numbers a session computes.
+#pragma once
+
+#include <array>
+
+#include "base/fields.h"
+
+namespace sightline::runtime {
+
+enum class Precision {
+  f32,
+  // Values and weights of the operators that have fast kernels for it are rounded to bf16 (8 bits of mantissa), sums are kept in f32.
+  // Graphs are the same as for f32; inputs and outputs stay f32.
+  bf16,
+};
+
+// Whether the processor multiplies bf16 (AVX512_BF16 or AMX; ONEDNN_MAX_CPU_ISA counts). Where it does not, oneDNN would emulate it slowly
+// or not run at all.
+bool processor_has_bf16();
+
+}  // namespace sightline::runtime
+
+template <>
+struct sightline::EnumNames<sightline::runtime::Precision> {
+  static constexpr std::array<const char*, 2> names{"f32", "bf16"};
+};
