@@ -1,6 +1,7 @@
 #include "runtime/onednn.h"
 
 #include <cstring>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -53,7 +54,16 @@ const dnnl::engine& cpu_engine() {
   return engine;
 }
 
-ThreadScope::ThreadScope(int threads) : before_(omp_get_max_threads()) { omp_set_num_threads(threads); }
+void flush_primitive_cache() {
+  cpu_engine();  // so that the cap is not set afterwards, over what is set here
+  static std::mutex one_at_a_time;
+  const std::lock_guard lock(one_at_a_time);
+  dnnl::set_primitive_cache_capacity(0);
+  dnnl::set_primitive_cache_capacity(cached_primitives);
+}
+
+int ThreadScope::current() { return omp_get_max_threads(); }
+ThreadScope::ThreadScope(int threads) : before_(current()) { omp_set_num_threads(threads); }
 ThreadScope::~ThreadScope() { omp_set_num_threads(before_); }
 
 dnnl::memory::data_type data_type_of(Dtype dtype) {

@@ -11,6 +11,8 @@ namespace sightline::runtime {
 
 // The CPU; made at the first call, which also caps oneDNN's global cache of generated code.
 const dnnl::engine& cpu_engine();
+// Empties that cache: code of models that are gone should not stay in memory. Primitives in use live on.
+void flush_primitive_cache();
 
 // While it lives, oneDNN works with this many OpenMP threads in the calling thread. oneDNN sizes blocks and scratch memory by that
 // number when a primitive is made, so that planning and running must agree on it.
@@ -20,6 +22,7 @@ class ThreadScope {
   ThreadScope(const ThreadScope&) = delete;
   ThreadScope& operator=(const ThreadScope&) = delete;
   ~ThreadScope();
+  static int current();
 
  private:
   int before_;

@@ -117,6 +117,22 @@ void Plan::bind_arena(std::byte* arena) {
   bound_ = true;
 }
 
+Plan Plan::copy() const {
+  Plan copied;
+  copied.buffers = buffers;
+  copied.output_shapes = output_shapes;
+  copied.kept = kept;
+  copied.arena_bytes_ = arena_bytes_;
+  for (const Step& step : steps) {
+    Step& own =
+        copied.steps.emplace_back(Step{.name = step.name, .op_type = step.op_type, .primitive = step.primitive, .kernel = step.kernel});
+    for (const Operand& operand : step.operands)
+      own.operands.push_back({operand.argument, operand.buffer,
+                              operand.memory ? dnnl::memory(operand.memory.get_desc(), cpu_engine(), DNNL_MEMORY_NONE) : dnnl::memory()});
+  }
+  return copied;
+}
+
 void Plan::execute(const dnnl::stream& stream, std::byte* arena, std::span<std::byte* const> inputs, std::span<std::byte* const> outputs,
                    std::vector<double>* seconds) {
   if (!bound_ || arena != arena_) bind_arena(arena);

@@ -52,6 +52,8 @@ class Plan {
   void lay_out_arena();
   std::size_t arena_bytes() const { return arena_bytes_; }
 
+  // The same plan with operands of its own, to be executed beside this one: primitives, kernels and constants are shared.
+  Plan copy() const;
   // seconds: if not null, gets the time of each step.
   void execute(const dnnl::stream& stream, std::byte* arena, std::span<std::byte* const> inputs, std::span<std::byte* const> outputs,
                std::vector<double>* seconds = nullptr);

@@ -3,25 +3,27 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <list>
+#include <map>
+#include <mutex>
 #include <new>
+#include <optional>
 
 #include "base/machine.h"
-#include "base/parallel.h"
 #include "base/text.h"
+#include "runtime/lane.h"
 #include "runtime/operators.h"
-#include "runtime/plan.h"
 #include "runtime/program.h"
+#include "runtime/scheduler.h"
+#include "runtime/ways.h"
 #include "runtime/weights.h"
 
 namespace sightline::runtime {
 namespace {
 
-// A server sees few batch sizes (its buckets); a data set adds its remainder.
-constexpr std::size_t kept_plans = 8;
-// Work for which it is worth to wake one more thread: some 200 µs of one core. Below that, waiting for each other at every step costs more
-// than the second thread saves (and very much more when the machine is busy).
-constexpr double flops_per_thread = 2e7;
+// Batch sizes whose measured times are remembered.
+constexpr std::size_t kept_choices = 64;
 
 // Whatever oneDNN and the standard library throw becomes an error here and nowhere else.
 template <class T, class Body>
@@ -53,19 +55,6 @@ Result<void> check_sizes(const std::map<std::string, graph::ValueInfo>& values) 
   }
   return {};
 }
-
-struct Made {
-  Plan plan;
-  std::int64_t batch = 0;
-  int threads = 1;  // oneDNN's primitives are made for a number of threads
-};
-
-// What one thread needs to run plans.
-struct Lane {
-  std::list<Made> plans;  // the last used one first
-  Tensor arena;           // as large as the largest plan needs; plans of a lane do not run at the same time
-  dnnl::stream stream{cpu_engine()};
-};
 
 Result<Plan> plan_for(const Program& program, WeightStore& weights, std::int64_t batch) {
   SIGHTLINE_TRY(auto values, graph::infer_shapes(program.graph, batch));
@@ -128,29 +117,59 @@ struct Session::State {
   std::vector<graph::ValueInfo> inputs, outputs;
   int threads = 1;                  // at most
   double flops = 0;                 // for one image
-  bool images_independent = false;  // so that a batch may be shared out to lanes
-  WeightStore weights;
-  std::vector<Lane> lanes{1};
+  bool images_independent = false;  // so that a batch may be cut into pieces
 
-  // Not for two threads at once: the weights are shared.
-  Result<Made*> plan_of(Lane& lane, std::int64_t batch, int using_threads) {
-    for (auto it = lane.plans.begin(); it != lane.plans.end(); ++it) {
+  std::mutex planning;  // held while a plan is made, which may take a second
+  WeightStore weights;  // changes under `planning`
+
+  std::mutex mutex;                        // of what follows, for moments
+  std::list<Planned> plans;                // the last used one first
+  std::map<std::int64_t, Choice> choices;  // by batch size
+  Lanes lanes;
+
+  ~State() { flush_primitive_cache(); }
+
+  std::optional<Planned> find_plan(std::int64_t batch, int using_threads) {
+    const std::lock_guard lock(mutex);
+    for (auto it = plans.begin(); it != plans.end(); ++it) {
       if (it->batch != batch || it->threads != using_threads) continue;
-      lane.plans.splice(lane.plans.begin(), lane.plans, it);
-      return &lane.plans.front();
+      plans.splice(plans.begin(), plans, it);
+      return plans.front();
     }
-    const ThreadScope scope(using_threads);
-    SIGHTLINE_TRY(Plan plan, plan_for(program, weights, batch));
-    if (!lane.arena.defined() || lane.arena.byte_count() < plan.arena_bytes())
-      lane.arena = Tensor(Dtype::u8, {static_cast<std::int64_t>(plan.arena_bytes())});
-    lane.plans.push_front({std::move(plan), batch, using_threads});
-    if (lane.plans.size() > kept_plans) lane.plans.pop_back();
-    return &lane.plans.front();
+    return std::nullopt;
   }
 
-  int threads_worth(std::int64_t batch) const {
-    const double worth = flops * static_cast<double>(batch) / flops_per_thread;
-    return std::clamp(static_cast<int>(std::min(worth, 1e6)), 1, threads);
+  Result<Planned> plan_of(std::int64_t batch, int using_threads) {
+    if (auto found = find_plan(batch, using_threads)) return *found;
+    const std::lock_guard one_at_a_time(planning);
+    if (auto found = find_plan(batch, using_threads)) return *found;  // somebody else was quicker
+    const ThreadScope scope(using_threads);
+    SIGHTLINE_TRY(Plan plan, plan_for(program, weights, batch));
+    const Planned planned{std::make_shared<const Plan>(std::move(plan)), batch, using_threads};
+    const std::lock_guard lock(mutex);
+    plans.push_front(planned);
+    if (plans.size() > kept_plans) plans.pop_back();
+    return planned;
+  }
+
+  Ways ways(std::int64_t batch) const { return ways_for(flops * static_cast<double>(batch), batch, threads, images_independent); }
+
+  // What the next run of this batch size shall do.
+  std::pair<Ways, Choice::Next> next(std::int64_t batch) {
+    const bool crowded = Scheduler::shared().crowded();
+    const std::lock_guard lock(mutex);
+    auto found = choices.find(batch);
+    if (found == choices.end()) {
+      if (choices.size() >= kept_choices) choices.clear();
+      found = choices.emplace(batch, Choice(ways(batch))).first;
+    }
+    return {found->second.ways(), found->second.next(crowded)};
+  }
+
+  template <class Tell>
+  void tell(std::int64_t batch, Tell what) {
+    const std::lock_guard lock(mutex);
+    if (const auto found = choices.find(batch); found != choices.end()) what(found->second);
   }
 
   // The batch size, when the tensors fit the signature.
@@ -177,20 +196,20 @@ struct Session::State {
     return batch < 0 ? 1 : batch;
   }
 
-  // For the whole batch, of which `made` computes a part.
-  std::vector<Tensor> make_outputs(const Made& made, std::int64_t batch) const {
+  // For the whole batch, of which `planned` computes a part.
+  std::vector<Tensor> make_outputs(const Planned& planned, std::int64_t batch) const {
     std::vector<Tensor> results;
     for (std::size_t i = 0; i < outputs.size(); ++i) {
-      Shape shape = made.plan.output_shapes[i];
-      if (made.batch != batch) shape[0] = batch;
+      Shape shape = planned.plan->output_shapes[i];
+      if (planned.batch != batch) shape[0] = batch;
       results.emplace_back(outputs[i].dtype, shape);
     }
     return results;
   }
 
-  // Images [begin, begin + made.batch) of the tensors; all of them when they do not carry the batch.
-  static void execute(Lane& lane, Made& made, std::span<const Tensor> given, std::span<Tensor> results, std::int64_t begin,
-                      std::int64_t batch, std::vector<double>* seconds) {
+  // Images [begin, begin + planned.batch) of the tensors; all of them when they do not carry the batch.
+  void execute(const Planned& planned, std::span<const Tensor> given, std::span<Tensor> results, std::int64_t begin, std::int64_t batch,
+               std::vector<double>* seconds = nullptr) {
     const auto part = [&](const Tensor& tensor) {
       const std::size_t skipped = begin == 0 ? 0 : tensor.byte_count() / static_cast<std::size_t>(batch) * static_cast<std::size_t>(begin);
       return const_cast<std::byte*>(tensor.data()) + skipped;  // inputs are only read
@@ -198,47 +217,91 @@ struct Session::State {
     std::vector<std::byte*> from, to;
     for (const Tensor& tensor : given) from.push_back(part(tensor));
     for (const Tensor& tensor : results) to.push_back(part(tensor));
-    const ThreadScope scope(made.threads);
-    made.plan.execute(lane.stream, lane.arena.data(), from, to, seconds);
-    lane.stream.wait();
+    std::unique_ptr<Lane> lane = lanes.take();
+    lane->execute(planned, from, to, seconds);
+    lanes.give_back(std::move(lane));  // a lane in which something was thrown is not used again
+  }
+
+  Result<std::vector<Tensor>> run_whole(std::span<const Tensor> given, std::int64_t batch, int using_threads) {
+    SIGHTLINE_TRY(const Planned planned, plan_of(batch, using_threads));
+    std::vector<Tensor> results = make_outputs(planned, batch);
+    Scheduler::shared().together(using_threads, [&] { execute(planned, given, results, 0, batch); });
+    return results;
+  }
+
+  Result<std::vector<Tensor>> run_pieces(std::span<const Tensor> given, std::int64_t batch, std::int64_t pieces) {
+    std::vector<Planned> planned;
+    std::vector<std::int64_t> begin;
+    std::int64_t images = 0;
+    for (std::int64_t i = 0; i < pieces; ++i) {
+      begin.push_back(images);
+      SIGHTLINE_TRY(planned.emplace_back(), plan_of(batch / pieces + (i < batch % pieces ? 1 : 0), 1));
+      images += planned.back().batch;
+    }
+    std::vector<Tensor> results = make_outputs(planned[0], batch);
+    Scheduler::shared().side_by_side(planned.size(), [&](std::size_t i) { execute(planned[i], given, results, begin[i], batch); });
+    return results;
+  }
+
+  Result<std::vector<Tensor>> run_in(Way way, const Ways& ways, std::span<const Tensor> given, std::int64_t batch) {
+    if (way == Way::pieces) return run_pieces(given, batch, ways.threads);
+    return run_whole(given, batch, way == Way::together ? ways.threads : 1);
   }
 
   Result<std::vector<Tensor>> run(std::span<const Tensor> given) {
     SIGHTLINE_TRY(const std::int64_t batch, check_inputs(given));
-    const int useful = threads_worth(batch);
-    const std::int64_t pieces = images_independent && batch >= useful ? useful : 1;
-    while (lanes.size() < static_cast<std::size_t>(pieces)) lanes.emplace_back();
-    std::vector<Made*> made;
-    for (std::int64_t i = 0; i < pieces; ++i) {
-      const std::int64_t images = batch / pieces + (i < batch % pieces ? 1 : 0);
-      SIGHTLINE_TRY(Made * one, plan_of(lanes[static_cast<std::size_t>(i)], images, pieces > 1 ? 1 : useful));
-      made.push_back(one);
-    }
-    std::vector<Tensor> results = make_outputs(*made[0], batch);
-    if (pieces == 1) {
-      execute(lanes[0], *made[0], given, results, 0, batch, nullptr);
-      return results;
-    }
-    SIGHTLINE_CHECK(parallel_for(
-        made.size(),
-        [&](std::size_t i) -> Result<void> {
-          std::int64_t begin = 0;
-          for (std::size_t k = 0; k < i; ++k) begin += made[k]->batch;
-          execute(lanes[i], *made[i], given, results, begin, batch, nullptr);
-          return {};
-        },
-        static_cast<int>(pieces)));
+    const auto [ways, todo] = next(batch);
+    if (todo.action == Choice::Action::compare) return compare(ways, given, batch);
+    if (ways.other == ways.rule) return run_in(ways.rule, ways, given, batch);
+    Scheduler& scheduler = Scheduler::shared();
+    const std::uint64_t begun = scheduler.begun();
+    const auto start = std::chrono::steady_clock::now();
+    auto results = run_in(todo.way, ways, given, batch);
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    if (!results.ok() || scheduler.begun() != begun + 1 || scheduler.crowded()) return results;
+    std::optional<Way> loser;
+    tell(batch, [&](Choice& choice) { loser = choice.timed(todo.way, seconds); });
+    if (loser) forget(*loser, ways, batch);
     return results;
+  }
+
+  // Both ways on the same images. The rule's answer is what the caller gets, whatever happens to the other.
+  Result<std::vector<Tensor>> compare(const Ways& ways, std::span<const Tensor> given, std::int64_t batch) {
+    bool same = false;
+    auto results = guarded<std::vector<Tensor>>("running", [&] { return run_in(ways.rule, ways, given, batch); });
+    if (results.ok()) {
+      lanes.release_arenas();  // both ways' arenas at once would be more than either needs
+      const auto others = guarded<std::vector<Tensor>>("running", [&] { return run_in(ways.other, ways, given, batch); });
+      same = others.ok() && std::ranges::equal(*results, *others, [](const Tensor& a, const Tensor& b) { return a.same_as(b); });
+    }
+    tell(batch, [&](Choice& choice) { choice.compared(same); });
+    if (!same) forget(ways.other, ways, batch);
+    return results;
+  }
+
+  // Lets go what one way of computing a batch has allocated, unless another batch size has it too. Lanes in use keep their copies until
+  // these are pushed out.
+  void forget(Way way, const Ways& ways, std::int64_t batch) {
+    if (way == Way::pieces) return;  // plans for small batches are wanted for themselves
+    const std::lock_guard lock(mutex);
+    for (auto it = plans.begin(); it != plans.end(); ++it) {
+      if (it->batch != batch || it->threads != (way == Way::together ? ways.threads : 1)) continue;
+      lanes.forget(it->plan.get());
+      plans.erase(it);
+      return;
+    }
   }
 
   Result<std::vector<NodeTime>> profile(std::span<const Tensor> given) {
     SIGHTLINE_TRY(const std::int64_t batch, check_inputs(given));
-    SIGHTLINE_TRY(Made * made, plan_of(lanes[0], batch, threads_worth(batch)));
-    std::vector<Tensor> results = make_outputs(*made, batch);
+    const int useful = ways(batch).rule == Way::alone ? 1 : ways(batch).threads;
+    SIGHTLINE_TRY(const Planned planned, plan_of(batch, useful));
+    std::vector<Tensor> results = make_outputs(planned, batch);
     std::vector<double> seconds;
-    execute(lanes[0], *made, given, results, 0, batch, &seconds);
+    Scheduler::shared().together(useful, [&] { execute(planned, given, results, 0, batch, &seconds); });
     std::vector<NodeTime> times;
-    for (std::size_t i = 0; i < seconds.size(); ++i) times.push_back({made->plan.steps[i].name, made->plan.steps[i].op_type, seconds[i]});
+    for (std::size_t i = 0; i < seconds.size(); ++i)
+      times.push_back({planned.plan->steps[i].name, planned.plan->steps[i].op_type, seconds[i]});
     return times;
   }
 };
@@ -263,7 +326,8 @@ Result<Session> Session::create(const graph::Graph& graph, const Options& option
     SIGHTLINE_TRY(const graph::Cost cost, graph::cost_of(state->program.graph));
     state->flops = static_cast<double>(cost.flops);
     state->images_independent = images_are_independent(state->program.graph);
-    SIGHTLINE_TRY([[maybe_unused]] const Made* made, state->plan_of(state->lanes[0], 1, state->threads_worth(1)));
+    const Ways ways = state->ways(1);
+    SIGHTLINE_CHECK(state->plan_of(1, ways.rule == Way::alone ? 1 : ways.threads));
     return Session(std::move(state));
   });
 }
@@ -286,9 +350,12 @@ Result<Tensor> Session::run(const Tensor& input) {
 
 Memory Session::memory() const {
   Memory memory;
-  memory.weights = state_->weights.bytes();
+  {
+    const std::lock_guard lock(state_->planning);
+    memory.weights = state_->weights.bytes();
+  }
   for (const auto& [name, tensor] : state_->program.graph.initializers) memory.weights += tensor.byte_count();
-  for (const Lane& lane : state_->lanes) memory.arena += lane.arena.defined() ? lane.arena.byte_count() : 0;
+  memory.arena = state_->lanes.bytes();
   return memory;
 }
 

@@ -1,5 +1,7 @@
 #include "runtime/weights.h"
 
+#include "runtime/scheduler.h"
+
 namespace sightline::runtime {
 
 std::byte* WeightStore::in_layout(const std::string& key, const dnnl::memory::desc& plain_desc, const Tensor& plain,
@@ -9,6 +11,9 @@ std::byte* WeightStore::in_layout(const std::string& key, const dnnl::memory::de
   auto& layouts = reordered_[key];
   for (const dnnl::memory& memory : layouts)
     if (memory.get_desc() == wanted) return static_cast<std::byte*>(memory.get_data_handle());
+  // A caller without an OpenMP pool shall not get one for this.
+  const int threads = ThreadScope::current();
+  const ThreadScope scope(threads > 1 && Scheduler::shared().owns_pool() ? threads : 1);
   dnnl::memory from(plain_desc, cpu_engine(), source), to(wanted, cpu_engine());
   dnnl::stream stream(cpu_engine());
   dnnl::reorder(from, to).execute(stream, from, to);

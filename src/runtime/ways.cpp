@@ -1,0 +1,68 @@
+#include "runtime/ways.h"
+
+#include <algorithm>
+
+namespace sightline::runtime {
+namespace {
+
+// Work for which it is worth to wake one more thread: some 200 µs of one core. Below that, waiting for each other at every step costs more
+// than the second thread saves (and very much more when the machine is busy).
+constexpr double flops_per_thread = 2e7;
+// Between these, seen from the rule's limit, one thread and several are so close that only a clock can tell.
+constexpr double doubtful = 4;
+
+}  // namespace
+
+Ways ways_for(double flops, std::int64_t batch, int most_threads, bool independent) {
+  const auto worth = static_cast<int>(std::clamp(flops / flops_per_thread, 1.0, 1e6));
+  const int useful = std::min(worth, most_threads);
+  if (most_threads <= 1) return {};
+  const bool can_cut = independent && batch >= 2;
+  if (useful <= 1) {
+    // Nearly enough work for a second thread: that may pay.
+    if (flops * doubtful < 2 * flops_per_thread) return {};
+    return {.rule = Way::alone, .other = can_cut ? Way::pieces : Way::together, .threads = 2};
+  }
+  if (can_cut && batch >= useful) return {.rule = Way::pieces, .other = Way::together, .threads = useful};
+  // Where images hang together or are too few, several threads share each step; with little work one may be as good.
+  return {.rule = Way::together, .other = Way::alone, .threads = useful};
+}
+
+Choice::Next Choice::next(bool crowded) {
+  if (ways_.other == ways_.rule || known_ == Known::differ) return {Action::run, ways_.rule};
+  ++runs_;
+  // A run that needs all cores waits for all of them, and holds them while its threads wait for each other.
+  const Way frugal = ways_.rule == Way::together ? ways_.other : ways_.rule;
+  switch (known_) {
+    case Known::nothing:
+      if (runs_ <= patience) return {Action::run, ways_.rule};
+      if (!crowded && taken_[0] < times) return {Action::run, ways_.rule};
+      if (crowded && frugal == ways_.rule) return {Action::run, ways_.rule};
+      known_ = Known::comparing;
+      return {Action::compare, ways_.rule};
+    case Known::same:
+      if (crowded) return {Action::run, frugal};
+      return {Action::run, taken_[0] < times ? ways_.rule : ways_.other};
+    case Known::decided: return {Action::run, crowded ? frugal : best_};
+    case Known::comparing:
+    case Known::differ: break;
+  }
+  return {Action::run, ways_.rule};
+}
+
+void Choice::compared(bool same) { known_ = same ? Known::same : Known::differ; }
+
+std::optional<Way> Choice::timed(Way way, double seconds) {
+  if (known_ == Known::decided || known_ == Known::differ || runs_ <= 1) return std::nullopt;  // the first run pays for much else
+  const int i = way == ways_.rule ? 0 : 1;
+  least_[i] = taken_[i] == 0 ? seconds : std::min(least_[i], seconds);
+  ++taken_[i];
+  if (known_ != Known::same || taken_[0] < times || taken_[1] < times) return std::nullopt;
+  known_ = Known::decided;
+  best_ = least_[1] < least_[0] * gain ? ways_.other : ways_.rule;
+  const Way loser = best_ == ways_.rule ? ways_.other : ways_.rule;
+  // The one that a crowd takes stays as well.
+  return loser == Way::together ? std::optional(loser) : std::nullopt;
+}
+
+}  // namespace sightline::runtime

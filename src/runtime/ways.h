@@ -1,0 +1,59 @@
+// The ways in which a batch can be computed by several cores, and which of two is taken: by rule at first, by measurement when the same
+// batch size keeps coming. Only ways that give the same bits are exchanged, so that answers do not depend on the clock.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+namespace sightline::runtime {
+
+enum class Way {
+  alone,     // the whole batch on one thread
+  pieces,    // one piece of the batch per thread; nobody waits before the end
+  together,  // the whole batch, every step shared by OpenMP threads
+};
+
+struct Ways {
+  Way rule = Way::alone;   // what is taken until it is known better
+  Way other = Way::alone;  // the same as rule: there is no choice
+  int threads = 1;         // of `pieces` and `together`
+};
+
+// For a batch that needs `flops` (multiplications and additions) in all. `independent`: its images may be computed apart.
+Ways ways_for(double flops, std::int64_t batch, int most_threads, bool independent);
+
+// What has been learnt about one batch size. Not for two threads at once.
+class Choice {
+ public:
+  enum class Action { run, compare };  // compare: run both ways on the same input, and say what came out by compared()
+  struct Next {
+    Action action = Action::run;
+    Way way = Way::alone;
+  };
+
+  explicit Choice(const Ways& ways) : ways_(ways) {}
+  const Ways& ways() const { return ways_; }
+
+  // What the next run shall do. crowded: others compute, so that cores are better used one by one, and times mean nothing.
+  Next next(bool crowded);
+  // The outcome of Action::compare: whether the bits were the same.
+  void compared(bool same);
+  // A run in this way took so long and was not disturbed. With the last time that was wanted it gives the way that lost and is not
+  // taken any more, so that what it has allocated may go.
+  std::optional<Way> timed(Way way, double seconds);
+
+ private:
+  static constexpr int patience = 4;    // runs by the rule before anything is tried: who asks once or twice pays nothing
+  static constexpr int times = 5;       // of each way; the least counts
+  static constexpr double gain = 0.95;  // what the other way's time must be below, relative to the rule's
+
+  enum class Known { nothing, comparing, differ, same, decided };
+  Ways ways_;
+  Known known_ = Known::nothing;
+  int runs_ = 0;
+  int taken_[2] = {0, 0};  // times of the rule, of the other
+  double least_[2] = {0, 0};
+  Way best_ = Way::alone;
+};
+
+}  // namespace sightline::runtime
