@@ -7,15 +7,16 @@
 #include <list>
 #include <map>
 #include <mutex>
-#include <new>
 #include <optional>
 
 #include "base/machine.h"
 #include "base/text.h"
+#include "runtime/guarded.h"
 #include "runtime/lane.h"
 #include "runtime/operators.h"
 #include "runtime/program.h"
 #include "runtime/scheduler.h"
+#include "runtime/signature.h"
 #include "runtime/ways.h"
 #include "runtime/weights.h"
 
@@ -24,25 +25,6 @@ namespace {
 
 // Batch sizes whose measured times are remembered.
 constexpr std::size_t kept_choices = 64;
-
-// Whatever oneDNN and the standard library throw becomes an error here and nowhere else.
-template <class T, class Body>
-Result<T> guarded(const char* what, Body body) {
-  try {
-    return body();
-  } catch (const std::bad_alloc&) {
-    return Error{ErrorKind::refused, std::string(what) + ": not enough memory"};
-  } catch (const dnnl::error& error) {
-    if (error.status == dnnl_out_of_memory) return Error{ErrorKind::refused, std::string(what) + ": not enough memory"};
-    return Error{ErrorKind::internal, fmt::format("{}: oneDNN: {}", what, error.what())};
-  } catch (const std::exception& error) {
-    return Error{ErrorKind::internal, fmt::format("{}: {}", what, error.what())};
-  }
-}
-
-std::string signature(const graph::ValueInfo& info) {
-  return fmt::format("\"{}\": {} {}", info.name, name_of(info.dtype), to_string(info.shape));
-}
 
 Result<void> check_sizes(const std::map<std::string, graph::ValueInfo>& values) {
   for (const auto& [name, info] : values) {
@@ -172,30 +154,6 @@ struct Session::State {
     if (const auto found = choices.find(batch); found != choices.end()) what(found->second);
   }
 
-  // The batch size, when the tensors fit the signature.
-  Result<std::int64_t> check_inputs(std::span<const Tensor> given) const {
-    if (given.size() != inputs.size())
-      return Error{ErrorKind::usage, fmt::format("the model takes {}, not {}", plural(inputs.size(), "input"), given.size())};
-    std::int64_t batch = -1;
-    for (std::size_t i = 0; i < given.size(); ++i) {
-      const Tensor& tensor = given[i];
-      const Shape& wanted = inputs[i].shape;
-      bool fits = tensor.dtype() == inputs[i].dtype && tensor.rank() == wanted.size() && (tensor.data() != nullptr);
-      for (std::size_t d = 0; fits && d < wanted.size(); ++d) fits = wanted[d] < 0 ? tensor.dim(d) > 0 : wanted[d] == tensor.dim(d);
-      if (!fits)
-        return Error{ErrorKind::usage,
-                     fmt::format("input {} does not fit {}",
-                                 tensor.data() == nullptr ? "without data"
-                                                          : fmt::format("{} {}", name_of(tensor.dtype()), to_string(tensor.shape())),
-                                 signature(inputs[i]))};
-      if (wanted.empty() || wanted[0] >= 0) continue;
-      if (batch >= 0 && tensor.dim(0) != batch)
-        return Error{ErrorKind::usage, fmt::format("the inputs have batches of {} and {}; they must be the same", batch, tensor.dim(0))};
-      batch = tensor.dim(0);
-    }
-    return batch < 0 ? 1 : batch;
-  }
-
   // For the whole batch, of which `planned` computes a part.
   std::vector<Tensor> make_outputs(const Planned& planned, std::int64_t batch) const {
     std::vector<Tensor> results;
@@ -249,7 +207,7 @@ struct Session::State {
   }
 
   Result<std::vector<Tensor>> run(std::span<const Tensor> given) {
-    SIGHTLINE_TRY(const std::int64_t batch, check_inputs(given));
+    SIGHTLINE_TRY(const std::int64_t batch, batch_of(inputs, given));
     const auto [ways, todo] = next(batch);
     if (todo.action == Choice::Action::compare) return compare(ways, given, batch);
     if (ways.other == ways.rule) return run_in(ways.rule, ways, given, batch);
@@ -293,7 +251,7 @@ struct Session::State {
   }
 
   Result<std::vector<NodeTime>> profile(std::span<const Tensor> given) {
-    SIGHTLINE_TRY(const std::int64_t batch, check_inputs(given));
+    SIGHTLINE_TRY(const std::int64_t batch, batch_of(inputs, given));
     const int useful = ways(batch).rule == Way::alone ? 1 : ways(batch).threads;
     SIGHTLINE_TRY(const Planned planned, plan_of(batch, useful));
     std::vector<Tensor> results = make_outputs(planned, batch);

@@ -1,0 +1,259 @@
+#include "runtime/shared_session.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <unordered_map>
+
+#include "base/machine.h"
+#include "base/text.h"
+#include "runtime/guarded.h"
+#include "runtime/head_bank.h"
+#include "runtime/merged_graph.h"
+#include "runtime/signature.h"
+
+namespace sightline::runtime {
+namespace {
+
+// A part that can be run. Runs keep it while they need it, whatever happens to the models.
+struct Loaded {
+  Session session;
+  std::vector<std::string> inputs, outputs;  // values
+};
+
+using Values = std::unordered_map<std::string, Tensor>;
+
+struct Model {
+  std::vector<graph::ValueInfo> inputs, outputs;
+  std::vector<std::string> input_values, output_values;
+  struct Head {
+    std::string features;
+    HeadBank::HeadId id = 0;
+  };
+  std::map<std::string, Head> heads;  // by output value
+  std::map<std::string, Tensor> constants;
+};
+
+}  // namespace
+
+struct SharedSession::State {
+  Options options;
+  std::mutex changing;  // one model at a time is added or removed; held while its parts are planned
+
+  mutable std::mutex mutex;  // of what follows, for moments
+  std::map<std::string, Model> models;
+  MergedGraph merged;  // changes under both
+  std::map<PartId, std::shared_ptr<Loaded>> loaded;
+  std::map<std::string, HeadBank> banks;  // by the features that they read
+
+  Error no_such_model(const std::string& name) const {
+    std::vector<std::string> names;
+    for (const auto& [each, model] : models) names.push_back(each);
+    return {ErrorKind::not_found, fmt::format("there is no model \"{}\" in this session{}", name, did_you_mean(name, names))};
+  }
+
+  Result<std::shared_ptr<Loaded>> load(const Part& part) const {
+    SIGHTLINE_TRY(Session session, Session::create(part.graph, options));
+    auto result = std::make_shared<Loaded>(Loaded{std::move(session), {}, {}});
+    for (const graph::ValueInfo& input : part.graph.inputs) result->inputs.push_back(input.name);
+    for (const graph::ValueInfo& output : part.graph.outputs) result->outputs.push_back(output.name);
+    return result;
+  }
+
+  Result<void> add(const std::string& name, const graph::Graph& graph) {
+    const auto taken = [&]() -> Result<void> {
+      const std::lock_guard lock(mutex);
+      if (!models.contains(name)) return {};
+      return Error{ErrorKind::conflict, fmt::format("there is a model \"{}\" in this session already; remove it first", name)};
+    };
+    SIGHTLINE_CHECK(taken());  // before the work
+    SIGHTLINE_TRY(Canonical canonical, canonical_of(graph));
+    const std::lock_guard one_at_a_time(changing);
+    SIGHTLINE_CHECK(taken());
+    SIGHTLINE_TRY(MergedGraph::Addition addition, merged.plan(canonical));
+    std::map<PartId, std::shared_ptr<Loaded>> made;
+    for (const auto& [id, part] : addition.made) {
+      SIGHTLINE_TRY(made[id], load(part));
+    }
+    Model model{canonical.inputs, canonical.outputs, canonical.input_values, canonical.output_values, {}, canonical.constants};
+    std::vector<std::shared_ptr<Loaded>> old;  // ends after the lock, unless it runs still
+    const std::lock_guard lock(mutex);
+    for (const auto& [value, head] : canonical.heads) {
+      HeadBank& bank = banks.try_emplace(head.features, head.weight.dim(1)).first->second;
+      model.heads[value] = {head.features, bank.add(head)};
+    }
+    for (const auto& [id, by] : addition.replaced) old.push_back(take_out(id));
+    for (auto& [id, part] : made) loaded[id] = std::move(part);
+    merged.add(name, std::move(addition));
+    models.emplace(name, std::move(model));
+    return {};
+  }
+
+  std::shared_ptr<Loaded> take_out(PartId id) {
+    const auto found = loaded.find(id);
+    std::shared_ptr<Loaded> part = std::move(found->second);
+    loaded.erase(found);
+    return part;
+  }
+
+  Result<void> remove(const std::string& name) {
+    const std::lock_guard one_at_a_time(changing);
+    std::vector<std::shared_ptr<Loaded>> old;
+    const std::lock_guard lock(mutex);
+    const auto found = models.find(name);
+    if (found == models.end()) return no_such_model(name);
+    for (const auto& [value, head] : found->second.heads) {
+      const auto bank = banks.find(head.features);
+      bank->second.remove(head.id);
+      if (bank->second.empty()) banks.erase(bank);
+    }
+    for (const PartId id : merged.remove(name)) old.push_back(take_out(id));
+    models.erase(found);
+    return {};
+  }
+
+  // What a run has to do, gathered under the lock and done without it.
+  struct Task {
+    std::vector<std::shared_ptr<Loaded>> parts;  // in an order in which they can be run
+    struct Heads {
+      std::vector<HeadBank::Place> places;
+      std::vector<std::pair<std::size_t, std::size_t>> answers;  // of each place: which model, which output
+    };
+    std::map<std::string, Heads> heads;  // by features
+    struct Direct {
+      std::size_t model = 0, output = 0;
+      std::string value;
+    };
+    std::vector<Direct> direct;  // outputs that are values
+    std::vector<std::vector<Tensor>> answers;
+    Values values;
+  };
+
+  // The part that makes a value, after all that it needs.
+  void need(const std::string& value, std::set<PartId>& seen, Task& task) const {
+    const PartId id = merged.maker_of(value);
+    if (id == 0 || !seen.insert(id).second) return;
+    const std::shared_ptr<Loaded>& part = loaded.at(id);
+    for (const std::string& input : part->inputs) need(input, seen, task);
+    task.parts.push_back(part);
+  }
+
+  Result<Task> task_of(std::span<const Tensor> given, std::span<const Wanted> wanted) const {
+    Task task;
+    std::set<PartId> seen;
+    const std::vector<graph::ValueInfo>* checked = nullptr;
+    const std::lock_guard lock(mutex);
+    for (std::size_t m = 0; m < wanted.size(); ++m) {
+      const auto found = models.find(wanted[m].model);
+      if (found == models.end()) return no_such_model(wanted[m].model);
+      const Model& model = found->second;
+      if (checked == nullptr || !same_inputs(*checked, model.inputs)) {
+        if (const auto batch = batch_of(model.inputs, given); !batch.ok())
+          return batch.error().in(fmt::format("model \"{}\"", wanted[m].model));
+        checked = &model.inputs;
+        for (std::size_t i = 0; i < given.size(); ++i) task.values[model.input_values[i]] = given[i];
+      }
+      std::vector<std::size_t> outputs = wanted[m].outputs;
+      if (outputs.empty())
+        for (std::size_t i = 0; i < model.outputs.size(); ++i) outputs.push_back(i);
+      task.answers.emplace_back(outputs.size());
+      for (std::size_t o = 0; o < outputs.size(); ++o) {
+        if (outputs[o] >= model.outputs.size())
+          return Error{ErrorKind::usage, fmt::format("model \"{}\" has {}, there is none with number {}", wanted[m].model,
+                                                     plural(model.outputs.size(), "output"), outputs[o])};
+        const std::string& value = model.output_values[outputs[o]];
+        if (const auto head = model.heads.find(value); head != model.heads.end()) {
+          Task::Heads& heads = task.heads[head->second.features];
+          heads.places.push_back(banks.at(head->second.features).find(head->second.id));
+          heads.answers.emplace_back(m, o);
+          if (heads.places.size() == 1) need(head->second.features, seen, task);
+        } else if (const auto constant = model.constants.find(value); constant != model.constants.end()) {
+          task.answers[m][o] = constant->second;
+        } else {
+          need(value, seen, task);
+          task.direct.push_back({m, o, value});
+        }
+      }
+    }
+    return task;
+  }
+
+  static bool same_inputs(const std::vector<graph::ValueInfo>& a, const std::vector<graph::ValueInfo>& b) {
+    return std::ranges::equal(
+        a, b, [](const graph::ValueInfo& x, const graph::ValueInfo& y) { return x.dtype == y.dtype && x.shape == y.shape; });
+  }
+
+  Result<std::vector<std::vector<Tensor>>> run(std::span<const Tensor> given, std::span<const Wanted> wanted) const {
+    SIGHTLINE_TRY(Task task, task_of(given, wanted));
+    for (const auto& part : task.parts) {
+      std::vector<Tensor> inputs;
+      for (const std::string& input : part->inputs) inputs.push_back(task.values.at(input));
+      SIGHTLINE_TRY(std::vector<Tensor> results, part->session.run(inputs));
+      for (std::size_t i = 0; i < results.size(); ++i) task.values[part->outputs[i]] = std::move(results[i]);
+    }
+    const int threads = options.threads > 0 ? options.threads : usable_cores();
+    for (const auto& [features, heads] : task.heads) {
+      const std::vector<Tensor> results = HeadBank::evaluate(task.values.at(features), heads.places, threads);
+      for (std::size_t i = 0; i < results.size(); ++i) task.answers[heads.answers[i].first][heads.answers[i].second] = results[i];
+    }
+    for (const Task::Direct& direct : task.direct) task.answers[direct.model][direct.output] = task.values.at(direct.value);
+    return std::move(task.answers);
+  }
+};
+
+SharedSession::SharedSession(const Options& options) : state_(std::make_unique<State>()) { state_->options = options; }
+SharedSession::~SharedSession() = default;
+SharedSession::SharedSession(SharedSession&&) noexcept = default;
+SharedSession& SharedSession::operator=(SharedSession&&) noexcept = default;
+
+Result<void> SharedSession::add(const std::string& name, const graph::Graph& graph) {
+  return guarded<void>("planning", [&] { return state_->add(name, graph); });
+}
+Result<void> SharedSession::remove(const std::string& name) { return state_->remove(name); }
+
+std::vector<std::string> SharedSession::models() const {
+  const std::lock_guard lock(state_->mutex);
+  std::vector<std::string> names;
+  for (const auto& [name, model] : state_->models) names.push_back(name);
+  return names;
+}
+
+Result<std::vector<graph::ValueInfo>> SharedSession::inputs(const std::string& name) const {
+  const std::lock_guard lock(state_->mutex);
+  const auto found = state_->models.find(name);
+  if (found == state_->models.end()) return state_->no_such_model(name);
+  return found->second.inputs;
+}
+
+Result<std::vector<graph::ValueInfo>> SharedSession::outputs(const std::string& name) const {
+  const std::lock_guard lock(state_->mutex);
+  const auto found = state_->models.find(name);
+  if (found == state_->models.end()) return state_->no_such_model(name);
+  return found->second.outputs;
+}
+
+Result<std::vector<std::vector<Tensor>>> SharedSession::run(std::span<const Tensor> inputs, std::span<const Wanted> wanted) const {
+  return guarded<std::vector<std::vector<Tensor>>>("running", [&] { return state_->run(inputs, wanted); });
+}
+
+SharedSession::Size SharedSession::size() const {
+  Size size;
+  std::vector<std::shared_ptr<Loaded>> parts;
+  {
+    const std::lock_guard lock(state_->mutex);
+    for (const auto& [id, part] : state_->loaded) parts.push_back(part);
+    for (const auto& [features, bank] : state_->banks) size.heads += bank.bytes();
+  }
+  for (const auto& part : parts) {
+    const Memory memory = part->session.memory();
+    size.memory.weights += memory.weights;
+    size.memory.arena += memory.arena;
+  }
+  size.parts = parts.size();
+  return size;
+}
+
+}  // namespace sightline::runtime
