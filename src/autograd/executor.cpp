@@ -104,6 +104,8 @@ Result<Plan> Executor::State::plan(const std::vector<std::string>& wanted) const
     }
     Site site{.node = node, .graph = graph, .inputs = {}, .outputs = {}, .overwritable = overwritable(node, readers, producer)};
     site.batch_norm_momentum = options.batch_norm_momentum;
+    site.values = &shapes;
+    site.frozen = node.inputs.size() > 1 && options.frozen.contains(node.inputs[1]);
     for (const std::string& input : node.inputs) site.inputs.push_back(input.empty() ? -1 : static_cast<int>(slot_of.at(input)));
     for (std::size_t k = 0; k < node.outputs.size(); ++k) {
       const bool read = !node.outputs[k].empty() && (k == 0 || readers.contains(node.outputs[k]));
@@ -148,7 +150,7 @@ Result<Executor> Executor::create(const graph::Graph& graph, const Options& opti
     const auto found = state->roles.find(name);
     const graph::Role role = found == state->roles.end() ? graph::Role::constant : found->second;
     if (learned(role) && value.is_floating_point()) {
-      value.set_requires_grad(true);
+      value.set_requires_grad(!options.frozen.contains(name));
       state->parameters.emplace_back(name, value);
     } else if (running(role)) {
       state->statistics.emplace_back(name, value);

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +22,9 @@ struct Options {
   // felt like. The running variance takes the unbiased batch variance (n - 1), as LibTorch does, because it stands for the population;
   // ONNX's training_mode would take the biased one.
   double batch_norm_momentum = 0.1;
+  // Initializers that stay as they are: they get no gradient, and a BatchNormalization whose scale is among them keeps its running
+  // statistics and normalises by them, also in training.
+  std::set<std::string> frozen;
 };
 
 class Executor {
@@ -28,8 +32,8 @@ class Executor {
   // Errors: unsupported names node and operator; invalid_data.
   static Result<Executor> create(const graph::Graph& graph, const Options& options = {});
 
-  // Learned parameters (roles weight, bias, scale) by initializer name, in the order of the names; they require gradients. A caller may
-  // move them into its own memory with set_data (same shape).
+  // Learned parameters (roles weight, bias, scale) by initializer name, in the order of the names; they require gradients unless
+  // they are frozen. A caller may move them into its own memory with set_data (same shape).
   std::vector<std::pair<std::string, torch::Tensor>>& parameters();
   // Running statistics by initializer name.
   std::vector<std::pair<std::string, torch::Tensor>>& statistics();

@@ -28,7 +28,11 @@ TEST_P(FusedNorm, EqualsTheSeparateOperations) {
   const torch::Tensor addend = torch::randn({9, 24, 31, 17}).contiguous(last);
   const torch::Tensor scale = torch::rand({24}) - 0.3;  // of both signs
   const torch::Tensor bias = torch::randn({24});
-  const torch::Tensor direction = torch::randn({9, 24, 31, 17});
+  // Nothing hangs on values so close to 0 that rounding, which differs with the number of threads, decides whether ReLU lets them pass.
+  torch::Tensor passed =
+      at::batch_norm(x.to(torch::kDouble), scale.to(torch::kDouble), bias.to(torch::kDouble), {}, {}, true, 0.2, 1e-4, false);
+  if (setting.shortcut) passed = passed + addend;
+  const torch::Tensor direction = torch::randn({9, 24, 31, 17}) * (passed.abs() > 1e-3);
 
   const auto run = [&](bool fused) {
     torch::Tensor inputs[] = {leaf(x), leaf(scale), leaf(bias), leaf(addend)};

@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
+#include <functional>
 #include <map>
 #include <ostream>
 #include <string>
@@ -34,6 +37,8 @@ struct Case {
   bool training = true;
   double low = -1.5, high = 1.5;  // of the input
   std::int64_t opset = 17;
+  bool differentiable = true;                   // false: integers or choices come out; only the value is held
+  std::function<void(Graph&)> adapt = nullptr;  // changes the graph before its shapes are inferred: other orders of inputs, more nodes
 };
 inline void PrintTo(const Case& each, std::ostream* stream) { *stream << each.label; }
 
@@ -57,13 +62,50 @@ inline Graph graph_of(const Case& each, Dtype dtype) {
   }
   graph.nodes = {node};
   graph.outputs = {{"y", dtype, {}}};
+  if (each.adapt) each.adapt(graph);
   auto shapes = graph::infer_shapes(graph);
   // Where the shapes do not fit, the engines say so.
-  if (shapes.ok()) graph.outputs[0].shape = shapes->at("y").shape;
+  if (shapes.ok()) graph.outputs[0] = {"y", shapes->at("y").dtype, shapes->at("y").shape};
   return graph;
 }
 
-inline std::vector<Case> cases() {
+// The node's inputs in this order.
+inline std::function<void(Graph&)> inputs(std::vector<std::string> names) {
+  return [names = std::move(names)](Graph& graph) { graph.nodes[0].inputs = names; };
+}
+// `tensor` as an initializer, and the node's inputs in this order.
+inline std::function<void(Graph&)> with(const std::string& name, const Tensor& tensor, std::vector<std::string> names) {
+  return [=](Graph& graph) {
+    graph.initializers[name] = tensor;
+    graph.nodes[0].inputs = names;
+  };
+}
+// A boolean tensor.
+inline Tensor choices(const Shape& shape, const std::vector<bool>& values) {
+  Tensor tensor(Dtype::boolean, shape);
+  std::copy(values.begin(), values.end(), tensor.values<bool>().begin());
+  return tensor;
+}
+// The node's further outputs.
+inline std::function<void(Graph&)> outputs(std::vector<std::string> names) {
+  return [names = std::move(names)](Graph& graph) { graph.nodes[0].outputs = names; };
+}
+// What exporters write to flatten a batch of any size: Reshape to (Shape(x)[0], -1), with further nodes in front of the one that is tested.
+inline void computed_shape(Graph& graph) {
+  graph.initializers["zero"] = Tensor::of({1}, Integers{0});
+  graph.initializers["rest"] = Tensor::of({1}, Integers{-1});
+  const auto node = [](const std::string& op, std::vector<std::string> from, const std::string& to) {
+    graph::Node made{.name = to, .op_type = op, .inputs = std::move(from), .outputs = {to}, .attributes = {}, .domain = ""};
+    if (op == "Concat") made.attributes["axis"] = std::int64_t{0};
+    return made;
+  };
+  const std::vector<graph::Node> before{node("Shape", {"x"}, "shape"), node("Gather", {"shape", "zero"}, "batch"),
+                                        node("Concat", {"batch", "rest"}, "target")};
+  graph.nodes[0].inputs = {"x", "target"};
+  graph.nodes.insert(graph.nodes.begin(), before.begin(), before.end());
+}
+
+inline std::vector<Case> basic_cases() {
   const std::int64_t two = 2;
   const std::int64_t one = 1;
   const std::string upper = "SAME_UPPER";
@@ -141,6 +183,276 @@ inline std::vector<Case> cases() {
       {"dropout_serving", "Dropout", {2, 4}, {}, {}, {}, false},
       {"reduce_mean", "ReduceMean", {2, 3, 4}, {}, {{"axes", Integers{1, -1}}, {"keepdims", std::int64_t{0}}}},
   };
+}
+
+// Each of the functions of one tensor that has nothing to it but its name.
+inline void add_functions(std::vector<Case>& list) {
+  for (const char* op : {"Abs", "Cos", "Erf", "Gelu", "Mish", "Neg", "Selu", "Sin", "Softplus", "Softsign", "Elu", "Celu"}) {
+    std::string label = op;
+    for (char& c : label) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    list.push_back({label, op, {2, 7}, {}});
+    if (label == "gelu") list.back().opset = 20;
+  }
+  for (const char* op : {"Log", "Reciprocal"}) list.push_back({op, op, {2, 5}, {}, {}, {}, true, 0.5, 2});
+  // Steps: the value counts, the gradient is 0 almost everywhere.
+  for (const char* op : {"Ceil", "Floor", "Round", "Sign"}) list.push_back({op, op, {2, 7}, {}});
+  for (const char* op : {"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"})
+    list.push_back({op, op, {2, 3}, {{3}}, {}, {}, true, -1.5, 1.5, 17, false});
+  const Tensor some = choices({2, 3}, {true, false, true, true, false, false});
+  for (const char* op : {"And", "Or", "Xor"}) {
+    // Of a comparison of x and a constant.
+    list.push_back({op, op, {2, 3}, {{3}}, {}, {}, true, -1.5, 1.5, 17, false, [some](Graph& graph) {
+                      graph.initializers["some"] = some;
+                      graph.nodes[0].inputs = {"less", "some"};
+                      graph.nodes.insert(
+                          graph.nodes.begin(),
+                          {.name = "less", .op_type = "Less", .inputs = {"x", "w1"}, .outputs = {"less"}, .attributes = {}, .domain = ""});
+                    }});
+  }
+  list.push_back({"not", "Not", {2, 3}, {{3}}, {}, {}, true, -1.5, 1.5, 17, false, [](Graph& graph) {
+                    graph.nodes[0].inputs = {"less"};
+                    graph.nodes.insert(
+                        graph.nodes.begin(),
+                        {.name = "less", .op_type = "Less", .inputs = {"x", "w1"}, .outputs = {"less"}, .attributes = {}, .domain = ""});
+                  }});
+}
+
+inline void add_reductions(std::vector<Case>& list) {
+  for (const char* op : {"ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSumSquare"})
+    list.push_back({op, op, {2, 3, 4}, {}, {{"axes", Integers{1, -1}}}});
+  list.push_back({"ReduceLogSum", "ReduceLogSum", {2, 3, 4}, {}, {{"axes", Integers{0}}}, {}, true, 0.5, 2});
+  list.push_back({"reduce_sum", "ReduceSum", {2, 3, 4}, {}, {{"keepdims", std::int64_t{0}}}, {{1}}});
+  list.push_back({"reduce_sum_all", "ReduceSum", {2, 3, 4}, {}});
+  list.push_back({"reduce_max_all", "ReduceMax", {2, 3}, {}, {{"keepdims", std::int64_t{0}}}});
+}
+
+inline void add_pieces(std::vector<Case>& list) {
+  const std::int64_t one = 1, two = 2;
+  list.push_back({"slice", "Slice", {2, 5, 6}, {}, {}, {{1, -4}, {4, 100}, {1, 2}, {1, 2}}});
+  list.push_back({"slice_backwards", "Slice", {2, 5, 6}, {}, {}, {{-1, 4}, {-100, 0}, {1, 2}, {-2, -1}}});
+  list.push_back({"slice_old",
+                  "Slice",
+                  {2, 5, 6},
+                  {},
+                  {{"starts", Integers{1}}, {"ends", Integers{3}}, {"axes", Integers{1}}},
+                  {},
+                  true,
+                  -1.5,
+                  1.5,
+                  9});
+  list.push_back({"split", "Split", {2, 5, 2}, {}, {{"axis", one}}, {{2, 3}}, true, -1.5, 1.5, 17, true, outputs({"y", "rest"})});
+  list.push_back({"split_second", "Split", {2, 6}, {}, {{"axis", -one}}, {}, true, -1.5, 1.5, 17, true, outputs({"first", "y", ""})});
+  list.push_back({"split_old",
+                  "Split",
+                  {2, 5},
+                  {},
+                  {{"axis", one}, {"split", Integers{1, 4}}},
+                  {},
+                  true,
+                  -1.5,
+                  1.5,
+                  12,
+                  true,
+                  outputs({"first", "y"})});
+  list.push_back({"gather", "Gather", {2, 4, 3}, {}, {{"axis", one}}, {{3, -1, 0}}});
+  list.push_back({"gather_one",
+                  "Gather",
+                  {2, 4, 3},
+                  {},
+                  {{"axis", two}},
+                  {},
+                  true,
+                  -1.5,
+                  1.5,
+                  17,
+                  true,
+                  with("at", Tensor::of({}, Integers{1}), {"x", "at"})});
+  list.push_back({"gather_elements",
+                  "GatherElements",
+                  {2, 3},
+                  {},
+                  {{"axis", one}},
+                  {},
+                  true,
+                  -1.5,
+                  1.5,
+                  17,
+                  true,
+                  with("at", Tensor::of({2, 2}, Integers{0, 2, -1, -1}), {"x", "at"})});
+  list.push_back({"expand", "Expand", {3, 1}, {}, {}, {{2, 1, 4}}});
+  list.push_back({"tile", "Tile", {2, 3}, {}, {}, {{2, 3}}});
+  list.push_back(
+      {"where", "Where", {2, 3}, {{3}}, {}, {}, true, -1.5, 1.5, 17, true, with("c", choices({2, 1}, {true, false}), {"c", "x", "w1"})});
+  list.push_back({"where_else",
+                  "Where",
+                  {2, 3},
+                  {{3}},
+                  {},
+                  {},
+                  true,
+                  -1.5,
+                  1.5,
+                  17,
+                  true,
+                  with("c", choices({3}, {true, false, false}), {"c", "w1", "x"})});
+  list.push_back({"depth_to_space", "DepthToSpace", {2, 8, 2, 3}, {}, {{"blocksize", two}}});
+  list.push_back({"depth_to_space_crd", "DepthToSpace", {2, 8, 2, 3}, {}, {{"blocksize", two}, {"mode", std::string("CRD")}}});
+  list.push_back({"space_to_depth", "SpaceToDepth", {2, 2, 4, 6}, {}, {{"blocksize", two}}});
+  list.push_back({"reshape_computed", "Reshape", {2, 3, 4}, {}, {}, {}, true, -1.5, 1.5, 17, true, computed_shape});
+  list.push_back({"shape", "Shape", {2, 3, 4}, {}, {}, {}, true, -1.5, 1.5, 17, false});
+  list.push_back({"size", "Size", {2, 3, 4}, {}, {}, {}, true, -1.5, 1.5, 17, false});
+  const auto from_shape = [](Graph& graph) {
+    graph.nodes[0].inputs = {"shape"};
+    graph.nodes.insert(graph.nodes.begin(),
+                       {.name = "shape", .op_type = "Shape", .inputs = {"x"}, .outputs = {"shape"}, .attributes = {}, .domain = ""});
+  };
+  list.push_back({"constant_of_shape",
+                  "ConstantOfShape",
+                  {2, 3},
+                  {},
+                  {{"value", Tensor::of({1}, std::vector<float>{2.5F})}},
+                  {},
+                  true,
+                  -1.5,
+                  1.5,
+                  17,
+                  false,
+                  from_shape});
+  list.push_back({"range", "Range", {2, 3}, {}, {}, {}, true, -1.5, 1.5, 17, false, [](Graph& graph) {
+                    graph.initializers["zero"] = Tensor::of({}, Integers{0});
+                    graph.initializers["two"] = Tensor::of({}, Integers{2});
+                    graph.nodes[0].inputs = {"zero", "size", "two"};
+                    graph.nodes.insert(
+                        graph.nodes.begin(),
+                        {.name = "size", .op_type = "Size", .inputs = {"x"}, .outputs = {"size"}, .attributes = {}, .domain = ""});
+                  }});
+}
+
+inline void add_arithmetic(std::vector<Case>& list) {
+  list.push_back({"sub_right", "Sub", {2, 3}, {{3}}, {}, {}, true, -1.5, 1.5, 17, true, inputs({"w1", "x"})});
+  list.push_back({"div_right", "Div", {2, 3}, {{2, 3}}, {}, {}, true, 0.5, 2, 17, true, inputs({"w1", "x"})});
+  list.push_back({"pow_exponent", "Pow", {2, 3}, {{2, 3}}, {}, {}, true, -1.5, 1.5, 17, true, inputs({"w1", "x"})});
+  list.push_back({"max", "Max", {2, 3, 4}, {{3, 1}, {4}}});
+  list.push_back({"min", "Min", {2, 3}, {{2, 3}}});
+  list.push_back({"mean", "Mean", {2, 3}, {{2, 3}, {3}}});
+  list.push_back({"sum", "Sum", {2, 3}, {{2, 3}, {3}}});
+  list.push_back({"matmul_batched", "MatMul", {2, 3, 2, 4}, {{3, 4, 5}}});
+  list.push_back({"matmul_right", "MatMul", {2, 4, 3}, {{5, 4}}, {}, {}, true, -1.5, 1.5, 17, true, inputs({"w1", "x"})});
+  list.push_back({"matmul_self", "MatMul", {2, 3, 3}, {}, {}, {}, true, -1.5, 1.5, 17, true, inputs({"x", "x"})});
+  list.push_back({"einsum", "Einsum", {2, 3, 4}, {{5, 4}}, {{"equation", std::string("bij,kj->bik")}}});
+  list.push_back({"clip_inputs", "Clip", {2, 7}, {}, {}, {}, true, -1.5, 1.5, 17, true, [](Graph& graph) {
+                    const bool wide = graph.inputs[0].dtype == Dtype::f64;
+                    graph.initializers["low"] =
+                        wide ? Tensor::of({}, std::vector<double>{-0.5}) : Tensor::of({}, std::vector<float>{-0.5F});
+                    graph.initializers["high"] =
+                        wide ? Tensor::of({}, std::vector<double>{0.75}) : Tensor::of({}, std::vector<float>{0.75F});
+                    graph.nodes[0].inputs = {"x", "low", "high"};
+                  }});
+  list.push_back({"thresholded_relu", "ThresholdedRelu", {2, 7}, {}, {{"alpha", 0.5F}}});
+  list.push_back({"gelu_tanh", "Gelu", {2, 7}, {}, {{"approximate", std::string("tanh")}}, {}, true, -1.5, 1.5, 20});
+}
+
+inline void add_normalisation(std::vector<Case>& list) {
+  const std::int64_t one = 1, three = 3;
+  list.push_back({"instance_norm", "InstanceNormalization", {2, 3, 4, 2}, {{3}, {3}}});
+  list.push_back({"layer_norm", "LayerNormalization", {2, 3, 6}, {{6}, {6}}});
+  list.push_back({"layer_norm_axis", "LayerNormalization", {2, 3, 6}, {{3, 6}}, {{"axis", one}, {"epsilon", 1e-3F}}});
+  list.push_back({"lp_normalization", "LpNormalization", {2, 3, 4}, {}, {{"axis", one}}});
+  list.push_back({"lp_normalization_1", "LpNormalization", {2, 5}, {}, {{"p", one}}});
+  list.push_back({"lrn", "LRN", {2, 5, 3, 2}, {}, {{"size", three}, {"alpha", 0.3F}, {"beta", 0.6F}, {"bias", 2.0F}}});
+  list.push_back({"lrn_even", "LRN", {1, 5, 2, 2}, {}, {{"size", one * 4}, {"alpha", 0.3F}}});
+  list.push_back({"mean_variance_normalization", "MeanVarianceNormalization", {2, 3, 4, 2}, {}});
+}
+
+inline void add_resizes(std::vector<Case>& list) {
+  const auto resize = [&](const std::string& label, const std::string& mode, const std::string& coordinates, const Integers& sizes) {
+    list.push_back({label,
+                    "Resize",
+                    {1, 2, 4, 5},
+                    {},
+                    {{"mode", mode}, {"coordinate_transformation_mode", coordinates}},
+                    {},
+                    true,
+                    -1.5,
+                    1.5,
+                    17,
+                    true,
+                    with("sizes", Tensor::of({4}, sizes), {"x", "", "", "sizes"})});
+  };
+  resize("resize_nearest", "nearest", "asymmetric", {1, 2, 8, 10});
+  resize("resize_linear", "linear", "half_pixel", {1, 2, 7, 10});
+  resize("resize_linear_corners", "linear", "align_corners", {1, 2, 7, 3});
+  resize("resize_cubic", "cubic", "half_pixel", {1, 2, 7, 10});
+  list.push_back({"upsample",
+                  "Upsample",
+                  {2, 2, 3, 2},
+                  {},
+                  {{"mode", std::string("nearest")}},
+                  {},
+                  true,
+                  -1.5,
+                  1.5,
+                  9,
+                  true,
+                  with("scales", Tensor::of({4}, std::vector<float>{1, 1, 2, 3}), {"x", "scales"})});
+  list.push_back({"upsample_linear",
+                  "Upsample",
+                  {2, 2, 3, 2},
+                  {},
+                  {{"mode", std::string("linear")}},
+                  {},
+                  true,
+                  -1.5,
+                  1.5,
+                  9,
+                  true,
+                  with("scales", Tensor::of({4}, std::vector<float>{1, 1, 2, 2}), {"x", "scales"})});
+}
+
+inline void add_recurrent(std::vector<Case>& list) {
+  const std::string both = "bidirectional", back = "reverse";
+  const std::int64_t one = 1;
+  const Attribute hidden = std::int64_t{2};
+  list.push_back({"lstm", "LSTM", {3, 2, 4}, {{1, 8, 4}, {1, 8, 2}, {1, 16}}, {{"hidden_size", hidden}}});
+  list.push_back({"lstm_both", "LSTM", {3, 2, 4}, {{2, 8, 4}, {2, 8, 2}}, {{"hidden_size", hidden}, {"direction", both}}});
+  list.push_back({"lstm_states",
+                  "LSTM",
+                  {3, 2, 4},
+                  {{1, 8, 4}, {1, 8, 2}, {1, 16}, {1, 2, 2}, {1, 2, 2}, {1, 6}},
+                  {{"hidden_size", hidden}, {"direction", back}},
+                  {},
+                  true,
+                  -1.5,
+                  1.5,
+                  17,
+                  true,
+                  inputs({"x", "w1", "w2", "w3", "", "w4", "w5", "w6"})});
+  list.push_back({"gru", "GRU", {3, 2, 4}, {{1, 6, 4}, {1, 6, 2}, {1, 12}}, {{"hidden_size", hidden}}});
+  list.push_back({"gru_linear",
+                  "GRU",
+                  {3, 2, 4},
+                  {{2, 6, 4}, {2, 6, 2}, {2, 12}},
+                  {{"hidden_size", hidden}, {"direction", both}, {"linear_before_reset", one}}});
+  list.push_back({"rnn", "RNN", {3, 2, 4}, {{1, 2, 4}, {1, 2, 2}, {1, 4}}, {{"hidden_size", hidden}, {"direction", back}}});
+  list.push_back({"lstm_last",
+                  "LSTM",
+                  {2, 3, 4},
+                  {{1, 8, 4}, {1, 8, 2}, {1, 16}},
+                  {{"hidden_size", hidden}, {"layout", one}},
+                  {},
+                  true,
+                  -1.5,
+                  1.5,
+                  17,
+                  true,
+                  outputs({"all", "y"})});
+}
+
+inline std::vector<Case> cases() {
+  std::vector<Case> list = basic_cases();
+  for (const auto add : {add_functions, add_arithmetic, add_reductions, add_pieces, add_normalisation, add_resizes, add_recurrent})
+    add(list);
+  return list;
 }
 
 }  // namespace sightline::autograd::operator_cases

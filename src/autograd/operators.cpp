@@ -7,178 +7,111 @@
 namespace sightline::autograd {
 namespace {
 
-using Unary = torch::Tensor (*)(const torch::Tensor&);
-template <Unary function>
-Result<Kernel> compile_unary(const Site& site) {
-  const auto x = static_cast<std::size_t>(site.in(0));
-  const auto y = static_cast<std::size_t>(site.out());
-  return Kernel([=](Frame& frame) { frame.slots[y] = function(frame.slots[x]); });
-}
-
-torch::Tensor divide(const torch::Tensor& a, const torch::Tensor& b) {
-  return at::isIntegralType(a.scalar_type(), true) ? at::div(a, b, "trunc") : at::div(a, b);
-}
-torch::Tensor power(const torch::Tensor& a, const torch::Tensor& b) { return at::pow(a, b).to(a.scalar_type()); }
-torch::Tensor subtract(const torch::Tensor& a, const torch::Tensor& b) { return at::sub(a, b); }
-torch::Tensor multiply(const torch::Tensor& a, const torch::Tensor& b) { return at::mul(a, b); }
-// The gradient at 0 is that of the positive side. The slope is broadcast from the right, as ONNX has it.
-torch::Tensor prelu(const torch::Tensor& x, const torch::Tensor& slope) { return at::where(x >= 0, x, x * slope); }
-torch::Tensor matmul(const torch::Tensor& a, const torch::Tensor& b) { return at::matmul(a, b); }
-
-using Binary = torch::Tensor (*)(const torch::Tensor&, const torch::Tensor&);
-template <Binary function>
-Result<Kernel> compile_binary(const Site& site) {
-  const auto a = static_cast<std::size_t>(site.in(0));
-  const auto b = static_cast<std::size_t>(site.in(1));
-  const auto y = static_cast<std::size_t>(site.out());
-  return Kernel([=](Frame& frame) { frame.slots[y] = function(frame.slots[a], frame.slots[b]); });
-}
-
-Result<Kernel> compile_add(const Site& site) {
-  auto a = static_cast<std::size_t>(site.in(0));
-  auto b = static_cast<std::size_t>(site.in(1));
-  const auto y = static_cast<std::size_t>(site.out());
-  if (a != b && (site.may_overwrite(0) || site.may_overwrite(1))) {
-    if (!site.may_overwrite(0)) std::swap(a, b);
-    return Kernel([=](Frame& frame) { frame.slots[y] = frame.slots[a].add_(frame.slots[b]); });
-  }
-  return Kernel([=](Frame& frame) { frame.slots[y] = at::add(frame.slots[a], frame.slots[b]); });
-}
-
-Result<Kernel> compile_relu(const Site& site) {
-  const auto x = static_cast<std::size_t>(site.in(0));
-  const auto y = static_cast<std::size_t>(site.out());
-  if (site.may_overwrite(0)) return Kernel([=](Frame& frame) { frame.slots[y] = frame.slots[x].relu_(); });
-  return Kernel([=](Frame& frame) { frame.slots[y] = at::relu(frame.slots[x]); });
-}
-
-Result<Kernel> compile_leaky_relu(const Site& site) {
-  const double alpha = site.node.real("alpha", 0.01F);
-  const auto x = static_cast<std::size_t>(site.in(0));
-  const auto y = static_cast<std::size_t>(site.out());
-  return Kernel([=](Frame& frame) { frame.slots[y] = at::leaky_relu(frame.slots[x], alpha); });
-}
-
-Result<Kernel> compile_clip(const Site& site) {
-  SIGHTLINE_TRY(std::optional<double> low, site.scalar(1, "min"));
-  SIGHTLINE_TRY(std::optional<double> high, site.scalar(2, "max"));
-  // Before opset 11 they were attributes.
-  if (!low && site.node.attributes.contains("min")) low = site.node.real("min", 0);
-  if (!high && site.node.attributes.contains("max")) high = site.node.real("max", 0);
-  const auto x = static_cast<std::size_t>(site.in(0));
-  const auto y = static_cast<std::size_t>(site.out());
-  if (!low && !high) return Kernel([=](Frame& frame) { frame.slots[y] = frame.slots[x]; });
-  const c10::optional<at::Scalar> least = low ? c10::optional<at::Scalar>(*low) : c10::nullopt;
-  const c10::optional<at::Scalar> most = high ? c10::optional<at::Scalar>(*high) : c10::nullopt;
-  return Kernel([=](Frame& frame) { frame.slots[y] = at::clamp(frame.slots[x], least, most).to(frame.slots[x].scalar_type()); });
-}
-
-Result<Kernel> compile_hard_sigmoid(const Site& site) {
-  const double alpha = site.node.real("alpha", 0.2F);
-  const double beta = site.node.real("beta", 0.5F);
-  const auto x = static_cast<std::size_t>(site.in(0));
-  const auto y = static_cast<std::size_t>(site.out());
-  return Kernel([=](Frame& frame) { frame.slots[y] = at::clamp(frame.slots[x] * alpha + beta, 0, 1); });
-}
-
-// Before opset 13 the axes from `axis` on were taken together, and the default was 1.
-template <bool logarithm>
-Result<Kernel> compile_softmax(const Site& site) {
-  const bool together = site.graph.opset < 13;
-  const auto axis = site.node.integer("axis", together ? 1 : -1);
-  const auto x = static_cast<std::size_t>(site.in(0));
-  const auto y = static_cast<std::size_t>(site.out());
-  return Kernel([=](Frame& frame) {
-    const torch::Tensor& input = frame.slots[x];
-    if (!together) {
-      frame.slots[y] = logarithm ? at::log_softmax(input, axis) : at::softmax(input, axis);
-      return;
-    }
-    const std::int64_t first = axis < 0 ? axis + input.dim() : axis;
-    const torch::Tensor flat = input.flatten(first);
-    frame.slots[y] = (logarithm ? at::log_softmax(flat, first) : at::softmax(flat, first)).reshape(input.sizes());
-  });
-}
-
-template <bool largest>
-Result<Kernel> compile_global_pool(const Site& site) {
-  const auto x = static_cast<std::size_t>(site.in(0));
-  const auto y = static_cast<std::size_t>(site.out());
-  return Kernel([=](Frame& frame) {
-    const torch::Tensor& input = frame.slots[x];
-    std::vector<std::int64_t> spatial;
-    for (std::int64_t i = 2; i < input.dim(); ++i) spatial.push_back(i);
-    frame.slots[y] = largest ? at::amax(input, spatial, true) : at::mean(input, spatial, true);
-  });
-}
-
-// alpha A' B' + beta C, C broadcast to the result.
-Result<Kernel> compile_gemm(const Site& site) {
-  const double alpha = site.node.real("alpha", 1.0F);
-  const double beta = site.node.real("beta", 1.0F);
-  const bool turn_a = site.node.integer("transA", 0) != 0;
-  const bool turn_b = site.node.integer("transB", 0) != 0;
-  const auto a = static_cast<std::size_t>(site.in(0));
-  const auto b = static_cast<std::size_t>(site.in(1));
-  const int c = site.in(2);
-  const auto y = static_cast<std::size_t>(site.out());
-  const Tensor* bias = site.constant(2);
-  if (alpha == 1 && beta == 1 && !turn_a && turn_b && bias != nullptr && bias->rank() == 1) {
-    return Kernel(
-        [=](Frame& frame) { frame.slots[y] = at::linear(frame.slots[a], frame.slots[b], frame.slots[static_cast<std::size_t>(c)]); });
-  }
-  return Kernel([=](Frame& frame) {
-    const torch::Tensor left = turn_a ? frame.slots[a].t() : frame.slots[a];
-    const torch::Tensor right = turn_b ? frame.slots[b].t() : frame.slots[b];
-    torch::Tensor product = at::mm(left, right);
-    if (alpha != 1) product = product * alpha;
-    if (c >= 0 && beta != 0) product = at::add(product, frame.slots[static_cast<std::size_t>(c)], beta);
-    frame.slots[y] = product;
-  });
-}
-
-torch::Tensor same(const torch::Tensor& x) { return x; }
-
 // One row per operator, sorted by name.
 constexpr Operator table[] = {
+    {"Abs", 1, compile_function},
     {"Add", 2, compile_add, true},
+    {"And", 2, compile_binary},
     {"AveragePool", 1, compile_average_pool},
     {"BatchNormalization", 5, compile_batch_normalization, true},
     {"Cast", 1, compile_cast},
+    {"Ceil", 1, compile_function},
+    {"Celu", 1, compile_function},
     {"Clip", 1, compile_clip},
     {"Concat", 1, compile_concat},
+    {"ConstantOfShape", 1, compile_constant_of_shape},
     {"Conv", 2, compile_conv, true},
     {"ConvTranspose", 2, compile_conv_transpose},
-    {"Div", 2, compile_binary<divide>},
+    {"Cos", 1, compile_function},
+    {"DepthToSpace", 1, compile_depth_to_space},
+    {"Div", 2, compile_binary},
     {"Dropout", 1, compile_dropout},
-    {"Exp", 1, compile_unary<at::exp>},
+    {"Einsum", 1, compile_einsum},
+    {"Elu", 1, compile_function},
+    {"Equal", 2, compile_binary},
+    {"Erf", 1, compile_function},
+    {"Exp", 1, compile_function},
+    {"Expand", 2, compile_expand},
     {"Flatten", 1, compile_flatten},
+    {"Floor", 1, compile_function},
     {"FusedNorm", 5, compile_fused_norm, false, true},
+    {"GRU", 3, compile_recurrent},
+    {"Gather", 2, compile_gather},
+    {"GatherElements", 2, compile_gather_elements},
+    {"Gelu", 1, compile_gelu},
     {"Gemm", 2, compile_gemm, true},
-    {"GlobalAveragePool", 1, compile_global_pool<false>},
-    {"GlobalMaxPool", 1, compile_global_pool<true>},
-    {"HardSigmoid", 1, compile_hard_sigmoid},
-    {"HardSwish", 1, compile_unary<at::hardswish>},
-    {"Identity", 1, compile_unary<same>},
-    {"LeakyRelu", 1, compile_leaky_relu},
-    {"LogSoftmax", 1, compile_softmax<true>},
-    {"MatMul", 2, compile_binary<matmul>},
+    {"GlobalAveragePool", 1, compile_global_pool},
+    {"GlobalMaxPool", 1, compile_global_pool},
+    {"Greater", 2, compile_binary},
+    {"GreaterOrEqual", 2, compile_binary},
+    {"HardSigmoid", 1, compile_function},
+    {"HardSwish", 1, compile_function},
+    {"Identity", 1, compile_function},
+    {"InstanceNormalization", 3, compile_instance_normalization},
+    {"LRN", 1, compile_local_response_normalization},
+    {"LSTM", 3, compile_recurrent},
+    {"LayerNormalization", 2, compile_layer_normalization},
+    {"LeakyRelu", 1, compile_function},
+    {"Less", 2, compile_binary},
+    {"LessOrEqual", 2, compile_binary},
+    {"Log", 1, compile_function},
+    {"LogSoftmax", 1, compile_softmax},
+    {"LpNormalization", 1, compile_lp_normalization},
+    {"MatMul", 2, compile_matmul},
+    {"Max", 1, compile_fold},
     {"MaxPool", 1, compile_max_pool},
-    {"Mul", 2, compile_binary<multiply>},
-    {"PRelu", 2, compile_binary<prelu>},
+    {"Mean", 1, compile_fold},
+    {"MeanVarianceNormalization", 1, compile_mean_variance_normalization},
+    {"Min", 1, compile_fold},
+    {"Mish", 1, compile_function},
+    {"Mul", 2, compile_binary},
+    {"Neg", 1, compile_function},
+    {"Not", 1, compile_function},
+    {"Or", 2, compile_binary},
+    {"PRelu", 2, compile_binary},
     {"Pad", 1, compile_pad},
-    {"Pow", 2, compile_binary<power>},
-    {"ReduceMean", 1, compile_reduce_mean},
+    {"Pow", 2, compile_binary},
+    {"RNN", 3, compile_recurrent},
+    {"Range", 3, compile_range},
+    {"Reciprocal", 1, compile_function},
+    {"ReduceL1", 1, compile_reduction},
+    {"ReduceL2", 1, compile_reduction},
+    {"ReduceLogSum", 1, compile_reduction},
+    {"ReduceLogSumExp", 1, compile_reduction},
+    {"ReduceMax", 1, compile_reduction},
+    {"ReduceMean", 1, compile_reduction},
+    {"ReduceMin", 1, compile_reduction},
+    {"ReduceProd", 1, compile_reduction},
+    {"ReduceSum", 1, compile_reduction},
+    {"ReduceSumSquare", 1, compile_reduction},
     {"Relu", 1, compile_relu},
     {"Reshape", 2, compile_reshape},
-    {"Sigmoid", 1, compile_unary<at::sigmoid>},
-    {"Softmax", 1, compile_softmax<false>},
-    {"Sqrt", 1, compile_unary<at::sqrt>},
+    {"Resize", 1, compile_resize},
+    {"Round", 1, compile_function},
+    {"Selu", 1, compile_function},
+    {"Shape", 1, compile_shape},
+    {"Sigmoid", 1, compile_function},
+    {"Sign", 1, compile_function},
+    {"Sin", 1, compile_function},
+    {"Size", 1, compile_size},
+    {"Slice", 1, compile_slice},
+    {"Softmax", 1, compile_softmax},
+    {"Softplus", 1, compile_function},
+    {"Softsign", 1, compile_function},
+    {"SpaceToDepth", 1, compile_space_to_depth},
+    {"Split", 1, compile_split},
+    {"Sqrt", 1, compile_function},
     {"Squeeze", 1, compile_squeeze},
-    {"Sub", 2, compile_binary<subtract>},
-    {"Tanh", 1, compile_unary<at::tanh>},
+    {"Sub", 2, compile_binary},
+    {"Sum", 1, compile_fold},
+    {"Tanh", 1, compile_function},
+    {"ThresholdedRelu", 1, compile_function},
+    {"Tile", 2, compile_tile},
     {"Transpose", 1, compile_transpose},
     {"Unsqueeze", 1, compile_unsqueeze},
+    {"Upsample", 1, compile_resize},
+    {"Where", 3, compile_where},
+    {"Xor", 2, compile_binary},
 };
 
 }  // namespace
@@ -200,17 +133,34 @@ const Tensor* Site::constant(std::size_t i) const {
 Result<std::vector<std::int64_t>> Site::integers(std::size_t i, const char* what) const {
   const Tensor* tensor = constant(i);
   if (tensor == nullptr) return unsupported(fmt::format("a computed {}; it must be an initializer", what));
-  std::vector<std::int64_t> values;
+  std::vector<std::int64_t> numbers;
   if (tensor->dtype() == Dtype::i64) {
     const auto stored = tensor->values<std::int64_t>();
-    values.assign(stored.begin(), stored.end());
+    numbers.assign(stored.begin(), stored.end());
   } else if (tensor->dtype() == Dtype::i32) {
     const auto stored = tensor->values<std::int32_t>();
-    values.assign(stored.begin(), stored.end());
+    numbers.assign(stored.begin(), stored.end());
   } else {
     return invalid(fmt::format("{} must be integers, not {}", what, sightline::name_of(tensor->dtype())));
   }
-  return values;
+  return numbers;
+}
+
+std::vector<std::int64_t> Integers::operator()(const Frame& frame) const {
+  if (fixed_) return *fixed_;
+  if (slot_ < 0) return {};
+  const torch::Tensor values = frame.slots[static_cast<std::size_t>(slot_)].to(torch::kLong).contiguous().view({-1});
+  return {values.data_ptr<std::int64_t>(), values.data_ptr<std::int64_t>() + values.numel()};
+}
+
+Result<Integers> Site::integers_when_run(std::size_t i, const char* what, const char* attribute) const {
+  if (in(i) >= 0 && constant(i) == nullptr) return Integers(in(i));
+  if (in(i) >= 0) {
+    SIGHTLINE_TRY(std::vector<std::int64_t> known, integers(i, what));
+    return Integers(std::move(known));
+  }
+  if (attribute != nullptr && node.attributes.contains(attribute)) return Integers(node.integers(attribute));
+  return Integers();
 }
 
 Result<std::optional<std::vector<std::int64_t>>> Site::axes(std::size_t i) const {

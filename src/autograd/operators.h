@@ -5,6 +5,7 @@
 #include <torch/torch.h>
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -22,6 +23,21 @@ struct Frame {
 };
 using Kernel = std::function<void(Frame&)>;
 
+// Integers of an input (shapes, axes, places): known when the graph is compiled, or computed when it runs, as exporters write it before a
+// Reshape.
+class Integers {
+ public:
+  Integers() = default;
+  explicit Integers(std::vector<std::int64_t> fixed) : fixed_(std::move(fixed)) {}
+  explicit Integers(int slot) : slot_(slot) {}
+  bool given() const { return fixed_.has_value() || slot_ >= 0; }
+  std::vector<std::int64_t> operator()(const Frame& frame) const;  // empty when it is not given
+
+ private:
+  std::optional<std::vector<std::int64_t>> fixed_;
+  int slot_ = -1;
+};
+
 // A node at its place in the graph, while it is compiled.
 struct Site {
   const graph::Node& node;
@@ -32,6 +48,8 @@ struct Site {
   // dtype of the first output. The closure may write its result there.
   std::vector<bool> overwritable;
   double batch_norm_momentum = 0.1;
+  bool frozen = false;                                              // a normalisation that keeps its running statistics, and uses them
+  const std::map<std::string, graph::ValueInfo>* values = nullptr;  // shapes, the batch free
 
   int in(std::size_t i) const { return i < inputs.size() ? inputs[i] : -1; }
   int out() const { return outputs.empty() ? -1 : outputs[0]; }
@@ -40,6 +58,8 @@ struct Site {
   const Tensor* constant(std::size_t i) const;
   // Integers of a constant input (i64 or i32), for shapes, axes and pads. Error unsupported when they are computed.
   Result<std::vector<std::int64_t>> integers(std::size_t i, const char* what) const;
+  // The same, or computed when the graph runs; the attribute of older opsets when there is no such input (nullptr: there was none).
+  Result<Integers> integers_when_run(std::size_t i, const char* what, const char* attribute) const;
   // axes as input i, or as the attribute of older opsets; nothing when neither is there.
   Result<std::optional<std::vector<std::int64_t>>> axes(std::size_t i) const;
   Result<std::optional<double>> scalar(std::size_t i, const char* what) const;
@@ -59,6 +79,23 @@ struct Operator {
 const Operator* find_operator(const std::string& name);
 std::span<const Operator> operators();
 
+// operators_elementwise.cpp
+Result<Kernel> compile_function(const Site& site);  // of one tensor
+Result<Kernel> compile_binary(const Site& site);    // arithmetic and comparisons, broadcast
+Result<Kernel> compile_fold(const Site& site);      // Max, Min, Sum, Mean of any number of tensors
+Result<Kernel> compile_add(const Site& site);
+Result<Kernel> compile_relu(const Site& site);
+Result<Kernel> compile_clip(const Site& site);
+Result<Kernel> compile_gelu(const Site& site);
+Result<Kernel> compile_where(const Site& site);
+// operators_products.cpp
+Result<Kernel> compile_gemm(const Site& site);
+Result<Kernel> compile_matmul(const Site& site);
+Result<Kernel> compile_einsum(const Site& site);
+// operators_reduction.cpp
+Result<Kernel> compile_reduction(const Site& site);
+Result<Kernel> compile_softmax(const Site& site);
+Result<Kernel> compile_global_pool(const Site& site);
 // operators_convolution.cpp
 Result<Kernel> compile_conv(const Site& site);
 Result<Kernel> compile_conv_transpose(const Site& site);
@@ -69,6 +106,15 @@ Result<Kernel> compile_average_pool(const Site& site);
 Result<Kernel> compile_batch_normalization(const Site& site);
 Result<Kernel> compile_fused_norm(const Site& site);
 Result<Kernel> compile_dropout(const Site& site);
+Result<Kernel> compile_instance_normalization(const Site& site);
+Result<Kernel> compile_layer_normalization(const Site& site);
+Result<Kernel> compile_lp_normalization(const Site& site);
+Result<Kernel> compile_local_response_normalization(const Site& site);
+Result<Kernel> compile_mean_variance_normalization(const Site& site);
+// operators_recurrent.cpp
+Result<Kernel> compile_recurrent(const Site& site);
+// operators_resize.cpp
+Result<Kernel> compile_resize(const Site& site);
 // operators_shape.cpp
 Result<Kernel> compile_flatten(const Site& site);
 Result<Kernel> compile_reshape(const Site& site);
@@ -78,7 +124,19 @@ Result<Kernel> compile_pad(const Site& site);
 Result<Kernel> compile_squeeze(const Site& site);
 Result<Kernel> compile_unsqueeze(const Site& site);
 Result<Kernel> compile_cast(const Site& site);
-Result<Kernel> compile_reduce_mean(const Site& site);
+Result<Kernel> compile_depth_to_space(const Site& site);
+Result<Kernel> compile_space_to_depth(const Site& site);
+// operators_pieces.cpp
+Result<Kernel> compile_slice(const Site& site);
+Result<Kernel> compile_split(const Site& site);
+Result<Kernel> compile_gather(const Site& site);
+Result<Kernel> compile_gather_elements(const Site& site);
+Result<Kernel> compile_expand(const Site& site);
+Result<Kernel> compile_tile(const Site& site);
+Result<Kernel> compile_shape(const Site& site);
+Result<Kernel> compile_size(const Site& site);
+Result<Kernel> compile_constant_of_shape(const Site& site);
+Result<Kernel> compile_range(const Site& site);
 
 // Windows that slide over the spatial axes, as ONNX describes them (Conv, pools).
 struct Window {

@@ -1,4 +1,4 @@
-// Operators that move or describe values: Flatten, Reshape, Transpose, Concat, Pad, Squeeze, Unsqueeze, Cast, ReduceMean.
+// Operators that order values anew: Flatten, Reshape, Transpose, Concat, Pad, Squeeze, Unsqueeze, Cast, DepthToSpace, SpaceToDepth.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -22,13 +22,13 @@ Result<Kernel> compile_flatten(const Site& site) {
 }
 
 Result<Kernel> compile_reshape(const Site& site) {
-  SIGHTLINE_TRY(const std::vector<std::int64_t> shape, site.integers(1, "shape"));
+  SIGHTLINE_TRY(const Integers shape, site.integers_when_run(1, "shape", nullptr));
   const bool zero_copies = site.node.integer("allowzero", 0) == 0;
   const auto x = static_cast<std::size_t>(site.in(0));
   const auto y = static_cast<std::size_t>(site.out());
   return Kernel([=](Frame& frame) {
     const torch::Tensor& input = frame.slots[x];
-    std::vector<std::int64_t> sizes = shape;
+    std::vector<std::int64_t> sizes = shape(frame);
     for (std::size_t i = 0; i < sizes.size() && zero_copies; ++i) {
       if (sizes[i] != 0) continue;
       TORCH_CHECK(static_cast<std::int64_t>(i) < input.dim(), "Reshape: axis ", i, " copies an axis that the input lacks");
@@ -160,25 +160,31 @@ Result<Kernel> compile_cast(const Site& site) {
   return Kernel([=](Frame& frame) { frame.slots[y] = frame.slots[x].to(dtype); });
 }
 
-Result<Kernel> compile_reduce_mean(const Site& site) {
-  SIGHTLINE_TRY(const std::optional<std::vector<std::int64_t>> axes, site.axes(1));
-  const bool keep = site.node.integer("keepdims", 1) != 0;
-  const bool nothing = !axes && site.node.integer("noop_with_empty_axes", 0) != 0;
+// Channels to places: C = b·b·D, in blocks as DCR or CRD orders them.
+Result<Kernel> compile_depth_to_space(const Site& site) {
+  const auto block = site.node.integer("blocksize", 0);
+  if (block < 1) return site.invalid("blocksize must be positive");
+  const bool depth_first = site.node.text("mode", "DCR") == "CRD";
   const auto x = static_cast<std::size_t>(site.in(0));
   const auto y = static_cast<std::size_t>(site.out());
   return Kernel([=](Frame& frame) {
     const torch::Tensor& input = frame.slots[x];
-    if (nothing) {
-      frame.slots[y] = input;
-      return;
-    }
-    std::vector<std::int64_t> over;
-    if (axes && !axes->empty()) {
-      over = *axes;
-    } else {
-      for (std::int64_t i = 0; i < input.dim(); ++i) over.push_back(i);
-    }
-    frame.slots[y] = input.mean(over, keep);
+    const std::int64_t n = input.size(0), depth = input.size(1) / (block * block), h = input.size(2), w = input.size(3);
+    const torch::Tensor apart = depth_first ? input.reshape({n, depth, block, block, h, w}).permute({0, 1, 4, 2, 5, 3})
+                                            : input.reshape({n, block, block, depth, h, w}).permute({0, 3, 4, 1, 5, 2});
+    frame.slots[y] = apart.reshape({n, depth, h * block, w * block});
+  });
+}
+
+Result<Kernel> compile_space_to_depth(const Site& site) {
+  const auto block = site.node.integer("blocksize", 0);
+  if (block < 1) return site.invalid("blocksize must be positive");
+  const auto x = static_cast<std::size_t>(site.in(0));
+  const auto y = static_cast<std::size_t>(site.out());
+  return Kernel([=](Frame& frame) {
+    const torch::Tensor& input = frame.slots[x];
+    const std::int64_t n = input.size(0), c = input.size(1), h = input.size(2) / block, w = input.size(3) / block;
+    frame.slots[y] = input.reshape({n, c, h, block, w, block}).permute({0, 3, 5, 1, 2, 4}).reshape({n, c * block * block, h, w});
   });
 }
 

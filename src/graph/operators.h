@@ -109,6 +109,15 @@ struct Stretch {
   Shape output;
 };
 Result<Stretch> stretch_of(const Constants& constants, std::int64_t opset, const Node& node, const Shape& input);
+// Which elements of an axis each output position of Resize or Upsample reads, and with which shares; empty for a free axis, which passes
+// as it is. Error unsupported: a mode that is not known.
+struct Taps {
+  std::size_t count = 1;           // for each position: 1 nearest, 2 linear, 4 cubic
+  std::vector<std::int64_t> from;  // count for each position
+  std::vector<float> share;
+  std::vector<bool> outside;  // positions that take the extrapolation value
+};
+Result<std::vector<Taps>> resize_taps(const Constants& constants, std::int64_t opset, const Node& node, const Shape& from, const Shape& to);
 // The axes of Einsum's operands and result as letters ("..." not among them), each letter's length.
 struct Contraction {
   std::vector<std::string> operands;

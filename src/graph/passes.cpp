@@ -227,7 +227,9 @@ std::map<std::string, Role> roles_of(const Graph& graph) {
     if (slot >= node.inputs.size()) return;
     const auto found = roles.find(node.inputs[slot]);
     // Integers are not learned, and the first role that is found stays.
-    if (found == roles.end() || found->second != Role::constant || graph.initializers.at(found->first).dtype() != Dtype::f32) return;
+    if (found == roles.end() || found->second != Role::constant) return;
+    const Dtype dtype = graph.initializers.at(found->first).dtype();
+    if (dtype != Dtype::f32 && dtype != Dtype::f64) return;
     found->second = role;
   };
   for (const Node& node : graph.nodes) {
@@ -247,6 +249,13 @@ std::map<std::string, Role> roles_of(const Graph& graph) {
       assign(node, 2, Role::bias);
       assign(node, 3, Role::running_mean);
       assign(node, 4, Role::running_variance);
+    } else if (op == "LayerNormalization" || op == "InstanceNormalization") {
+      assign(node, 1, Role::scale);
+      assign(node, 2, Role::bias);
+    } else if (op == "LSTM" || op == "GRU" || op == "RNN") {
+      assign(node, 1, Role::weight);
+      assign(node, 2, Role::weight);
+      assign(node, 3, Role::bias);
     } else if (op == "Add" && node.inputs.size() == 2) {
       // Exporters write a linear layer on more than two axes as MatMul and Add.
       for (std::size_t i = 0; i < 2; ++i) {

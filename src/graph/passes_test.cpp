@@ -222,5 +222,22 @@ TEST(RolesTest, TheSumBehindAMatrixProductIsItsBias) {
   EXPECT_EQ(roles.at("c"), Role::bias);
 }
 
+// The gradient tests run in double precision: with f32 alone counting as learned, no weight was ever held to finite differences.
+TEST(RolesTest, DoublesAreLearnedAndIntegersAreNot) {
+  EXPECT_EQ(roles_of(one_node("MatMul", {{-1, 2}}, {}, {{"w", Tensor::zeros(Dtype::f64, {2, 3})}})).at("w"), Role::weight);
+  EXPECT_EQ(roles_of(one_node("MatMul", {{-1, 2}}, {}, {{"w", Tensor::zeros(Dtype::i32, {2, 3})}})).at("w"), Role::constant);
+}
+
+TEST(RolesTest, OfNormalisationsAndRecurrentLayers) {
+  const Tensor some = Tensor::filled({3}, 1);
+  auto roles = roles_of(one_node("LayerNormalization", {{-1, 3}}, {}, {{"s", some}, {"t", some}}));
+  EXPECT_EQ(roles.at("s"), Role::scale);
+  EXPECT_EQ(roles.at("t"), Role::bias);
+  roles = roles_of(one_node("LSTM", {{2, 1, 3}}, {}, {{"a", some}, {"b", some}, {"c", some}}));
+  EXPECT_EQ(roles.at("a"), Role::weight);
+  EXPECT_EQ(roles.at("b"), Role::weight);
+  EXPECT_EQ(roles.at("c"), Role::bias);
+}
+
 }  // namespace
 }  // namespace sightline::graph

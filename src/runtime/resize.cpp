@@ -1,9 +1,7 @@
 // Resize and Upsample: nearest neighbour, linear or cubic interpolation, each axis on its own. Which elements an output position reads,
-// and with which shares, is worked out when the plan is made.
+// and with which shares, is worked out when the plan is made (graph::resize_taps).
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <optional>
 
 #include "graph/operators.h"
 #include "runtime/operators.h"
@@ -13,71 +11,19 @@ namespace {
 
 using graph::Node;
 
-// Up to four taps for each output position of an axis; `outside` positions take the extrapolation value.
-struct Axis {
-  std::size_t taps = 1;
-  std::vector<std::int64_t> from;  // taps for each position
-  std::vector<float> share;
-  std::vector<bool> outside;
-};
-
-struct Coordinates {
-  std::string mode;
-  double scale = 1, from = 1, to = 1, roi_begin = 0, roi_end = 1;
-
-  std::optional<double> source(double x) const {
-    if (mode == "half_pixel") return (x + 0.5) / scale - 0.5;
-    if (mode == "pytorch_half_pixel") return to > 1 ? (x + 0.5) / scale - 0.5 : 0.0;
-    if (mode == "asymmetric") return x / scale;
-    if (mode == "align_corners") return to > 1 ? x * (from - 1) / (to - 1) : 0.0;
-    if (mode == "tf_half_pixel_for_nn") return (x + 0.5) / scale;
-    if (mode == "tf_crop_and_resize")
-      return to > 1 ? roi_begin * (from - 1) + x * (roi_end - roi_begin) * (from - 1) / (to - 1) : 0.5 * (roi_begin + roi_end) * (from - 1);
-    return std::nullopt;
-  }
-};
-
-std::optional<double> nearest(const std::string& mode, double x) {
-  if (mode == "round_prefer_floor") return std::ceil(x - 0.5);
-  if (mode == "round_prefer_ceil") return std::floor(x + 0.5);
-  if (mode == "floor") return std::floor(x);
-  if (mode == "ceil") return std::ceil(x);
-  return std::nullopt;
-}
-
-// Keys' cubic convolution with parameter a: shares of the four neighbours of a point `t` behind the second of them.
-std::array<double, 4> cubic_shares(double t, double a) {
-  const auto near = [a](double d) { return ((a + 2) * d - (a + 3)) * d * d + 1; };
-  const auto far = [a](double d) { return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a; };
-  return {far(t + 1), near(t), near(1 - t), far(2 - t)};
-}
-
-void add_cubic(Axis& axis, double position, double size, double a, bool exclude_outside) {
-  const double low = std::floor(position);
-  std::array<double, 4> shares = cubic_shares(position - low, a);
-  double sum = 0;
-  for (std::size_t tap = 0; tap < 4; ++tap) {
-    const double place = low - 1 + static_cast<double>(tap);
-    if (exclude_outside && (place < 0 || place >= size)) shares[tap] = 0;
-    sum += shares[tap];
-    axis.from.push_back(static_cast<std::int64_t>(std::clamp(place, 0.0, size - 1)));
-  }
-  for (double share : shares) axis.share.push_back(static_cast<float>(share / (exclude_outside ? sum : 1.0)));
-}
-
 // Along one axis: source rows×from×run → rows×to×run.
-void interpolate(const Axis& axis, const float* from, float* to, std::int64_t rows, std::int64_t size, std::int64_t run,
+void interpolate(const graph::Taps& axis, const float* from, float* to, std::int64_t rows, std::int64_t size, std::int64_t run,
                  float extrapolated) {
   for (std::int64_t row = 0; row < rows; ++row, from += size * run)
     for (std::size_t i = 0; i < axis.outside.size(); ++i, to += run) {
-      const std::int64_t* taps = axis.from.data() + i * axis.taps;
-      const float* share = axis.share.data() + i * axis.taps;
+      const std::int64_t* taps = axis.from.data() + i * axis.count;
+      const float* share = axis.share.data() + i * axis.count;
       const float* a = from + taps[0] * run;
       if (axis.outside[i]) {
         std::fill_n(to, run, extrapolated);
-      } else if (axis.taps == 1 || (axis.taps == 2 && share[1] == 0.0F)) {
+      } else if (axis.count == 1 || (axis.count == 2 && share[1] == 0.0F)) {
         std::copy_n(a, run, to);
-      } else if (axis.taps == 2) {
+      } else if (axis.count == 2) {
         const float* b = from + taps[1] * run;
         for (std::int64_t k = 0; k < run; ++k) to[k] = a[k] + (b[k] - a[k]) * share[1];
       } else {
@@ -88,7 +34,7 @@ void interpolate(const Axis& axis, const float* from, float* to, std::int64_t ro
 }
 
 // Whether rows and columns of N×C×H×W come from where oneDNN takes them: the source's centre nearest to the target's.
-bool nearest_as_onednn(const std::vector<Axis>& axes, const Shape& from, const Shape& to) {
+bool nearest_as_onednn(const std::vector<graph::Taps>& axes, const Shape& from, const Shape& to) {
   if (from.size() != 4 || from[0] != to[0] || from[1] != to[1]) return false;
   for (std::size_t i = 2; i < 4; ++i) {
     for (std::int64_t k = 0; k < to[i]; ++k) {
@@ -104,46 +50,12 @@ bool nearest_as_onednn(const std::vector<Axis>& axes, const Shape& from, const S
 Result<void> plan_resize(Planner& planner, const Node& node) {
   const std::string &x = node.inputs[0], &y = node.outputs[0];
   SIGHTLINE_CHECK(planner.expect_f32(node, x));
-  const bool early = planner.opset() < 11 || node.op_type == "Upsample";
-  std::string mode = node.text("mode", "nearest");
-  if (mode == "bilinear") mode = "linear";
-  const std::string coordinates = node.text("coordinate_transformation_mode", early ? "asymmetric" : "half_pixel");
-  const std::string rounding = node.text("nearest_mode", early ? "floor" : "round_prefer_floor");
-  if (mode != "nearest" && mode != "linear" && mode != "cubic") return planner.unsupported(node, "mode \"" + mode + "\"");
-  if (node.integer("antialias", 0) != 0 || node.attributes.contains("axes")) return planner.unsupported(node, "antialias and axes");
   const Shape &from = planner.shape_of(x), &to = planner.shape_of(y);
   SIGHTLINE_TRY(const graph::Stretch stretch, graph::stretch_of(planner.constants(), planner.opset(), node, from));
-  const bool crops = coordinates == "tf_crop_and_resize", exclude_outside = node.integer("exclude_outside", 0) != 0;
+  SIGHTLINE_TRY(const std::vector<graph::Taps> axes, graph::resize_taps(planner.constants(), planner.opset(), node, from, to));
+  const bool crops = node.text("coordinate_transformation_mode", "") == "tf_crop_and_resize";
 
-  std::vector<Axis> axes(from.size());
-  for (std::size_t i = 0; i < from.size(); ++i) {
-    const auto size = static_cast<double>(from[i]);
-    const Coordinates axis_coordinates{coordinates,          stretch.scale[i],  size, static_cast<double>(to[i]),
-                                       stretch.roi_begin[i], stretch.roi_end[i]};
-    Axis& axis = axes[i];
-    axis.taps = mode == "nearest" ? 1 : mode == "linear" ? 2 : 4;
-    for (std::int64_t k = 0; k < to[i]; ++k) {
-      const auto position = axis_coordinates.source(static_cast<double>(k));
-      if (!position) return planner.unsupported(node, "coordinate_transformation_mode \"" + coordinates + "\"");
-      axis.outside.push_back(crops && (*position < 0 || *position > size - 1));
-      if (mode == "cubic") {
-        add_cubic(axis, *position, size, static_cast<double>(node.real("cubic_coeff_a", -0.75F)), exclude_outside);
-      } else if (mode == "nearest") {
-        const auto rounded = nearest(rounding, *position);
-        if (!rounded) return planner.unsupported(node, "nearest_mode \"" + rounding + "\"");
-        axis.from.push_back(static_cast<std::int64_t>(std::clamp(*rounded, 0.0, size - 1)));
-        axis.share.push_back(1.0F);
-      } else {
-        const double inside = std::clamp(*position, 0.0, size - 1), low = std::floor(inside);
-        axis.from.push_back(static_cast<std::int64_t>(low));
-        axis.from.push_back(std::min(axis.from.back() + 1, from[i] - 1));
-        axis.share.push_back(static_cast<float>(1 - (inside - low)));
-        axis.share.push_back(static_cast<float>(inside - low));
-      }
-    }
-  }
-
-  if (mode == "nearest" && !crops && nearest_as_onednn(axes, from, to)) {
+  if (node.text("mode", "nearest") == "nearest" && !crops && nearest_as_onednn(axes, from, to)) {
     // In whatever layout the value has: nothing is reordered before or after it.
     const Location source = planner.operand(node, x);
     const auto pd = dnnl::resampling_forward::primitive_desc(
