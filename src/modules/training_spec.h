@@ -44,6 +44,8 @@ struct Recipe {
   int patience = 0;             // epochs without a better validation loss before stopping; 0: never
   double dropout = 0.0;
   Augmentation augmentation = Augmentation::flip;
+  double backbone_rate = 1.0;  // factor of the learning rate for everything but the head (the layer that makes the logits)
+  int frozen_layers = 0;       // so many layers from the picture on stay as they are, their normalisation's statistics included
   static constexpr auto fields() {
     return std::tuple{field("backbone", &Recipe::backbone),
                       field("side", &Recipe::side),
@@ -63,7 +65,9 @@ struct Recipe {
                       field("class_weights", &Recipe::class_weights),
                       field("patience", &Recipe::patience),
                       field("dropout", &Recipe::dropout),
-                      field("augmentation", &Recipe::augmentation)};
+                      field("augmentation", &Recipe::augmentation),
+                      field("backbone_rate", &Recipe::backbone_rate),
+                      field("frozen_layers", &Recipe::frozen_layers)};
   }
 };
 

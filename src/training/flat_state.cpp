@@ -25,12 +25,13 @@ torch::Tensor view_at(const torch::Tensor& flat, std::int64_t offset, const torc
 
 }  // namespace
 
-Result<FlatState> FlatState::bind(autograd::Executor& executor) {
+Result<FlatState> FlatState::bind(autograd::Executor& executor, const std::map<std::string, double>& rates) {
   torch::NoGradGuard no_gradient;
   FlatState state;
   state.parameters = torch::zeros({length_of(executor.parameters())});
   state.gradients = torch::zeros_like(state.parameters);
   state.decay = torch::zeros_like(state.parameters);
+  if (!rates.empty()) state.rate = torch::ones_like(state.parameters);
   state.statistics = torch::zeros({length_of(executor.statistics())});
   Sha256 layout;
   const auto record = [&](const std::string& name, const torch::Tensor& tensor, std::int64_t offset) {
@@ -47,7 +48,8 @@ Result<FlatState> FlatState::bind(autograd::Executor& executor) {
       torch::Tensor place = view_at(state.parameters, offset, parameter);
       place.copy_(parameter);
       parameter.set_data(place);
-      parameter.mutable_grad() = view_at(state.gradients, offset, parameter);
+      if (parameter.requires_grad()) parameter.mutable_grad() = view_at(state.gradients, offset, parameter);
+      if (const auto rate = rates.find(name); rate != rates.end()) state.rate.narrow(0, offset, parameter.numel()).fill_(rate->second);
       if (executor.role_of(name) == graph::Role::weight) state.decay.narrow(0, offset, parameter.numel()).fill_(1);
     }
     offset += padded(parameter.numel());

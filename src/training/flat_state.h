@@ -4,6 +4,7 @@
 
 #include <torch/torch.h>
 
+#include <map>
 #include <string>
 
 #include "autograd/executor.h"
@@ -13,11 +14,13 @@ namespace sightline::training {
 class FlatState {
  public:
   // Moves the executor's parameters, gradients and statistics (f32) into flat buffers. The executor must outlive it.
+  // rates: factors of the learning rate by parameter; those that are not in it have 1.
   // Error unsupported: a learned tensor of another type.
-  static Result<FlatState> bind(autograd::Executor& executor);
+  static Result<FlatState> bind(autograd::Executor& executor, const std::map<std::string, double>& rates = {});
 
   torch::Tensor parameters, gradients, statistics;  // f32, one dimension
   torch::Tensor decay;                              // 1 where weight decay applies (weights), 0 elsewhere (biases, normalisation, padding)
+  torch::Tensor rate;                               // factor of the learning rate; undefined where it is 1 everywhere
   Digest layout;                                    // of names, shapes and places: buffers of equal layout can be exchanged
 };
 

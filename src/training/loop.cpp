@@ -117,7 +117,8 @@ Run::Run(Setup setup, EventSink emit, Clock::time_point begin, autograd::Executo
       announced_(begin),
       executor_(std::move(executor)),
       state_(std::move(state)),
-      optimizer_({.kind = recipe().optimizer, .momentum = recipe().momentum, .weight_decay = recipe().weight_decay}, state_.decay),
+      optimizer_({.kind = recipe().optimizer, .momentum = recipe().momentum, .weight_decay = recipe().weight_decay}, state_.decay,
+                 state_.rate),
       order_(setup_.training, setup_.training.batches(recipe().batch), recipe().augmentation,
              static_cast<std::uint64_t>(setup_.spec.seed)) {
   if (recipe().class_weights) class_weights_ = inverse_frequency(setup_.training.labels, setup_.training.chosen, setup_.classes);
@@ -134,8 +135,8 @@ Run::Run(Setup setup, EventSink emit, Clock::time_point begin, autograd::Executo
 }
 
 Result<std::unique_ptr<Run>> Run::prepare(Setup setup, EventSink emit, Clock::time_point begin) {
-  SIGHTLINE_TRY(autograd::Executor executor, autograd::Executor::create(setup.graph));
-  SIGHTLINE_TRY(FlatState state, FlatState::bind(executor));
+  SIGHTLINE_TRY(autograd::Executor executor, autograd::Executor::create(setup.graph, {.frozen = setup.frozen}));
+  SIGHTLINE_TRY(FlatState state, FlatState::bind(executor, setup.rates));
   if (state.parameters.numel() == 0)
     return Error{ErrorKind::invalid_data, fmt::format("{} has no weights that could be trained", setup.spec.graph)};
   return std::unique_ptr<Run>(new Run(std::move(setup), std::move(emit), begin, std::move(executor), std::move(state)));

@@ -17,8 +17,8 @@ struct OptimizerOptions {
 
 class FlatOptimizer {
  public:
-  // decay: 1 where weight decay applies. All buffers are f32 of one length.
-  FlatOptimizer(const OptimizerOptions& options, const torch::Tensor& decay);
+  // decay: 1 where weight decay applies; rate: factor of the learning rate, undefined: 1 everywhere. All buffers are f32 of one length.
+  FlatOptimizer(const OptimizerOptions& options, const torch::Tensor& decay, const torch::Tensor& rate = {});
 
   // Moves parameters; writes over gradients. step counts from 0.
   void step(torch::Tensor& parameters, torch::Tensor& gradients, double learning_rate, std::int64_t step);
@@ -28,7 +28,7 @@ class FlatOptimizer {
 
  private:
   OptimizerOptions options_;
-  torch::Tensor decay_;
+  torch::Tensor decay_, rate_;
   std::vector<torch::Tensor> memory_;
 };
 

@@ -25,11 +25,12 @@ Result<void> check_recipe(const modules::Recipe& recipe) {
   for (const Range& range : {Range{"learning_rate", recipe.learning_rate, 0, large}, Range{"momentum", recipe.momentum, 0, 1},
                              Range{"weight_decay", recipe.weight_decay, 0, large}, Range{"warmup", recipe.warmup, 0, 1},
                              Range{"label_smoothing", recipe.label_smoothing, 0, 1}, Range{"weight_average", recipe.weight_average, 0, 1},
-                             Range{"clip", recipe.clip, 0, large}}) {
+                             Range{"clip", recipe.clip, 0, large}, Range{"backbone_rate", recipe.backbone_rate, 0, large}}) {
     if (!(range.value >= range.low && range.value < range.high))
       return wrong(fmt::format("{} is {}; it must be at least {}{}", range.name, range.value, range.low,
                                range.high < large ? fmt::format(" and below {}", range.high) : ""));
   }
+  if (recipe.frozen_layers < 0) return wrong("frozen_layers must not be negative");
   if (recipe.patience < 0) return wrong("patience must not be negative");
   return {};
 }
@@ -63,6 +64,50 @@ Result<void> check_fit(Setup& setup, const std::map<std::string, graph::ValueInf
     return wrong(fmt::format("the training output \"{}\" is {}, the set has {} classes", setup.logits,
                              logits == values.end() ? "nowhere" : to_string(logits->second.shape), setup.classes));
   return {};
+}
+
+// The learned initializers of the layer that makes the logits, a bias that is added behind it included.
+std::set<std::string> head_of(const graph::Graph& graph, const std::string& logits) {
+  std::map<std::string, const graph::Node*> maker;
+  for (const graph::Node& node : graph.nodes)
+    for (const std::string& output : node.outputs) maker[output] = &node;
+  const auto roles = graph::roles_of(graph);
+  std::set<std::string> head;
+  bool weights = false;
+  for (std::string value = logits; !weights && maker.contains(value);) {
+    const graph::Node& node = *maker.at(value);
+    value.clear();
+    for (const std::string& input : node.inputs) {
+      const auto role = roles.find(input);
+      if (role == roles.end() && value.empty()) value = input;
+      if (role == roles.end() || role->second == graph::Role::constant) continue;
+      head.insert(input);
+      weights = weights || role->second == graph::Role::weight;
+    }
+  }
+  return head;
+}
+
+// Layers are counted by the nodes that have weights; what stands behind one (a normalisation, a slope) belongs to it.
+void choose_rates(Setup& setup) {
+  const modules::Recipe& recipe = setup.spec.recipe;
+  const std::set<std::string> head = head_of(setup.graph, setup.logits);
+  const auto roles = graph::roles_of(setup.graph);
+  int layer = 0;
+  for (const graph::Node& node : setup.graph.nodes) {
+    bool weights = false;
+    for (const std::string& input : node.inputs) {
+      const auto role = roles.find(input);
+      if (role == roles.end() || role->second == graph::Role::constant || head.contains(input)) continue;
+      if (role->second == graph::Role::weight && node.op_type != "PRelu" && !weights) {
+        weights = true;
+        ++layer;
+      }
+      const bool frozen = layer <= recipe.frozen_layers && recipe.frozen_layers > 0;
+      if (frozen) setup.frozen.insert(input);
+      if (frozen || recipe.backbone_rate != 1) setup.rates[input] = frozen ? 0 : recipe.backbone_rate;
+    }
+  }
 }
 
 Result<Samples> samples_of(const dataset::PackedSet& set, dataset::Split split, const std::string& path) {
@@ -108,6 +153,7 @@ Result<Setup> set_up(const modules::TrainingSpec& spec) {
   setup.set = std::make_unique<dataset::PackedSet>(std::move(set));
   SIGHTLINE_TRY(const auto values, graph::infer_shapes(setup.graph));
   SIGHTLINE_CHECK(check_fit(setup, values));
+  choose_rates(setup);
   SIGHTLINE_TRY(setup.training, samples_of(*setup.set, dataset::Split::train, spec.data));
   SIGHTLINE_TRY(setup.validation, samples_of(*setup.set, dataset::Split::validation, spec.data));
   if (setup.training.count() < 2)

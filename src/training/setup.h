@@ -3,7 +3,9 @@
 
 #include <torch/torch.h>
 
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "dataset/packed_set.h"
@@ -19,6 +21,8 @@ struct Setup {
   std::string logits;  // the training output that the loss reads: f32 N×K
   std::int64_t classes = 0;
   std::unique_ptr<dataset::PackedSet> set;  // keeps the pixels mapped
+  std::map<std::string, double> rates;      // of parameters that do not learn at the full rate
+  std::set<std::string> frozen;             // parameters that stay as they are
   Samples training, validation;             // validation may be empty
   int threads = 1;
   // Of what the bits of the result depend on, but for the number of threads: recipe, seed, graph, and of the set its shape, labels, splits

@@ -75,6 +75,46 @@ TEST(Train, LearnsASeparableToySet) {
   EXPECT_EQ(trained->training_outputs, std::vector<std::string>{"logits"});
 }
 
+TEST(Train, FrozenLayersStayAsTheyAreToTheBitAndTheHeadLearns) {
+  Toy toy;
+  toy.spec.recipe.frozen_layers = 1;
+  toy.spec.recipe.backbone_rate = 0.5;
+  ASSERT_TRUE(toy.run().ok());
+  const auto before = graph::read_onnx(toy.spec.graph);
+  const auto after = graph::read_onnx(toy.spec.output + "/model.onnx");
+  ASSERT_TRUE(before.ok() && after.ok());
+  // The first convolution and its normalisation, in the order of the nodes.
+  const auto roles = graph::roles_of(*before);
+  int layer = 0;
+  for (const graph::Node& node : before->nodes) {
+    if (node.op_type == "Conv" || node.op_type == "Gemm") ++layer;
+    for (const std::string& input : node.inputs) {
+      const auto role = roles.find(input);
+      if (role == roles.end() || role->second == graph::Role::constant) continue;
+      EXPECT_EQ(after->initializers.at(input).same_as(before->initializers.at(input)), layer == 1) << input;
+    }
+  }
+  EXPECT_EQ(layer, 3);
+  EXPECT_GT(toy.of("epoch").back()["validation_top1"].get<double>(), 0.8);
+}
+
+TEST(Train, ABackboneRateOfNothingTrainsTheHeadAlone) {
+  for (const auto optimizer : {modules::Optimizer::sgd, modules::Optimizer::adamw}) {
+    Toy toy;
+    toy.spec.recipe.backbone_rate = 0;
+    toy.spec.recipe.optimizer = optimizer;
+    ASSERT_TRUE(toy.run().ok());
+    const auto before = graph::read_onnx(toy.spec.graph);
+    const auto after = graph::read_onnx(toy.spec.output + "/model.onnx");
+    ASSERT_TRUE(before.ok() && after.ok());
+    for (const auto& [name, role] : graph::roles_of(*before)) {
+      if (role != graph::Role::weight) continue;
+      const bool head = before->initializers.at(name).dim(0) == toy::classes;
+      EXPECT_EQ(after->initializers.at(name).same_as(before->initializers.at(name)), !head) << name;
+    }
+  }
+}
+
 TEST(Train, TheSameSeedGivesTheSameBitsAndAnotherOthers) {
   std::vector<std::string> models;
   for (const std::int64_t seed : {7, 7, 8}) {
