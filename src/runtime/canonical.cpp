@@ -213,9 +213,16 @@ Result<Canonical> canonical_of(const Graph& graph) {
   std::erase_if(named.outputs, [&](const graph::ValueInfo& output) {
     return canonical.constants.contains(output.name) || std::ranges::count(canonical.input_values, output.name) > 0;
   });
-  SIGHTLINE_TRY(canonical.graph, folded_graph(named));
-  SIGHTLINE_TRY(canonical.values, graph::infer_shapes(canonical.graph));
+  canonical.graph = std::move(named);
+  for (const auto& [name, info] : own_values) canonical.values[digests.at(name)] = info;
+  for (auto& [name, info] : canonical.values) info.name = name;
   split_heads(canonical);
+  return canonical;
+}
+
+Result<void> fold(Canonical& canonical) {
+  SIGHTLINE_TRY(canonical.graph, folded_graph(canonical.graph));
+  SIGHTLINE_TRY(canonical.values, graph::infer_shapes(canonical.graph));
   find_values_of_shapes(canonical);
   constexpr std::int64_t images = 7;  // any number: N·3 is not the batch
   SIGHTLINE_TRY(const auto counted, graph::infer_shapes(canonical.graph, images));
@@ -224,7 +231,18 @@ Result<Canonical> canonical_of(const Graph& graph) {
     const auto free = std::ranges::count(shape, -1);
     if (free == 0 || (free == 1 && shape[0] == -1 && info.shape[0] == images)) canonical.handed.insert(name);
   }
-  return canonical;
+  return {};
+}
+
+Canonical with_output(const Canonical& canonical, const std::string& value) {
+  Canonical one;
+  one.values = canonical.values;
+  one.of_shapes = canonical.of_shapes;
+  one.handed = canonical.handed;
+  one.graph = canonical.graph;
+  std::erase_if(one.graph.outputs, [&](const graph::ValueInfo& output) { return output.name != value; });
+  one.graph = graph::serving_graph(one.graph);
+  return one;
 }
 
 }  // namespace sightline::runtime

@@ -34,8 +34,13 @@ struct Canonical {
   std::set<std::string> handed;
 };
 
-// Errors: as Session::create has before planning.
+// Names and heads; quick, but for hashing the weights. Errors: as Session::create has before planning.
 Result<Canonical> canonical_of(const graph::Graph& graph);
+// The rest of it, which only what is not known yet has to have: BatchNormalization folded, of_shapes and handed filled.
+Result<void> fold(Canonical& canonical);
+
+// The model with this output of its graph only.
+Canonical with_output(const Canonical& canonical, const std::string& value);
 
 // The first output that has a name.
 const std::string& first_output(const graph::Node& node);

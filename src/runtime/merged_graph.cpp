@@ -95,6 +95,28 @@ Names of_shapes_in(const Part& part) {
 
 }  // namespace
 
+std::optional<MergedGraph::Addition> MergedGraph::known(const Canonical& model) const {
+  Addition addition;
+  std::set<PartId> seen;
+  std::vector<PartId> open;
+  const auto visit = [&](const std::string& value) {
+    const PartId maker = maker_of(value);
+    if (maker != 0 && seen.insert(maker).second) open.push_back(maker);
+    return maker;
+  };
+  for (const graph::ValueInfo& output : model.graph.outputs) {
+    const PartId maker = visit(output.name);
+    if (maker == 0 || std::ranges::count(parts_.at(maker)->graph.outputs, output.name, &graph::ValueInfo::name) == 0) return std::nullopt;
+  }
+  while (!open.empty()) {
+    const PartId id = open.back();
+    open.pop_back();
+    addition.parts.push_back(id);
+    for (const graph::ValueInfo& input : parts_.at(id)->graph.inputs) visit(input.name);
+  }
+  return addition;
+}
+
 Result<MergedGraph::Addition> MergedGraph::plan(const Canonical& model) const {
   const Source source{model.graph, model.values, model.of_shapes};
   Names wanted, fresh;
@@ -116,7 +138,7 @@ Result<MergedGraph::Addition> MergedGraph::plan(const Canonical& model) const {
   PartId id = next_;
   bool alone = false;  // a value between parts would not have the batch in front
   for (const auto& [old_id, names] : touched) {
-    const Part& old = parts_.at(old_id);
+    const Part& old = *parts_.at(old_id);
     const Names asked = intersection(needed, old.values), before = output_names(old);
     const Names shared = with_ancestors(old, names), rest = difference(old.values, shared);
     Names outputs = before;
@@ -178,7 +200,7 @@ void MergedGraph::add(const std::string& name, Addition addition) {
   }
   for (auto& [id, part] : addition.made) {
     for (const std::string& value : part.values) makers_[value] = id;
-    parts_[id] = std::move(part);
+    parts_[id] = std::make_shared<const Part>(std::move(part));
     next_ = std::max(next_, id + 1);
   }
   for (const PartId id : addition.parts) ++users_[id];
@@ -189,7 +211,7 @@ std::vector<PartId> MergedGraph::remove(const std::string& name) {
   std::vector<PartId> gone;
   for (const PartId id : models_.at(name)) {
     if (--users_.at(id) > 0) continue;
-    const Names values = std::move(parts_.at(id).values);
+    const Names values = parts_.at(id)->values;
     parts_.erase(id);
     users_.erase(id);
     for (const std::string& value : values) {
@@ -197,7 +219,7 @@ std::vector<PartId> MergedGraph::remove(const std::string& name) {
       makers_.erase(value);
       // A model that could not be cut may have stood in for a part that makes the same.
       for (const auto& [other, part] : parts_)
-        if (part.values.contains(value)) makers_[value] = other;
+        if (part->values.contains(value)) makers_[value] = other;
     }
     gone.push_back(id);
   }

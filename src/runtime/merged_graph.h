@@ -1,10 +1,13 @@
 // Several models as one graph, cut into parts: a part holds the nodes that the same models use, so that it is planned, kept and evaluated
 // once for all of them. A model that comes later and shares half of a part cuts it in two; everything else stays as it is. Parts are named
-// by numbers that are never used again. Knows nothing of sessions. Not for two threads at once.
+// by numbers that are never used again. Copies are cheap: what an addition would lead to can be tried on one. Knows nothing of
+// sessions. Not for two threads at once.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -30,7 +33,9 @@ class MergedGraph {
     std::map<PartId, std::vector<PartId>> replaced;  // old parts by one new one (with more outputs) or two
     std::vector<PartId> parts;                       // of the model
   };
-  // Errors: internal.
+  // When all that the model's graph has to give is there already (another head on a known backbone), there is nothing to make.
+  std::optional<Addition> known(const Canonical& model) const;
+  // For a model that was folded. Errors: those of shape inference.
   Result<Addition> plan(const Canonical& model) const;
   // To be called with what plan() gave, when nothing else happened between.
   void add(const std::string& name, Addition addition);
@@ -39,10 +44,10 @@ class MergedGraph {
 
   // The part that makes a value; 0: none (an input of models).
   PartId maker_of(const std::string& value) const;
-  const std::map<PartId, Part>& parts() const { return parts_; }
+  const std::map<PartId, std::shared_ptr<const Part>>& parts() const { return parts_; }
 
  private:
-  std::map<PartId, Part> parts_;
+  std::map<PartId, std::shared_ptr<const Part>> parts_;
   std::map<PartId, std::size_t> users_;
   std::unordered_map<std::string, PartId> makers_;
   std::map<std::string, std::vector<PartId>> models_;

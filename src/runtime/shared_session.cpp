@@ -35,7 +35,10 @@ struct Model {
   };
   std::map<std::string, Head> heads;  // by output value
   std::map<std::string, Tensor> constants;
+  std::size_t pieces = 0;  // outputs of its graph; each is a model of the merged graph
 };
+
+std::string piece(const std::string& model, std::size_t output) { return fmt::format("{} {}", output, model); }
 
 }  // namespace
 
@@ -73,21 +76,34 @@ struct SharedSession::State {
     SIGHTLINE_TRY(Canonical canonical, canonical_of(graph));
     const std::lock_guard one_at_a_time(changing);
     SIGHTLINE_CHECK(taken());
-    SIGHTLINE_TRY(MergedGraph::Addition addition, merged.plan(canonical));
-    std::map<PartId, std::shared_ptr<Loaded>> made;
-    for (const auto& [id, part] : addition.made) {
-      SIGHTLINE_TRY(made[id], load(part));
+    // Output by output: models are cut where their outputs part as well, so that each can be had alone.
+    MergedGraph after = merged;
+    bool folded = false;
+    Model model{canonical.inputs, canonical.outputs, canonical.input_values, canonical.output_values, {}, canonical.constants, 0};
+    for (const graph::ValueInfo& output : std::vector(canonical.graph.outputs)) {
+      auto addition = after.known(with_output(canonical, output.name));
+      if (!addition) {
+        if (!folded) SIGHTLINE_CHECK(fold(canonical));
+        folded = true;
+        SIGHTLINE_TRY(addition, after.plan(with_output(canonical, output.name)));
+      }
+      after.add(piece(name, model.pieces++), *std::move(addition));
     }
-    Model model{canonical.inputs, canonical.outputs, canonical.input_values, canonical.output_values, {}, canonical.constants};
+    std::map<PartId, std::shared_ptr<Loaded>> made;
+    for (const auto& [id, part] : after.parts()) {
+      if (merged.parts().contains(id)) continue;
+      SIGHTLINE_TRY(made[id], load(*part));
+    }
     std::vector<std::shared_ptr<Loaded>> old;  // ends after the lock, unless it runs still
     const std::lock_guard lock(mutex);
     for (const auto& [value, head] : canonical.heads) {
       HeadBank& bank = banks.try_emplace(head.features, head.weight.dim(1)).first->second;
       model.heads[value] = {head.features, bank.add(head)};
     }
-    for (const auto& [id, by] : addition.replaced) old.push_back(take_out(id));
+    for (const auto& [id, part] : merged.parts())
+      if (!after.parts().contains(id)) old.push_back(take_out(id));
     for (auto& [id, part] : made) loaded[id] = std::move(part);
-    merged.add(name, std::move(addition));
+    merged = std::move(after);
     models.emplace(name, std::move(model));
     return {};
   }
@@ -110,7 +126,8 @@ struct SharedSession::State {
       bank->second.remove(head.id);
       if (bank->second.empty()) banks.erase(bank);
     }
-    for (const PartId id : merged.remove(name)) old.push_back(take_out(id));
+    for (std::size_t i = 0; i < found->second.pieces; ++i)
+      for (const PartId id : merged.remove(piece(name, i))) old.push_back(take_out(id));
     models.erase(found);
     return {};
   }

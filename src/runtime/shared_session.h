@@ -46,7 +46,7 @@ class SharedSession {
   Result<std::vector<graph::ValueInfo>> outputs(const std::string& name) const;
 
   // The same inputs for all models that are wanted, as for Session::run; gives the outputs of each, in the order of `wanted`. Computes
-  // what leads to them only, part by part. Errors: not_found, usage.
+  // only what leads to them. Errors: not_found, usage.
   Result<std::vector<std::vector<Tensor>>> run(std::span<const Tensor> inputs, std::span<const Wanted> wanted) const;
 
   struct Size {
