@@ -16,13 +16,14 @@
 #include "line/worker.h"
 #include "modules/modules.h"
 #include "package/package.h"
+#include "runtime/precision.h"
 
 namespace sightline::factory {
 namespace {
 
 constexpr std::size_t golden_count = 8;
 
-Json machine_environment(int threads) { return {{"simd", simd_level()}, {"threads", threads}}; }
+Json machine_environment(int threads) { return {{"simd", simd_level()}, {"kernels", runtime::instruction_set()}, {"threads", threads}}; }
 
 // Training samples spread evenly over the classes: what every opening of the package is checked with.
 Result<std::vector<package::GoldenSample>> choose_golden(const dataset::Manifest& manifest) {

@@ -1,6 +1,9 @@
 #include "runtime/precision.h"
 
+#include <oneapi/dnnl/dnnl_debug.h>
+
 #include <dnnl.hpp>
+#include <string_view>
 
 namespace sightline::runtime {
 namespace {
@@ -14,5 +17,11 @@ bool processor_has(dnnl::cpu_isa wanted) {
 }  // namespace
 
 bool processor_has_bf16() { return processor_has(dnnl::cpu_isa::avx512_core_bf16); }
+
+std::string instruction_set() {
+  const std::string name = dnnl_cpu_isa2str(static_cast<dnnl_cpu_isa_t>(dnnl::get_effective_cpu_isa()));
+  constexpr std::string_view prefix = "cpu_isa_";
+  return name.starts_with(prefix) ? name.substr(prefix.size()) : name;
+}
 
 }  // namespace sightline::runtime

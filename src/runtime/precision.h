@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <string>
 
 #include "base/fields.h"
 
@@ -17,6 +18,10 @@ enum class Precision {
 // Whether the processor multiplies bf16 (AVX512_BF16 or AMX; ONEDNN_MAX_CPU_ISA counts). Where it does not, oneDNN would emulate it slowly
 // or not run at all.
 bool processor_has_bf16();
+
+// The instructions that oneDNN has kernels for here, "avx2" or "avx512_core_amx" (ONEDNN_MAX_CPU_ISA counts). Answers repeat to
+// the bit only between machines where it is the same.
+std::string instruction_set();
 
 }  // namespace sightline::runtime
 

@@ -15,6 +15,7 @@
 #include "base/machine.h"
 #include "base/text.h"
 #include "line/worker.h"
+#include "runtime/precision.h"
 #include "store/workspace.h"
 
 namespace sightline::cli {
@@ -34,7 +35,8 @@ struct Finding {
 Finding check_processor() {
   Finding finding{
       .what = "processor",
-      .says = fmt::format("{}; {} usable; {}", processor_name(), plural(static_cast<std::uint64_t>(usable_cores()), "core"), simd_level())};
+      .says = fmt::format("{}; {} usable; {}, kernels for {}", processor_name(), plural(static_cast<std::uint64_t>(usable_cores()), "core"),
+                          simd_level(), runtime::instruction_set())};
   if (simd_level() != "avx512_vnni" && simd_level() != "avx512" && simd_level() != "avx2") {
     finding.state = State::note;
     finding.remedy = "without AVX2 everything works, but many times slower";
