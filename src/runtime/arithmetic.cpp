@@ -78,6 +78,17 @@ Result<void> plan_loops(Planner& planner, const Node& node) {
   return {};
 }
 
+bool in_same_blocks(const dnnl::memory::desc& a, const dnnl::memory::desc& b) {
+  const auto &x = a.data.format_desc.blocking, &y = b.data.format_desc.blocking;
+  if (a.data.ndims != b.data.ndims || x.inner_nblks == 0 || x.inner_nblks != y.inner_nblks) return false;
+  return std::equal(x.inner_blks, x.inner_blks + x.inner_nblks, y.inner_blks) &&
+         std::equal(x.inner_idxs, x.inner_idxs + x.inner_nblks, y.inner_idxs);
+}
+
+bool is_padded(const dnnl::memory::desc& desc) {
+  return !std::equal(desc.data.dims, desc.data.dims + desc.data.ndims, desc.data.padded_dims);
+}
+
 dnnl::algorithm algorithm_of(const Node& node) {
   if (node.op_type == "Add") return dnnl::algorithm::binary_add;
   if (node.op_type == "Sub") return dnnl::algorithm::binary_sub;
@@ -107,16 +118,20 @@ Result<std::size_t> plan_arithmetic(Planner& planner, Nodes chain) {
     if (planner.shape_of(y) != shape) {
       Shape padded(shape.size() - planner.shape_of(y).size(), 1);
       padded.insert(padded.end(), planner.shape_of(y).begin(), planner.shape_of(y).end());
-      right_desc = row_major(padded, planner.native(y).desc.data_type());
+      // Numbers per channel, such as gates, that lie in the blocks of the other side are taken as they are.
+      const Location other = planner.native(y);
+      const bool taken = padded == planner.shape_of(y) && in_same_blocks(left.desc, other.desc);
+      right_desc = taken ? other.desc : row_major(padded, other.desc.data_type());
     }
     const auto make = [&](const dnnl::primitive_attr& attributes, const dnnl::memory::desc& dst) {
       return dnnl::binary::primitive_desc(dnnl::binary::desc(algorithm, left.desc, right_desc, dst), attributes, cpu_engine(), true);
     };
     const auto bare = make(Planner::attributes(), left.desc);
     if (bare && !is_reference(bare)) {
-      // Of the followers only functions of one tensor: the operands of others may lie where this one writes.
+      // Of the followers only functions of one tensor: the operands of others may lie where this one writes. None where a block of channels
+      // is partly padding: oneDNN 2.6 gives wrong numbers for a sum and its function there.
       std::size_t simple = 1;
-      while (simple < chain.size()) {
+      while (simple < chain.size() && !is_padded(left.desc)) {
         const std::string& previous = chain[simple - 1]->outputs[0];
         const bool gated = simple + 1 < chain.size() && is_gated(*chain[simple], *chain[simple + 1], previous);
         if (!gated && eltwise_of(planner, *chain[simple], previous).empty()) break;
@@ -124,14 +139,14 @@ Result<std::size_t> plan_arithmetic(Planner& planner, Nodes chain) {
       }
       const auto fused = fuse(planner, chain.first(simple), bare, make);
       Location right;
-      if (planner.shape_of(y) == shape) {
+      if (planner.shape_of(y).size() == shape.size()) {
         right = planner.in_layout(y, right_desc);
       } else {
         right = planner.row_major_as_is(y);
         right.desc = right_desc;
       }
-      const Location destination = planner.make_like(left);
       const Nodes done = chain.first(fused.nodes);
+      const Location destination = planner.make_like(left, done.back()->outputs[0]);
       planner.add(step_name(done), fused_name(done), dnnl::binary(fused.descriptor), fused.descriptor,
                   {{DNNL_ARG_SRC_0, left}, {DNNL_ARG_SRC_1, right}, {DNNL_ARG_DST, destination}});
       planner.define(done.back()->outputs[0], destination);

@@ -73,7 +73,7 @@ Result<void> plan_concat(Planner& planner, const Node& node) {
   SIGHTLINE_TRY(const std::int64_t along, graph::axis_of(node, node.integer("axis", 0), shape.size()));
   const auto axis = static_cast<std::size_t>(along);
   if (node.inputs.size() == 1) return plan_identity(planner, node);
-  if (concat_as_laid_out(planner, node, axis)) return {};
+  if (planner.join(node) || concat_as_laid_out(planner, node, axis)) return {};
   const auto numbers = common_numbers(planner, node);
   const bool known = numbers != dnnl::memory::data_type::undef;
   std::vector<std::size_t> runs;  // bytes that each input gives per row

@@ -11,7 +11,7 @@ Result<void> plan_elementwise(Planner& planner, const graph::Node& node) {
   const auto functions = planner.dtype_of(x) == Dtype::f32 ? eltwise_of(planner, node, x) : std::vector<Eltwise>();
   if (functions.empty()) return node.op_type == "Clip" ? plan_clip_loops(planner, node) : plan_function(planner, node);
   Location source = planner.operand(node, x);
-  const Location destination = planner.make_like(source);
+  const Location destination = planner.make_like(source, node.outputs[0]);
   for (const Eltwise& f : functions) {
     const dnnl::eltwise_forward::desc desc(dnnl::prop_kind::forward_inference, f.algorithm, source.desc, f.alpha, f.beta);
     const dnnl::eltwise_forward::primitive_desc pd(desc, Planner::attributes(), cpu_engine());
@@ -30,12 +30,19 @@ Result<void> plan_prelu(Planner& planner, const graph::Node& node) {
   const Shape& given = planner.shape_of(node.inputs[1]);
   Shape slope(rank - given.size(), 1);
   slope.insert(slope.end(), given.begin(), given.end());
-  Location weights = planner.row_major_of(node.inputs[1]);
-  weights.desc = row_major(slope);
-  const dnnl::prelu_forward::desc desc(dnnl::prop_kind::forward_inference, source.desc, weights.desc);
+  // oneDNN has a generated kernel only where the slopes lie as the source does.
+  const bool constant = planner.constant(node.inputs[1]) != nullptr;
+  const dnnl::prelu_forward::desc desc(dnnl::prop_kind::forward_inference, source.desc, constant ? any_layout(slope) : row_major(slope));
   const dnnl::prelu_forward::primitive_desc pd(desc, Planner::attributes(), cpu_engine(), true);
   if (!pd) return plan_prelu_loops(planner, node);
-  const Location destination = planner.make_like(source);
+  Location weights;
+  if (constant) {
+    weights = planner.constant_as(node.inputs[1], row_major(slope), pd.weights_desc());
+  } else {
+    weights = planner.row_major_of(node.inputs[1]);
+    weights.desc = row_major(slope);
+  }
+  const Location destination = planner.make_like(source, node.outputs[0]);
   planner.add(node.name.empty() ? node.outputs[0] : node.name, node.op_type, dnnl::prelu_forward(pd), pd,
               {{DNNL_ARG_SRC, source}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, destination}});
   planner.define(node.outputs[0], destination);

@@ -51,7 +51,7 @@ Result<void> plan_transpose(Planner& planner, const Node& node) {
     const Location source = planner.native(x);
     std::vector<int> permutation(order.size());  // oneDNN's names where each axis goes, ONNX's where it comes from
     for (std::size_t i = 0; i < order.size(); ++i) permutation[static_cast<std::size_t>(order[i])] = static_cast<int>(i);
-    planner.define(y, {source.desc.permute_axes(permutation), source.buffer});
+    planner.define(y, {source.desc.permute_axes(permutation), source.buffer, source.offset});
     return {};
   }
   std::vector<std::int64_t> plain(shape.size(), 1), strides(shape.size());

@@ -39,13 +39,13 @@ Result<std::size_t> add_inner_product(Planner& planner, Nodes chain, const Produ
   if (!fused.descriptor) return planner.unsupported(*chain[0], "oneDNN has no kernel for it");
   const Desc& read = fused.descriptor.src_desc();
   const Location source = planner.in_layout(product.source, row_major(planner.shape_of(product.source), read.data_type()));
-  Arguments arguments{{DNNL_ARG_SRC, {read, source.buffer}},
+  Arguments arguments{{DNNL_ARG_SRC, {read, source.buffer, source.offset}},
                       {DNNL_ARG_WEIGHTS, planner.constant_as(product.weight, product.weights, fused.descriptor.weights_desc())}};
   if (product.bias) arguments.emplace_back(DNNL_ARG_BIAS, *product.bias);
   fused.add_arguments(planner, arguments);
-  Location destination = fused.destination(planner);
-  arguments.emplace_back(DNNL_ARG_DST, destination);
   const Nodes done = chain.first(fused.nodes);
+  Location destination = fused.destination(planner, done.back()->outputs[0]);
+  arguments.emplace_back(DNNL_ARG_DST, destination);
   planner.add(step_name(done), fused_name(done), InnerProduct(fused.descriptor), fused.descriptor, arguments);
   destination.desc = row_major(planner.shape_of(done.back()->outputs[0]), destination.desc.data_type());
   planner.define(done.back()->outputs[0], destination);

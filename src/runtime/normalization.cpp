@@ -25,8 +25,8 @@ Result<std::size_t> plan_batch_normalization(Planner& planner, Nodes chain) {
       done = 2;
     }
   }
-  const Location destination = planner.make_like(source);
   const Nodes nodes = chain.first(done);
+  const Location destination = planner.make_like(source, nodes.back()->outputs[0]);
   planner.add(step_name(nodes), fused_name(nodes), Normalization(pd), pd,
               {{DNNL_ARG_SRC, source},
                {DNNL_ARG_SCALE, planner.row_major_of(node.inputs[1])},

@@ -96,6 +96,17 @@ Desc retyped(const Desc& desc, dnnl::memory::data_type type) {
   return other;
 }
 
+bool has_channel_blocks() {
+  const auto isa = dnnl::get_effective_cpu_isa();
+  return isa != dnnl::cpu_isa::sse41 && isa != dnnl::cpu_isa::avx && isa != dnnl::cpu_isa::avx2 && isa != dnnl::cpu_isa::avx2_vnni;
+}
+
+Desc in_blocks(const Shape& shape) {
+  using Tag = dnnl::memory::format_tag;
+  const Tag tag = shape.size() == 3 ? Tag::aBc16b : shape.size() == 4 ? Tag::aBcd16b : Tag::aBcde16b;
+  return {dims_of(shape), dnnl::memory::data_type::f32, tag};
+}
+
 bool same_bytes(const Desc& a, const Desc& b) {
   const auto &x = a.data, &y = b.data;
   if (x.format_kind != dnnl_blocked || y.format_kind != dnnl_blocked) return a == b;
@@ -118,6 +129,10 @@ bool is_row_major(const Desc& desc) {
 bool is_reference(const dnnl::primitive_desc& primitive) {
   const char* name = primitive.impl_info_str();
   return name != nullptr && (std::strncmp(name, "ref", 3) == 0 || std::strncmp(name, "simple:ref", 10) == 0);
+}
+
+bool is_fast(const dnnl::primitive_desc& primitive) {
+  return !is_reference(primitive) && std::strstr(primitive.impl_info_str(), "gemm:jit") == nullptr;
 }
 
 }  // namespace sightline::runtime

@@ -39,11 +39,18 @@ dnnl::memory::desc row_major(const Shape& shape, dnnl::memory::data_type type);
 dnnl::memory::desc any_layout(const Shape& shape, dnnl::memory::data_type type = dnnl::memory::data_type::f32);
 // The same layout of other numbers.
 dnnl::memory::desc retyped(const dnnl::memory::desc& desc, dnnl::memory::data_type type);
+// How many channels oneDNN's AVX-512 kernels keep side by side, and whether this processor has those kernels.
+constexpr std::int64_t channel_block = 16;
+bool has_channel_blocks();
+// N×C×spatial, f32, in blocks of so many channels: N×(C/16)×spatial×16.
+dnnl::memory::desc in_blocks(const Shape& shape);
 // Whether the same bytes mean the same tensor under both: an N×64×1×1 value in blocks of 16 channels is row-major as well.
 bool same_bytes(const dnnl::memory::desc& a, const dnnl::memory::desc& b);
 bool is_row_major(const dnnl::memory::desc& desc);
 
 // oneDNN falls back to plain loops for what its generated kernels cannot do; those are correct and slow.
 bool is_reference(const dnnl::primitive_desc& primitive);
+// Generated for the shape: neither plain loops nor a matrix product over a copy of the windows.
+bool is_fast(const dnnl::primitive_desc& primitive);
 
 }  // namespace sightline::runtime

@@ -85,6 +85,7 @@ void Plan::lay_out_arena() {
 }
 
 void Plan::point(Step& step, std::size_t operand, std::byte* address) {
+  address += step.operands[operand].offset;
   if (step.kernel) {
     step.addresses[operand] = address;
   } else {

@@ -29,7 +29,8 @@ using Kernel = std::function<void(std::span<std::byte* const>)>;
 struct Operand {
   int argument = 0;  // DNNL_ARG_...; 0 for kernels
   std::size_t buffer = 0;
-  dnnl::memory memory;  // empty for kernels
+  dnnl::memory memory;     // empty for kernels
+  std::size_t offset = 0;  // bytes into the buffer
 };
 
 struct Step {

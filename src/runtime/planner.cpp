@@ -8,7 +8,7 @@
 
 namespace sightline::runtime {
 Planner::Planner(const Program& program, WeightStore& weights, std::map<std::string, graph::ValueInfo> values)
-    : program_(program), weights_(weights), values_(std::move(values)) {
+    : program_(program), weights_(weights), values_(std::move(values)), seats_(seats_of(program_, values_)) {
   for (const graph::Node& node : program_.graph.nodes)
     for (const std::string& input : node.inputs)
       if (!input.empty()) ++remaining_[input];
@@ -96,7 +96,7 @@ void Planner::finish_outputs() {
     const std::size_t bytes = static_cast<std::size_t>(element_count(info.shape)) * size_of(info.dtype);
     plan_.output_shapes.push_back(info.shape);
     Buffer& buffer = plan_.buffers[location.buffer];
-    if (buffer.kind == Buffer::Kind::arena && buffer.bytes == bytes) {
+    if (buffer.kind == Buffer::Kind::arena && buffer.bytes == bytes && location.offset == 0) {
       // What was to lie in the arena is written straight into the tensor that the caller gets.
       buffer.kind = Buffer::Kind::output;
       buffer.index = i;
@@ -150,7 +150,7 @@ Location Planner::native(const std::string& value) {
     const Tensor& tensor = *constant(value);
     const auto desc = row_major(tensor.shape(), tensor.dtype());
     places.push_back(constant_location(value, desc, tensor, desc));
-    residents_[places[0].buffer].push_back(value);
+    residents_[places[0].buffer].push_back({value, 0, size_at(places[0])});
   }
   return places[0];
 }
@@ -164,7 +164,7 @@ Location Planner::operand(const graph::Node& node, const std::string& value) {
 Location Planner::in_layout(const std::string& value, const dnnl::memory::desc& wanted) {
   const Location first = native(value);
   for (const Location& place : locations_[value])
-    if (same_bytes(place.desc, wanted)) return {wanted, place.buffer};
+    if (same_bytes(place.desc, wanted)) return {wanted, place.buffer, place.offset};
   Location made;
   if (const Tensor* tensor = constant(value)) {
     made = constant_location(value, row_major(tensor->shape(), tensor->dtype()), *tensor, wanted);
@@ -172,12 +172,12 @@ Location Planner::in_layout(const std::string& value, const dnnl::memory::desc& 
     made = reordered(value, first, wanted);
   }
   locations_[value].push_back(made);
-  residents_[made.buffer].push_back(value);
+  residents_[made.buffer].push_back({value, made.offset, size_at(made)});
   return made;
 }
 
 Location Planner::reordered(const std::string& name, const Location& source, const dnnl::memory::desc& wanted) {
-  if (same_bytes(source.desc, wanted)) return {wanted, source.buffer};
+  if (same_bytes(source.desc, wanted)) return {wanted, source.buffer, source.offset};
   const Location made = make(wanted);
   const dnnl::reorder::primitive_desc pd(cpu_engine(), source.desc, cpu_engine(), wanted, attributes());
   add(name, "reorder", dnnl::reorder(pd), pd, {{DNNL_ARG_FROM, source}, {DNNL_ARG_TO, made}});
@@ -196,12 +196,21 @@ Location Planner::row_major_as_is(const std::string& value) {
 
 bool Planner::dies_here(const Location& location) const {
   if (plan_.buffers[location.buffer].kind != Buffer::Kind::arena) return false;
+  return reads_of(location.buffer, location.offset, size_at(location)) == 1;
+}
+
+std::size_t Planner::size_at(const Location& location) const {
+  return location.desc.data.ndims == 0 ? plan_.buffers[location.buffer].bytes - location.offset : location.desc.get_size();
+}
+
+int Planner::reads_of(std::size_t buffer, std::size_t offset, std::size_t bytes) const {
   int reads = 0;
-  for (const std::string& value : residents_[location.buffer]) {
-    const auto it = remaining_.find(value);
+  for (const Resident& resident : residents_[buffer]) {
+    if (resident.offset >= offset + bytes || offset >= resident.offset + resident.bytes) continue;
+    const auto it = remaining_.find(resident.value);
     if (it != remaining_.end()) reads += it->second;
   }
-  return reads == 1;
+  return reads;
 }
 
 Location Planner::make(const dnnl::memory::desc& desc) {
@@ -216,6 +225,43 @@ Location Planner::make_bytes(std::size_t bytes) {
   return {{}, plan_.buffers.size() - 1};
 }
 
+Location Planner::make_for(const std::string& value, const dnnl::memory::desc& desc) {
+  const auto seat = seats_.find(value);
+  if (seat == seats_.end() || !same_bytes(desc, in_blocks(shape_of(value)))) return make(desc);
+  const auto [joined, first] = joined_.try_emplace(seat->second.joined);
+  if (first) joined->second = make(in_blocks(shape_of(seat->second.joined)));
+  const Location place{desc, joined->second.buffer, seat->second.offset};
+  return reads_of(place.buffer, place.offset, desc.get_size()) == 0 ? place : make(desc);
+}
+
+bool Planner::join(const graph::Node& concat) {
+  const auto joined = joined_.find(concat.outputs[0]);
+  if (joined == joined_.end()) return false;
+  const Location whole = joined->second;
+  std::vector<std::pair<std::string, Location>> absent;
+  std::size_t offset = 0;
+  for (const std::string& input : concat.inputs) {
+    const dnnl::memory::desc desc = in_blocks(shape_of(input));
+    const auto& places = locations_[input];
+    const bool sits = std::ranges::any_of(places, [&](const Location& place) {
+      return place.buffer == whole.buffer && place.offset == offset && same_bytes(place.desc, desc);
+    });
+    if (!sits) {
+      // Somebody else may sit there who is needed later.
+      if (places.empty() || reads_of(whole.buffer, offset, desc.get_size()) > 0) return false;
+      absent.emplace_back(input, Location{desc, whole.buffer, offset});
+    }
+    offset += desc.get_size();
+  }
+  for (const auto& [input, place] : absent) {
+    const Location source = native(input);
+    const dnnl::reorder::primitive_desc pd(cpu_engine(), source.desc, cpu_engine(), place.desc, attributes());
+    add(input, concat.op_type, dnnl::reorder(pd), pd, {{DNNL_ARG_FROM, source}, {DNNL_ARG_TO, place}});
+  }
+  define(concat.outputs[0], whole);
+  return true;
+}
+
 Location Planner::make_row_major(const std::string& value) {
   Location location = make_bytes(static_cast<std::size_t>(element_count(shape_of(value))) * size_of(dtype_of(value)));
   location.desc = row_major(shape_of(value), dtype_of(value));
@@ -226,18 +272,20 @@ Location Planner::make_row_major(const std::string& value, dnnl::memory::data_ty
   return type == dnnl::memory::data_type::undef ? make_row_major(value) : make(row_major(shape_of(value), type));
 }
 
-Location Planner::make_like(const Location& source) { return dies_here(source) ? source : make(source.desc); }
+Location Planner::make_like(const Location& source, const std::string& value) {
+  return dies_here(source) ? source : make_for(value, source.desc);
+}
 
 void Planner::define(const std::string& value, const Location& location) {
   locations_[value] = {location};
-  residents_[location.buffer].push_back(value);
+  residents_[location.buffer].push_back({value, location.offset, size_at(location)});
 }
 
 void Planner::add(const std::string& name, const std::string& op_type, const dnnl::primitive& primitive,
                   const dnnl::primitive_desc_base& pd, const Arguments& arguments) {
   Step step{.name = name, .op_type = op_type, .primitive = primitive};
   for (const auto& [argument, location] : arguments)
-    step.operands.push_back({argument, location.buffer, dnnl::memory(location.desc, cpu_engine(), DNNL_MEMORY_NONE)});
+    step.operands.push_back({argument, location.buffer, dnnl::memory(location.desc, cpu_engine(), DNNL_MEMORY_NONE), location.offset});
   if (const auto scratch = pd.scratchpad_desc(); scratch.get_size() > 0)
     step.operands.push_back({DNNL_ARG_SCRATCHPAD, make(scratch).buffer, dnnl::memory(scratch, cpu_engine(), DNNL_MEMORY_NONE)});
   plan_.steps.push_back(std::move(step));
@@ -245,7 +293,7 @@ void Planner::add(const std::string& name, const std::string& op_type, const dnn
 
 void Planner::add(const std::string& name, const std::string& op_type, Kernel kernel, const std::vector<Location>& operands) {
   Step step{.name = name, .op_type = op_type, .kernel = std::move(kernel)};
-  for (const Location& location : operands) step.operands.push_back({0, location.buffer, {}});
+  for (const Location& location : operands) step.operands.push_back({0, location.buffer, {}, location.offset});
   plan_.steps.push_back(std::move(step));
 }
 

@@ -12,6 +12,7 @@
 #include "graph/operators.h"
 #include "runtime/plan.h"
 #include "runtime/program.h"
+#include "runtime/seats.h"
 #include "runtime/weights.h"
 
 namespace sightline::runtime {
@@ -20,6 +21,7 @@ namespace sightline::runtime {
 struct Location {
   dnnl::memory::desc desc;  // empty for dtypes that oneDNN lacks: those are row-major
   std::size_t buffer = 0;
+  std::size_t offset = 0;  // bytes into the buffer
 };
 
 using Arguments = std::vector<std::pair<int, Location>>;  // DNNL_ARG_..., where
@@ -58,7 +60,7 @@ class Planner {
   // In the wanted layout and numbers (reordered once, if need be); row-major in the value's own dtype.
   Location in_layout(const std::string& value, const dnnl::memory::desc& wanted);
   Location row_major_of(const std::string& value);
-  // True when the present read is the last one of all that lies in the buffer, so that it may be overwritten.
+  // True when the present read is the last one of all that lies there, so that it may be overwritten.
   bool dies_here(const Location& location) const;
 
   // A constant that was computed from others (key names it, make computes it once per session).
@@ -68,14 +70,19 @@ class Planner {
   Location constant_as(const std::string& value, const dnnl::memory::desc& plain, const dnnl::memory::desc& wanted);
 
   // --- what operators do ---
-  Location make(const dnnl::memory::desc& desc);      // a new buffer in the arena
-  Location make_bytes(std::size_t bytes);             // without descriptor
+  Location make(const dnnl::memory::desc& desc);  // a new buffer in the arena
+  Location make_bytes(std::size_t bytes);         // without descriptor
+  // For the value: its seat (seats.h) where the layout and those who lie there allow it, else a new buffer.
+  Location make_for(const std::string& value, const dnnl::memory::desc& desc);
   Location make_row_major(const std::string& value);  // of the value's shape and dtype
   Location make_row_major(const std::string& value, dnnl::memory::data_type type);
-  Location make_like(const Location& source);  // the source itself when it dies here: work in place
+  // For the value, laid out as the source: the source itself when it dies here, to work in place.
+  Location make_like(const Location& source, const std::string& value);
   // `source` in the wanted layout; a reorder step when the bytes differ.
   Location reordered(const std::string& name, const Location& source, const dnnl::memory::desc& wanted);
   void define(const std::string& value, const Location& location);
+  // Defines a Concat's output where its inputs have their seats; those that lie elsewhere are copied there. False when nobody took a seat.
+  bool join(const graph::Node& concat);
   // pd must have been made with attributes(): scratch memory is a buffer of the arena.
   void add(const std::string& name, const std::string& op_type, const dnnl::primitive& primitive, const dnnl::primitive_desc_base& pd,
            const Arguments& arguments);
@@ -96,6 +103,9 @@ class Planner {
   // Whether its outputs are known already, or have no elements (then they are defined here).
   bool needs_no_step(const graph::Node& node);
   void finish_outputs();
+  // Reads that are still to be planned of what lies in this part of a buffer.
+  int reads_of(std::size_t buffer, std::size_t offset, std::size_t bytes) const;
+  std::size_t size_at(const Location& location) const;
   Location constant_location(const std::string& key, const dnnl::memory::desc& plain_desc, const Tensor& plain,
                              const dnnl::memory::desc& wanted);
 
@@ -104,8 +114,14 @@ class Planner {
   std::map<std::string, graph::ValueInfo> values_;
   Plan plan_;
   std::map<std::string, std::vector<Location>> locations_;
-  std::map<std::string, int> remaining_;             // reads that are still to be planned
-  std::vector<std::vector<std::string>> residents_;  // values that lie in each buffer
+  std::map<std::string, int> remaining_;  // reads that are still to be planned
+  struct Resident {
+    std::string value;
+    std::size_t offset = 0, bytes = 0;
+  };
+  std::vector<std::vector<Resident>> residents_;  // what lies in each buffer
+  std::map<std::string, Seat> seats_;             // by value
+  std::map<std::string, Location> joined_;        // where some already sit, by the Concat's output
 };
 
 template <class Make>

@@ -31,7 +31,7 @@ Result<Location> add_pool(Planner& planner, const Node& node, dnnl::algorithm al
                     window.kernel, dilations, window.pads_begin, pads_end),
       Planner::attributes(), cpu_engine(), true);
   if (!pd) return planner.unsupported(node, "oneDNN has no kernel for it");
-  const Location destination = planner.make(pd.dst_desc());
+  const Location destination = planner.make_for(node.outputs[0], pd.dst_desc());
   planner.add(name_of_step(node), node.op_type, Pooling(pd), pd, {{DNNL_ARG_SRC, source}, {DNNL_ARG_DST, destination}});
   return destination;
 }

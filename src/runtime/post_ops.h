@@ -44,8 +44,9 @@ struct Fused {
   std::size_t nodes = 1;  // of the chain
 
   // Where the result goes, and the operands of the post-ops; to be called once, when the step is added.
-  Location destination(Planner& planner) const {
-    return post_ops.summed.empty() ? planner.make(descriptor.dst_desc()) : planner.in_layout(post_ops.summed, descriptor.dst_desc());
+  Location destination(Planner& planner, const std::string& result) const {
+    return post_ops.summed.empty() ? planner.make_for(result, descriptor.dst_desc())
+                                   : planner.in_layout(post_ops.summed, descriptor.dst_desc());
   }
   void add_arguments(Planner& planner, Arguments& arguments) const {
     for (const PostOps::Extra& extra : post_ops.extras)

@@ -70,8 +70,8 @@ TEST(Precision, StepsInBf16AreThoseOfF32) {
     EXPECT_EQ(session->precision(), precision);
     const auto steps = session->profile({&input, 1});
     for (const NodeTime& step : *steps)
-      if (step.op_type != "reorder") types->push_back(step.op_type);
-    EXPECT_LE(steps->size() - types->size(), 3U) << "reorders";
+      if (step.op_type != "reorder" && step.op_type != "Concat") types->push_back(step.op_type);
+    EXPECT_LE(steps->size() - types->size(), 4U) << "reorders, and in bf16 a Concat, which in f32 needs no step";
   }
   EXPECT_EQ(rounded, exact);
 }

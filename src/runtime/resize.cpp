@@ -63,7 +63,7 @@ Result<void> plan_resize(Planner& planner, const Node& node) {
                                        any_layout(to, source.desc.data_type())),
         Planner::attributes(), cpu_engine(), true);
     if (pd && !is_reference(pd)) {
-      const Location destination = planner.make(pd.dst_desc());
+      const Location destination = planner.make_for(y, pd.dst_desc());
       planner.add(node.name.empty() ? y : node.name, node.op_type, dnnl::resampling_forward(pd), pd,
                   {{DNNL_ARG_SRC, source}, {DNNL_ARG_DST, destination}});
       planner.define(y, destination);

@@ -18,7 +18,7 @@ Result<void> plan_softmax(Planner& planner, const graph::Node& node) {
     source.desc = row_major(matrix);
     axis = 1;
   }
-  Location destination = planner.make_like(source);
+  Location destination = planner.make_like(source, node.outputs[0]);
   const auto algorithm = node.op_type == "Softmax" ? dnnl::algorithm::softmax_accurate : dnnl::algorithm::softmax_log;
   const dnnl::softmax_v2_forward::desc desc(dnnl::prop_kind::forward_inference, algorithm, source.desc, source.desc,
                                             static_cast<int>(axis));

@@ -231,20 +231,16 @@ Result<double> measured_peak(int threads) {
   return 2.0 * side * side * side / best;
 }
 
-// Seconds of each planned node, the mean of several runs, in the order of the plan.
+// Seconds of each planned node, the least of several runs: what disturbs a run tells nothing about the node. In the order of the plan.
 Result<std::vector<runtime::NodeTime>> time_operators(runtime::Session& session, std::span<const Tensor> inputs) {
-  constexpr int runs = 20;
-  std::vector<runtime::NodeTime> total;
+  constexpr int runs = 30;
+  std::vector<runtime::NodeTime> least;
   for (int run = 0; run < runs; ++run) {
     SIGHTLINE_TRY(const auto times, session.profile(inputs));
-    if (run == 0) total = std::vector<runtime::NodeTime>(times.size());
-    for (std::size_t i = 0; i < times.size() && i < total.size(); ++i) {
-      total[i].name = times[i].name;
-      total[i].op_type = times[i].op_type;
-      total[i].seconds += times[i].seconds / runs;
-    }
+    if (run == 0) least = times;
+    for (std::size_t i = 0; i < times.size() && i < least.size(); ++i) least[i].seconds = std::min(least[i].seconds, times[i].seconds);
   }
-  return total;
+  return least;
 }
 
 // --- what is said ---
