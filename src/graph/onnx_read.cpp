@@ -7,6 +7,7 @@
 #include <bit>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 #include <queue>
 #include <set>
 
@@ -282,7 +283,8 @@ Result<void> read_head(const onnx::ModelProto& model, Graph& graph) {
   return {};
 }
 
-Result<void> read_body(const onnx::GraphProto& proto, const ReadLimits& limits, ExternalData& external, Graph& graph) {
+// Takes the weights out of proto one by one, so that a model is never in memory twice.
+Result<void> read_body(onnx::GraphProto& proto, const ReadLimits& limits, ExternalData& external, Graph& graph) {
   if (static_cast<std::size_t>(proto.node_size()) > limits.max_nodes ||
       static_cast<std::size_t>(proto.initializer_size()) > limits.max_nodes)
     return Error{ErrorKind::refused,
@@ -290,9 +292,10 @@ Result<void> read_body(const onnx::GraphProto& proto, const ReadLimits& limits, 
                              plural(static_cast<std::uint64_t>(proto.initializer_size()), "initializer"), limits.max_nodes)};
   if (proto.sparse_initializer_size() > 0) return unsupported("it has sparse initializers");
   graph.name = proto.name();
-  for (const auto& initializer : proto.initializer()) {
+  for (auto& initializer : *proto.mutable_initializer()) {
     auto tensor = read_tensor(initializer, external);
     if (!tensor.ok()) return tensor.error().in(fmt::format("initializer \"{}\"", initializer.name()));
+    const std::unique_ptr<std::string> read(initializer.release_raw_data());
     if (!graph.initializers.emplace(initializer.name(), *std::move(tensor)).second)
       return invalid(fmt::format("there are two initializers \"{}\"", initializer.name()));
   }
@@ -333,7 +336,7 @@ Result<void> split_training_outputs(Graph& graph) {
   return {};
 }
 
-Result<Graph> read_model(std::string_view bytes, const std::string& folder, const ReadLimits& limits) {
+Result<onnx::ModelProto> parse_model(std::string_view bytes, const ReadLimits& limits) {
   if (bytes.empty()) return invalid("it is empty");
   if (bytes.size() > limits.max_bytes || bytes.size() > static_cast<std::size_t>(std::numeric_limits<int>::max()))
     return Error{ErrorKind::refused,
@@ -341,10 +344,14 @@ Result<Graph> read_model(std::string_view bytes, const std::string& folder, cons
   onnx::ModelProto model;
   if (!model.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return invalid("it is not an ONNX model, or it is cut off");
   if (!model.has_graph()) return invalid("it holds no graph");
+  return model;
+}
+
+Result<Graph> read_model(onnx::ModelProto model, const std::string& folder, const ReadLimits& limits) {
   Graph graph;
   ExternalData external(folder);
   SIGHTLINE_CHECK(read_head(model, graph));
-  SIGHTLINE_CHECK(read_body(model.graph(), limits, external, graph));
+  SIGHTLINE_CHECK(read_body(*model.mutable_graph(), limits, external, graph));
   if (graph.opset == 6) SIGHTLINE_CHECK(respell_opset_6(graph));
   SIGHTLINE_CHECK(split_training_outputs(graph));
   SIGHTLINE_CHECK(check(graph));
@@ -357,10 +364,14 @@ Result<Graph> read_model(std::string_view bytes, const std::string& folder, cons
   return graph;
 }
 
-Result<Graph> read_from(std::string_view bytes, const std::string& folder, const std::string& source, const ReadLimits& limits) {
+// parse gives the model and lets go the bytes that it came from.
+template <class Parse>
+Result<Graph> read_from(Parse parse, const std::string& folder, const std::string& source, const ReadLimits& limits) {
   // Protobuf and the JSON library throw when memory runs out or a text is no UTF-8.
   try {
-    auto graph = read_model(bytes, folder, limits);
+    Result<onnx::ModelProto> model = parse();
+    if (!model.ok()) return model.error().in(source);
+    auto graph = read_model(*std::move(model), folder, limits);
     if (!graph.ok()) return graph.error().in(source);
     return graph;
   } catch (const std::exception& exception) {
@@ -371,7 +382,7 @@ Result<Graph> read_from(std::string_view bytes, const std::string& folder, const
 }  // namespace
 
 Result<Graph> parse_onnx(std::string_view bytes, const std::string& source, const ReadLimits& limits) {
-  return read_from(bytes, "", source, limits);
+  return read_from([&] { return parse_model(bytes, limits); }, "", source, limits);
 }
 
 Result<Tensor> read_tensor(const std::string& path, const ReadLimits& limits) {
@@ -398,9 +409,13 @@ Result<Graph> read_onnx(const std::string& path, const ReadLimits& limits) {
   std::error_code problem;
   if (std::filesystem::exists(path, problem) && !std::filesystem::is_regular_file(path, problem))
     return invalid(fmt::format("{} is not a plain file", path));
-  SIGHTLINE_TRY(const MappedFile file, MappedFile::open(path));
+  SIGHTLINE_TRY(MappedFile mapped, MappedFile::open(path));
   const std::string folder = std::filesystem::path(absolute_path(path)).parent_path().string();
-  return read_from({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}, folder, path, limits);
+  const auto parse = [&] {
+    const MappedFile file = std::move(mapped);
+    return parse_model({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}, limits);
+  };
+  return read_from(parse, folder, path, limits);
 }
 
 }  // namespace sightline::graph

@@ -32,6 +32,9 @@ TEST(RuntimeOperators, ConvTranspose) {
   };
   check_all({
       of("doubling", {2, 16, 5, 5}, {16, 8, 2, 2}, {{"strides", Ints{2, 2}}}, true),
+      of("doubling blocks", {2, 32, 5, 6}, {32, 16, 2, 2}, {{"strides", Ints{2, 2}}}, true),
+      of("two by three", {1, 16, 4, 5}, {16, 32, 2, 3}, {{"strides", Ints{2, 3}}}, false),
+      of("cut at the end", {1, 16, 4, 5}, {16, 16, 2, 2}, {{"strides", Ints{2, 2}}, {"pads", Ints{0, 0, 1, 1}}}, false),
       of("padding", {1, 5, 6, 7}, {5, 7, 3, 3}, {{"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}}}, false),
       of("output padding", {1, 4, 6, 6}, {4, 6, 3, 3},
          {{"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}}, {"output_padding", Ints{1, 1}}}, true),

@@ -135,6 +135,40 @@ TEST(Fusion, JoinedWithoutAStep) {
   (void)verified_steps(graph, {3, 3, 24, 24});
 }
 
+// A batch is computed image by image where an image is large, with the steps, the bits and the memory of one.
+TEST(Fusion, BatchesOfLargeImagesAreThatManyImages) {
+  Builder b(9);
+  const std::string x = b.input("x", Dtype::f32, {-1, 3, 96, 96});
+  const std::string stem = b.relu(b.conv(x, 32, {.bias = true}));
+  const std::string joined = b.concat({b.relu(b.conv(stem, 32, {})), b.relu(b.conv(stem, 16, {.kernel = 1}))});
+  const auto graph = b.finish({b.global_average_pool(b.conv(joined, 16, {.kernel = 1}))}, {});
+  auto session = Session::create(*graph, {.threads = 1});
+  ASSERT_TRUE(session.ok());
+  const Tensor images = noise({5, 3, 96, 96});
+  std::vector<Tensor> alone;
+  for (std::int64_t i = 0; i < 5; ++i) alone.push_back(*session->run(images.rows(i, i + 1)));
+  const std::size_t arena = session->memory().arena, weights = session->memory().weights;
+  const auto together = session->run(images);
+  ASSERT_TRUE(together.ok());
+  for (std::int64_t i = 0; i < 5; ++i) EXPECT_TRUE(together->rows(i, i + 1).same_as(alone[static_cast<std::size_t>(i)])) << i;
+  EXPECT_EQ(session->memory().arena, arena);
+  EXPECT_EQ(session->memory().weights, weights);
+}
+
+// A decoder's doubling is a 1×1 convolution and written where it is joined.
+TEST(Fusion, DoublingIsAPointwiseConvolution) {
+  Builder b(10);
+  const std::string x = b.input("x", Dtype::f32, {-1, 3, 24, 24});
+  const std::string fine = b.relu(b.conv(x, 16, {}));
+  const std::string up = b.conv_transpose(b.conv(b.max_pool(fine, 2, 2), 32, {}), 32, 2, 2);
+  const auto graph = b.finish({b.global_average_pool(b.conv(b.concat({b.relu(up), fine}), 16, {.kernel = 1}))}, {});
+  const auto steps = verified_steps(graph, {1, 3, 24, 24});
+  EXPECT_THAT(steps, testing::Contains("ConvTranspose+Relu"));
+  if (has_channel_blocks()) {
+    EXPECT_THAT(steps, testing::AllOf(testing::Contains("reorder").Times(4), testing::Not(testing::Contains("Concat"))));
+  }
+}
+
 // Seats that cannot be taken: odd channels, the caller's input, one value at two places, two values that would sit in one place.
 TEST(Fusion, JoinedByCopyingWhereItMust) {
   Builder b(8);

@@ -129,7 +129,8 @@ Plan Plan::copy() const {
         copied.steps.emplace_back(Step{.name = step.name, .op_type = step.op_type, .primitive = step.primitive, .kernel = step.kernel});
     for (const Operand& operand : step.operands)
       own.operands.push_back({operand.argument, operand.buffer,
-                              operand.memory ? dnnl::memory(operand.memory.get_desc(), cpu_engine(), DNNL_MEMORY_NONE) : dnnl::memory()});
+                              operand.memory ? dnnl::memory(operand.memory.get_desc(), cpu_engine(), DNNL_MEMORY_NONE) : dnnl::memory(),
+                              operand.offset});
   }
   return copied;
 }

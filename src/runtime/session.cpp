@@ -92,6 +92,17 @@ Result<void> compute_constant_nodes(graph::Graph& graph) {
   return {};
 }
 
+// Of the constant sides of matrix products.
+std::size_t dense_bytes(const graph::Graph& graph) {
+  std::size_t bytes = 0;
+  for (const graph::Node& node : graph.nodes) {
+    if ((node.op_type != "Gemm" && node.op_type != "MatMul") || node.inputs.size() < 2) continue;
+    const auto weight = graph.initializers.find(node.inputs[1]);
+    if (weight != graph.initializers.end()) bytes += weight->second.byte_count();
+  }
+  return bytes;
+}
+
 }  // namespace
 
 struct Session::State {
@@ -99,7 +110,8 @@ struct Session::State {
   std::vector<graph::ValueInfo> inputs, outputs;
   int threads = 1;                  // at most
   double flops = 0;                 // for one image
-  bool images_independent = false;  // so that a batch may be cut into pieces
+  bool images_independent = false;  // so that a batch may be cut into pieces,
+  std::int64_t at_once = 1;         // each plan of which, when it is for one thread, takes so many images
 
   std::mutex planning;  // held while a plan is made, which may take a second
   WeightStore weights;  // changes under `planning`
@@ -134,7 +146,12 @@ struct Session::State {
     return planned;
   }
 
-  Ways ways(std::int64_t batch) const { return ways_for(flops * static_cast<double>(batch), batch, threads, images_independent); }
+  Ways ways(std::int64_t batch) const {
+    Ways ways = ways_for(flops * static_cast<double>(batch), batch, threads, images_independent);
+    // A plan for the whole batch would be other kernels and much memory, to be no faster.
+    if (images_independent && batch > at_once && ways.rule != Way::together && ways.other == Way::together) ways.other = ways.rule;
+    return ways;
+  }
 
   // What the next run of this batch size shall do.
   std::pair<Ways, Choice::Next> next(std::int64_t batch) {
@@ -188,21 +205,31 @@ struct Session::State {
   }
 
   Result<std::vector<Tensor>> run_pieces(std::span<const Tensor> given, std::int64_t batch, std::int64_t pieces) {
-    std::vector<Planned> planned;
-    std::vector<std::int64_t> begin;
-    std::int64_t images = 0;
+    struct Part {
+      Planned planned;
+      std::int64_t begin = 0;
+    };
+    std::vector<std::vector<Part>> parts(static_cast<std::size_t>(pieces));  // of each piece
+    std::int64_t begin = 0;
     for (std::int64_t i = 0; i < pieces; ++i) {
-      begin.push_back(images);
-      SIGHTLINE_TRY(planned.emplace_back(), plan_of(batch / pieces + (i < batch % pieces ? 1 : 0), 1));
-      images += planned.back().batch;
+      const std::int64_t end = begin + batch / pieces + (i < batch % pieces ? 1 : 0);
+      while (begin < end) {
+        SIGHTLINE_TRY(Planned planned, plan_of(std::min(at_once, end - begin), 1));
+        const std::int64_t images = planned.batch;
+        parts[static_cast<std::size_t>(i)].push_back({std::move(planned), begin});
+        begin += images;
+      }
     }
-    std::vector<Tensor> results = make_outputs(planned[0], batch);
-    Scheduler::shared().side_by_side(planned.size(), [&](std::size_t i) { execute(planned[i], given, results, begin[i], batch); });
+    std::vector<Tensor> results = make_outputs(parts[0][0].planned, batch);
+    Scheduler::shared().side_by_side(parts.size(), [&](std::size_t i) {
+      for (const Part& part : parts[i]) execute(part.planned, given, results, part.begin, batch);
+    });
     return results;
   }
 
   Result<std::vector<Tensor>> run_in(Way way, const Ways& ways, std::span<const Tensor> given, std::int64_t batch) {
     if (way == Way::pieces) return run_pieces(given, batch, ways.threads);
+    if (way == Way::alone && images_independent && batch > at_once) return run_pieces(given, batch, 1);
     return run_whole(given, batch, way == Way::together ? ways.threads : 1);
   }
 
@@ -252,14 +279,22 @@ struct Session::State {
 
   Result<std::vector<NodeTime>> profile(std::span<const Tensor> given) {
     SIGHTLINE_TRY(const std::int64_t batch, batch_of(inputs, given));
-    const int useful = ways(batch).rule == Way::alone ? 1 : ways(batch).threads;
-    SIGHTLINE_TRY(const Planned planned, plan_of(batch, useful));
+    const Ways ways = this->ways(batch);
+    const bool apart = images_independent && ways.rule != Way::together && batch > at_once;
+    const std::int64_t images = apart ? at_once : batch;
+    const int useful = apart || ways.rule == Way::alone ? 1 : ways.threads;
+    SIGHTLINE_TRY(const Planned planned, plan_of(images, useful));
     std::vector<Tensor> results = make_outputs(planned, batch);
-    std::vector<double> seconds;
-    Scheduler::shared().together(useful, [&] { execute(planned, given, results, 0, batch, &seconds); });
     std::vector<NodeTime> times;
-    for (std::size_t i = 0; i < seconds.size(); ++i)
-      times.push_back({planned.plan->steps[i].name, planned.plan->steps[i].op_type, seconds[i]});
+    for (const Step& step : planned.plan->steps) times.push_back({step.name, step.op_type, 0});
+    std::int64_t done = 0;
+    for (; done + images <= batch; done += images) {
+      std::vector<double> seconds;
+      Scheduler::shared().together(useful, [&] { execute(planned, given, results, done, batch, &seconds); });
+      for (std::size_t i = 0; i < seconds.size(); ++i) times[i].seconds += seconds[i];
+    }
+    // What is left over runs a plan of its own, with other steps: taken as the same for each image.
+    for (NodeTime& time : times) time.seconds *= static_cast<double>(batch) / static_cast<double>(done);
     return times;
   }
 };
@@ -285,7 +320,8 @@ Result<Session> Session::create(const graph::Graph& graph, const Options& option
     state->flops = static_cast<double>(cost.flops);
     state->images_independent = images_are_independent(state->program.graph);
     const Ways ways = state->ways(1);
-    SIGHTLINE_CHECK(state->plan_of(1, ways.rule == Way::alone ? 1 : ways.threads));
+    SIGHTLINE_TRY(const Planned planned, state->plan_of(1, ways.rule == Way::alone ? 1 : ways.threads));
+    state->at_once = images_at_once(planned.plan->arena_bytes(), dense_bytes(state->program.graph), state->flops);
     return Session(std::move(state));
   });
 }

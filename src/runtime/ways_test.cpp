@@ -94,5 +94,15 @@ TEST(Ways, ACrowdTakesOneCoreEach) {
   EXPECT_EQ(differs.next(true).way, Way::together);
 }
 
+TEST(Ways, SmallImagesAndMatricesAreTakenSeveralAtATime) {
+  constexpr std::size_t mib = 1 << 20;
+  EXPECT_EQ(images_at_once(4 * mib, 0, 1e9), 1);
+  EXPECT_EQ(images_at_once(mib / 8, 0, 1e7), 8);
+  EXPECT_EQ(images_at_once(4 * mib, 2 * mib, 3.6e9), 1);            // a classifier behind a large net
+  EXPECT_GT(images_at_once(4 * mib, 400 * mib, 2e9), 8);            // one that is most of the net
+  EXPECT_GT(images_at_once(1000, 4 * mib, 2.0 * 1024 * 1024), 64);  // nothing but matrices
+  EXPECT_LE(images_at_once(0, 0, 0), 4096);
+}
+
 }  // namespace
 }  // namespace sightline::runtime
