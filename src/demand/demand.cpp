@@ -85,6 +85,36 @@ Result<void> check_recipe(const YamlNode& root, const RecipePins& recipe) {
   return {};
 }
 
+Result<void> check_numbers(const YamlNode& root, const char* path, const std::vector<double>& numbers, double least) {
+  if (numbers.size() != 1 && numbers.size() != 3)
+    return node_at(root, path).error(fmt::format("{} wants one number, or one per channel", path));
+  for (const double number : numbers) SIGHTLINE_CHECK(within(root, path, number, {least, 1e6}, "it is on the 0..255 scale"));
+  return {};
+}
+
+Result<void> check_backbone(const YamlNode& root, const Demand& demand) {
+  if (!demand.backbone) return {};
+  const Backbone& backbone = *demand.backbone;
+  const YamlNode& node = node_at(root, "backbone");
+  const auto given = [&](const char* key) { return node.find(key) != nullptr; };
+  if (backbone.onnx.has_value() == backbone.weights.has_value())
+    return node.error(
+        "backbone wants either onnx (a whole network) or weights (for the net that recipe.backbone names), like {onnx: net.onnx}");
+  if (backbone.onnx && demand.recipe.backbone)
+    return node_at(root, "recipe.backbone").error("recipe.backbone and backbone.onnx both name the network; drop one of them");
+  if (backbone.weights && !demand.recipe.backbone)
+    return node.error(
+        "backbone.weights are for a net of ours; name it, like recipe: {backbone: resnet-s} (`sightline modules` lists them)");
+  for (const char* key : {"cut", "freeze", "mean", "scale"})
+    if (backbone.weights && given(key))
+      return node_at(root, std::string("backbone.") + key).error(fmt::format("backbone.{} goes with backbone.onnx", key));
+  if (backbone.cut.empty())
+    return node_at(root, "backbone.cut").error("backbone.cut is empty; write auto, or the name of a value of the file");
+  if (backbone.mean) SIGHTLINE_CHECK(check_numbers(root, "backbone.mean", *backbone.mean, -1e6));
+  if (backbone.scale) SIGHTLINE_CHECK(check_numbers(root, "backbone.scale", *backbone.scale, 1e-6));
+  return {};
+}
+
 Result<void> check_values(const YamlNode& root, const Demand& demand) {
   SIGHTLINE_CHECK(check_name(root, demand.name));
   if (demand.data.path.empty())
@@ -98,7 +128,8 @@ Result<void> check_values(const YamlNode& root, const Demand& demand) {
   if (demand.limits.size_mb) SIGHTLINE_CHECK(within(root, "limits.size_mb", *demand.limits.size_mb, {0.001, 1e6}, ""));
   SIGHTLINE_CHECK(within(root, "limits.cores", demand.limits.cores, {0, 1024}, "0 means all"));
   SIGHTLINE_CHECK(check_budget(root, demand.budget));
-  return check_recipe(root, demand.recipe);
+  SIGHTLINE_CHECK(check_recipe(root, demand.recipe));
+  return check_backbone(root, demand);
 }
 
 }  // namespace
@@ -120,15 +151,17 @@ Result<Demand> parse_demand(const std::string& text, const std::string& source) 
 Result<Demand> read_demand(const std::string& path) {
   SIGHTLINE_TRY(const std::string text, read_file(path));
   SIGHTLINE_TRY(Demand demand, parse_demand(text, path));
-  const std::filesystem::path data = demand.data.path;
-  if (data.is_relative()) demand.data.path = absolute_path((std::filesystem::path(path).parent_path() / data).string());
-  if (!path_exists(demand.data.path)) {
+  const auto settle = [&](const char* key, std::string& value) -> Result<void> {
+    if (std::filesystem::path(value).is_relative()) value = absolute_path((std::filesystem::path(path).parent_path() / value).string());
+    if (path_exists(value)) return {};
     SIGHTLINE_TRY(const YamlNode root, parse_yaml(text, path));
-    Error error = node_at(root, "data.path")
-                      .error(fmt::format("data.path: there is no {}; relative paths start at the demand's folder", demand.data.path));
+    Error error = node_at(root, key).error(fmt::format("{}: there is no {}; relative paths start at the demand's folder", key, value));
     error.kind = ErrorKind::not_found;
     return error;
-  }
+  };
+  SIGHTLINE_CHECK(settle("data.path", demand.data.path));
+  if (demand.backbone && demand.backbone->onnx) SIGHTLINE_CHECK(settle("backbone.onnx", *demand.backbone->onnx));
+  if (demand.backbone && demand.backbone->weights) SIGHTLINE_CHECK(settle("backbone.weights", *demand.backbone->weights));
   return demand;
 }
 

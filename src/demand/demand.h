@@ -93,6 +93,33 @@ struct RecipePins {
   }
 };
 
+// What of a foreign network stays as it is while the head learns.
+enum class Freeze { none, early, backbone };
+
+// Weights that somebody else trained.
+struct Backbone {
+  std::optional<std::string> onnx;
+  std::string cut = "auto";
+  std::optional<std::string> weights;
+  Freeze freeze = Freeze::none;
+  std::optional<std::vector<double>> mean;
+  std::optional<std::vector<double>> scale;
+  std::optional<std::string> licence;
+  std::optional<std::string> origin;
+  static constexpr auto fields() {
+    return std::tuple{
+        field("onnx", &Backbone::onnx, "a network as an ONNX file, relative to the demand file: its features are used and tuned"),
+        field("cut", &Backbone::cut, "the value that the new head reads: auto, or its name in the file"),
+        field("weights", &Backbone::weights, "for recipe.backbone: .safetensors, or PyTorch's .pth, .pt or .ckpt"),
+        field("freeze", &Backbone::freeze,
+              "what stays as it is: none, early (the first half of the layers), backbone (only the head learns)"),
+        field("mean", &Backbone::mean, "what the network expects to be subtracted, on the 0..255 scale: one number or one per channel"),
+        field("scale", &Backbone::scale, "what it expects to be divided by afterwards, likewise"),
+        field("licence", &Backbone::licence, "licence of the weights; goes into the lineage"),
+        field("origin", &Backbone::origin, "where the weights come from; goes into the lineage")};
+  }
+};
+
 struct Demand {
   std::string name;
   Task task = Task::classify;
@@ -102,6 +129,7 @@ struct Demand {
   Limits limits;
   Budget budget;
   RecipePins recipe;
+  std::optional<Backbone> backbone;
   std::int64_t seed = 0;
   static constexpr auto fields() {
     return std::tuple{field("name", &Demand::name, "names the model: letters, digits, - and _"),
@@ -112,12 +140,14 @@ struct Demand {
                       field("limits", &Demand::limits),
                       field("budget", &Demand::budget),
                       field("recipe", &Demand::recipe),
+                      field("backbone", &Demand::backbone),
                       field("seed", &Demand::seed, "decides every random choice")};
   }
 };
 
 // source names the file in errors, which are invalid_data with "FILE:LINE: what; remedy". parse_demand leaves paths as written; read_demand
-// makes data.path absolute (relative to the folder of the demand) and gives not_found when nothing is there.
+// makes data.path, backbone.onnx and backbone.weights absolute (relative to the folder of the demand) and gives not_found when nothing is
+// there.
 Result<Demand> parse_demand(const std::string& text, const std::string& source);
 Result<Demand> read_demand(const std::string& path);
 
@@ -126,6 +156,10 @@ Result<Demand> read_demand(const std::string& path);
 template <>
 struct sightline::EnumNames<sightline::demand::Task> {
   static constexpr std::array<const char*, 1> names{"classify"};
+};
+template <>
+struct sightline::EnumNames<sightline::demand::Freeze> {
+  static constexpr std::array<const char*, 3> names{"none", "early", "backbone"};
 };
 template <>
 struct sightline::EnumNames<sightline::demand::GroupBy> {

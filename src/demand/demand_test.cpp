@@ -85,6 +85,16 @@ TEST(Demand, WrongTypesAndImpossibleValues) {
       {"seed: 99999999999999999999\n", "not an integer"},
       {"recipe: {augmentation: lots}\n", "flip"},
       {"data: &a {path: x}\nseed: *a\n", "d.yaml"},
+      {"backbone: {}\n", "either onnx"},
+      {"backbone: {onnx: a.onnx, weights: b.pth}\n", "either onnx"},
+      {"backbone: {weights: b.pth}\n", "name it"},
+      {"backbone: {onnx: a.onnx}\nrecipe: {backbone: resnet-s}\n", "d.yaml:5: recipe.backbone"},
+      {"backbone:\n  weights: b.pth\n  freeze: early\nrecipe: {backbone: resnet-s}\n", "d.yaml:6: backbone.freeze"},
+      {"backbone: {onnx: a.onnx, freeze: earlie}\n", "did you mean \"early\"?"},
+      {"backbone: {onnx: a.onnx, cut: \"\"}\n", "backbone.cut is empty"},
+      {"backbone: {onnx: a.onnx, mean: [1, 2]}\n", "one per channel"},
+      {"backbone: {onnx: a.onnx, scale: [0]}\n", "backbone.scale"},
+      {"backbone: {onx: a.onnx}\n", "did you mean \"onnx\"?"},
   };
   for (const Case& each : cases) EXPECT_THAT(error_of(std::string(smallest) + each.lines), HasSubstr(each.wanted)) << each.lines;
   EXPECT_THAT(error_of("name: ../evil\ntask: classify\ndata: {path: x}\n"), HasSubstr("letters, digits"));
@@ -103,6 +113,28 @@ TEST(Demand, AMissingDataFolderIsNotFoundWithItsLine) {
   ASSERT_FALSE(demand.ok());
   EXPECT_EQ(demand.error().kind, ErrorKind::not_found);
   EXPECT_THAT(demand.error().message, HasSubstr(":4:"));
+}
+
+TEST(Demand, ABackboneIsReadAndItsFileIsLookedForBesideTheDemand) {
+  const auto demand = parse_demand(
+      std::string(smallest) + "backbone: {onnx: nets/a.onnx, cut: pool, freeze: early, mean: [127.5], scale: [1, 2, 3], licence: MIT}\n",
+      "d.yaml");
+  ASSERT_TRUE(demand.ok()) << demand.error().message;
+  ASSERT_TRUE(demand->backbone);
+  EXPECT_EQ(demand->backbone->onnx, "nets/a.onnx");
+  EXPECT_EQ(demand->backbone->cut, "pool");
+  EXPECT_EQ(demand->backbone->freeze, Freeze::early);
+  EXPECT_EQ(demand->backbone->scale->size(), 3U);
+  EXPECT_EQ(demand->backbone->licence, "MIT");
+
+  const std::string path = testing::TempDir() + "/demand_missing_backbone.yaml";
+  FILE* file = fopen(path.c_str(), "w");
+  fputs("name: a\ntask: classify\ndata: {path: .}\nbackbone:\n  onnx: no-such.onnx\n", file);
+  fclose(file);
+  const auto missing = read_demand(path);
+  ASSERT_FALSE(missing.ok());
+  EXPECT_EQ(missing.error().kind, ErrorKind::not_found);
+  EXPECT_THAT(missing.error().message, testing::AllOf(HasSubstr(":5:"), HasSubstr("no-such.onnx")));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "base/machine.h"
 #include "base/text.h"
 #include "dataset/import.h"
+#include "factory/recipe.h"
 #include "line/worker.h"
 
 namespace sightline::factory {
@@ -43,6 +44,7 @@ Result<std::vector<line::Step>> build_steps(const demand::Demand& demand, store:
   BuildContext context{.workspace = &workspace, .demand = demand, .options = options};
   context.threads = demand.limits.cores > 0 ? std::min(demand.limits.cores, usable_cores()) : usable_cores();
   SIGHTLINE_TRY(const Digest listing, dataset::listing_digest(demand.data));
+  SIGHTLINE_TRY(context.backbone, backbone_digest(demand));
   SIGHTLINE_TRY(const std::string worker, line::find_worker("sightline-train"));
   SIGHTLINE_TRY(const std::string version, worker_version(worker, workspace));
   std::vector<line::Step> steps;
@@ -52,7 +54,9 @@ Result<std::vector<line::Step>> build_steps(const demand::Demand& demand, store:
   steps.push_back(recipe_step(context));
   steps.push_back(pack_step(context));
   steps.push_back(label_errors_step(context));
-  steps.push_back(train_step(context, worker, version));
+  if (context.imports()) steps.push_back(probe_step(context));
+  if (context.trains()) steps.push_back(train_step(context, worker, version));
+  if (context.imports() && context.trains()) steps.push_back(choose_step(context));
   steps.push_back(package_step(context));
   steps.push_back(evaluate_step(context));
   steps.push_back(release_step(context));

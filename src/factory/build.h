@@ -1,6 +1,9 @@
 // The build pipeline: from a demand to a gated release, as steps in order. The only place that knows the whole way.
 //
 //   import → split → audit, recipe → pack → label-errors, train → package → evaluate → release
+//
+// With a network that the demand brings (backbone.onnx) the head is fitted before anything is tuned, and the better of the two is taken:
+//   … pack → probe → train → choose → package …; with freeze: backbone only … pack → probe → package …
 #pragma once
 
 #include <optional>
@@ -41,7 +44,14 @@ struct BuildContext {
   store::Workspace* workspace = nullptr;
   demand::Demand demand;
   BuildOptions options;
-  int threads = 0;  // of training and measurements
+  int threads = 0;       // of training and measurements
+  Digest backbone = {};  // of the files that demand.backbone names
+
+  bool imports() const { return demand.backbone && demand.backbone->onnx; }
+  bool trains() const { return !imports() || demand.backbone->freeze != demand::Freeze::backbone; }
+  // The steps that leave the model to begin training with and the trained one ("model", "history").
+  std::string initial_step() const { return imports() ? "probe" : "recipe"; }
+  std::string trained_step() const { return !trains() ? "probe" : imports() ? "choose" : "train"; }
 };
 
 line::Step import_step(const BuildContext& context, const Digest& listing);
@@ -50,6 +60,8 @@ line::Step audit_step(const BuildContext& context);
 line::Step recipe_step(const BuildContext& context);
 line::Step pack_step(const BuildContext& context);
 line::Step label_errors_step(const BuildContext& context);
+line::Step probe_step(const BuildContext& context);   // backbone_steps.cpp
+line::Step choose_step(const BuildContext& context);  // backbone_steps.cpp
 line::Step train_step(const BuildContext& context, const std::string& worker, const std::string& worker_version);
 line::Step package_step(const BuildContext& context);
 line::Step evaluate_step(const BuildContext& context);

@@ -14,6 +14,7 @@
 #include "factory/step_inputs.h"
 #include "graph/graph.h"
 #include "line/worker.h"
+#include "modules/imported.h"
 #include "modules/modules.h"
 #include "package/package.h"
 #include "runtime/precision.h"
@@ -22,8 +23,6 @@ namespace sightline::factory {
 namespace {
 
 constexpr std::size_t golden_count = 8;
-
-Json machine_environment(int threads) { return {{"simd", simd_level()}, {"kernels", runtime::instruction_set()}, {"threads", threads}}; }
 
 // Training samples spread evenly over the classes: what every opening of the package is checked with.
 Result<std::vector<package::GoldenSample>> choose_golden(const dataset::Manifest& manifest) {
@@ -60,7 +59,7 @@ Digest samples_digest(const dataset::Manifest& manifest) {
   return hash.finish();
 }
 
-Json lineage_of(const BuildContext& build, const dataset::Manifest& manifest, const modules::Recipe& recipe, const Json& history) {
+Result<Json> lineage_of(const BuildContext& build, const dataset::Manifest& manifest, const modules::Recipe& recipe, const Json& history) {
   std::array<std::int64_t, 3> counts{};
   for (const dataset::Sample& sample : manifest.samples) ++counts[static_cast<std::size_t>(sample.split)];
   Json lineage;
@@ -73,6 +72,10 @@ Json lineage_of(const BuildContext& build, const dataset::Manifest& manifest, co
                      {"test", counts[2]},
                      {"rejected", manifest.rejected.size()}};
   lineage["weights"] = {{"origin", "initialised at random, trained here"}, {"licence", "as the data allow"}};
+  if (build.demand.backbone) {
+    SIGHTLINE_TRY(lineage["weights"], backbone_lineage(build.demand));
+    if (history.contains("choice")) lineage["weights"]["choice"] = history["choice"];
+  }
   lineage["recipe"] = to_json(recipe);
   lineage["schedule"] = history.contains("schedule") ? history["schedule"] : Json(nullptr);
   lineage["seed"] = build.demand.seed;
@@ -88,6 +91,8 @@ std::string progress_note(const Json& event, const std::string& last_epoch) {
 
 }  // namespace
 
+Json machine_environment(int threads) { return {{"simd", simd_level()}, {"kernels", runtime::instruction_set()}, {"threads", threads}}; }
+
 line::Step recipe_step(const BuildContext& build) {
   line::Step step{.name = "recipe", .version = 2, .says = "choose the net and how to train it"};
   step.parameters = {{"pins", to_json(build.demand.recipe)},
@@ -96,18 +101,27 @@ line::Step recipe_step(const BuildContext& build) {
                      {"metric", build.demand.target.metric},
                      {"seed", build.demand.seed}};
   step.environment = {{"modules", modules::version}};
+  if (build.demand.backbone) {
+    const demand::Backbone& backbone = *build.demand.backbone;
+    step.parameters["backbone"] = {
+        {"cut", backbone.cut}, {"freeze", to_json(backbone.freeze)}, {"mean", to_json(backbone.mean)}, {"scale", to_json(backbone.scale)}};
+    step.environment["import"] = modules::import_version;
+  }
   step.inputs = {{.name = "manifest", .step = "split", .output = "manifest"}};
+  if (build.demand.backbone) step.inputs.push_back({.name = "backbone", .digest = build.backbone});
   step.outputs = {"recipe", "graph"};
   step.describe_change = describe_manifest_change(build);
   step.body = [build](line::StepContext& context) -> Result<void> {
     SIGHTLINE_TRY(const dataset::Manifest manifest, read_manifest(context));
-    SIGHTLINE_TRY(const ChosenRecipe chosen, choose_recipe(build.demand, manifest, build.threads));
+    SIGHTLINE_TRY(const ChosenRecipe chosen, build.imports() ? choose_imported_recipe(build.demand, manifest, build.threads)
+                                                             : choose_recipe(build.demand, manifest, build.threads));
     SIGHTLINE_TRY(const graph::Cost cost, graph::cost_of(chosen.graph));
     context.figure("backbone", chosen.recipe.backbone);
     context.figure("side", chosen.recipe.side);
     context.figure("parameters", cost.parameters);
     context.figure("mflops", std::round(static_cast<double>(cost.flops) / 1e4) / 100);
     context.figure("reasons", to_json(chosen.reasons));
+    if (!chosen.weights.empty()) context.figure("weights", to_json(chosen.weights));
     SIGHTLINE_TRY(const std::string onnx, graph::serialize_onnx(chosen.graph));
     SIGHTLINE_CHECK(context.put("graph", onnx));
     return context.put("recipe", json_text(to_json(chosen.recipe), 2));
@@ -121,7 +135,7 @@ line::Step train_step(const BuildContext& build, const std::string& worker, cons
   step.environment = machine_environment(build.threads);
   step.environment["worker"] = worker_version;
   step.inputs = {{.name = "recipe", .step = "recipe", .output = "recipe"},
-                 {.name = "graph", .step = "recipe", .output = "graph"},
+                 {.name = "graph", .step = build.initial_step(), .output = build.imports() ? "model" : "graph"},
                  {.name = "images", .step = "pack", .output = "images"}};
   step.outputs = {"model", "history"};
   step.body = [build, worker](line::StepContext& context) -> Result<void> {
@@ -152,7 +166,12 @@ line::Step train_step(const BuildContext& build, const std::string& worker, cons
         context.figure("steps", event.value("steps", std::int64_t{0}));
       }
     };
-    SIGHTLINE_CHECK(line::run_worker(worker, to_json(spec), context.work_folder() + "/spec.json", on_event));
+    if (auto status = line::run_worker(worker, to_json(spec), context.work_folder() + "/spec.json", on_event); !status.ok()) {
+      Error error = status.error();
+      if (error.kind == ErrorKind::unsupported && build.imports())
+        error.message += "; use its features as they are (backbone: {freeze: backbone})";
+      return error;
+    }
     progress.finish(trim(last_epoch));
     SIGHTLINE_CHECK(context.put_file("model", spec.output + "/model.onnx"));
     return context.put_file("history", spec.output + "/history.json");
@@ -164,8 +183,11 @@ line::Step package_step(const BuildContext& build) {
   line::Step step{.name = "package", .version = 1, .says = "calibrate, write, reopen and verify the package"};
   step.parameters = {{"name", build.demand.name}, {"licence", build.demand.data.licence}, {"origin", build.demand.data.origin}};
   step.environment = machine_environment(build.threads);
-  step.inputs = {{.name = "model", .step = "train", .output = "model"},
-                 {.name = "history", .step = "train", .output = "history"},
+  if (build.demand.backbone)
+    step.parameters["backbone"] = {{"licence", to_json(build.demand.backbone->licence)},
+                                   {"origin", to_json(build.demand.backbone->origin)}};
+  step.inputs = {{.name = "model", .step = build.trained_step(), .output = "model"},
+                 {.name = "history", .step = build.trained_step(), .output = "history"},
                  {.name = "recipe", .step = "recipe", .output = "recipe"},
                  {.name = "manifest", .step = "split", .output = "manifest"}};
   step.outputs = {"package"};
@@ -181,7 +203,7 @@ line::Step package_step(const BuildContext& build) {
     contents.graph = graph::serving_graph(trained);
     contents.labels = manifest.classes;
     contents.preprocessing = {.width = recipe.side, .height = recipe.side, .channels = recipe.channels};
-    contents.lineage = lineage_of(build, manifest, recipe, history);
+    SIGHTLINE_TRY(contents.lineage, lineage_of(build, manifest, recipe, history));
     SIGHTLINE_TRY(contents.golden, choose_golden(manifest));
 
     // Calibration needs answers of the package itself, so it is written twice: once to be asked, once with the temperature.

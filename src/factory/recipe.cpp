@@ -11,6 +11,7 @@
 #include "image/image.h"
 #include "modules/modules.h"
 #include "runtime/session.h"
+#include "weights/mapping.h"
 
 namespace sightline::factory {
 namespace {
@@ -67,6 +68,46 @@ void normalisation(const dataset::Manifest& manifest, int channels, std::vector<
   deviation.assign(static_cast<std::size_t>(channels), static_cast<float>(spread));
 }
 
+Result<graph::Graph> initial_graph(const demand::Demand& demand, const dataset::Manifest& manifest, const modules::Recipe& recipe,
+                                   const std::string& backbone) {
+  modules::ClassifierOptions options;
+  options.backbone = backbone;
+  options.height = options.width = recipe.side;
+  options.channels = recipe.channels;
+  options.classes = static_cast<std::int64_t>(manifest.classes.size());
+  options.dropout = static_cast<float>(recipe.dropout);
+  options.seed = static_cast<std::uint64_t>(demand.seed);
+  normalisation(manifest, recipe.channels, options.mean, options.deviation);
+  return modules::build_classifier(options);
+}
+
+// Lays the demand's weights onto the net, and says what fitted.
+Result<void> load_weights(const demand::Demand& demand, ChosenRecipe& chosen) {
+  if (!demand.backbone || !demand.backbone->weights) return {};
+  const std::string& path = *demand.backbone->weights;
+  SIGHTLINE_TRY(const weights::WeightFile file, weights::read_weights(path));
+  SIGHTLINE_TRY(const weights::Mapping mapping, weights::map_weights(file, path, chosen.graph));
+  chosen.reasons.push_back(fmt::format("weights of {}: {}", path.substr(path.rfind('/') + 1), mapping.sentence()));
+  chosen.weights = mapping.lines();
+  return {};
+}
+
+// p95 of the untrained net at batch 1, milliseconds: weights' values do not change the time.
+Result<double> measure_latency(const graph::Graph& graph, const modules::Recipe& recipe, int threads) {
+  SIGHTLINE_TRY(runtime::Session session, runtime::Session::create(graph::serving_graph(graph), {.threads = threads}));
+  const Tensor input = Tensor::zeros(Dtype::u8, {1, recipe.side, recipe.side, recipe.channels});
+  std::vector<double> times;
+  for (int i = 0; i < 60; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    SIGHTLINE_TRY(const Tensor output, session.run(input));
+    if (i >= 10) times.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
+  }
+  std::sort(times.begin(), times.end());
+  return times[times.size() * 95 / 100];
+}
+
+}  // namespace
+
 void choose_budget(const demand::Demand& demand, ChosenRecipe& chosen) {
   chosen.recipe.epochs = demand.budget.epochs;
   chosen.recipe.minutes = demand.budget.minutes;
@@ -117,34 +158,6 @@ Result<void> choose_augmentation(const demand::Demand& demand, const dataset::Ma
   return {};
 }
 
-Result<graph::Graph> initial_graph(const demand::Demand& demand, const dataset::Manifest& manifest, const modules::Recipe& recipe,
-                                   const std::string& backbone) {
-  modules::ClassifierOptions options;
-  options.backbone = backbone;
-  options.height = options.width = recipe.side;
-  options.channels = recipe.channels;
-  options.classes = static_cast<std::int64_t>(manifest.classes.size());
-  options.dropout = static_cast<float>(recipe.dropout);
-  options.seed = static_cast<std::uint64_t>(demand.seed);
-  normalisation(manifest, recipe.channels, options.mean, options.deviation);
-  return modules::build_classifier(options);
-}
-
-// p95 of the untrained net at batch 1, milliseconds: weights' values do not change the time.
-Result<double> measure_latency(const graph::Graph& graph, const modules::Recipe& recipe, int threads) {
-  SIGHTLINE_TRY(runtime::Session session, runtime::Session::create(graph::serving_graph(graph), {.threads = threads}));
-  const Tensor input = Tensor::zeros(Dtype::u8, {1, recipe.side, recipe.side, recipe.channels});
-  std::vector<double> times;
-  for (int i = 0; i < 60; ++i) {
-    const auto begin = std::chrono::steady_clock::now();
-    SIGHTLINE_TRY(const Tensor output, session.run(input));
-    if (i >= 10) times.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
-  }
-  std::sort(times.begin(), times.end());
-  return times[times.size() * 95 / 100];
-}
-
-// "" when the limits are kept, else the sentence that says which one is broken.
 Result<std::string> broken_limit(const demand::Demand& demand, const graph::Graph& graph, const modules::Recipe& recipe, int threads) {
   SIGHTLINE_TRY(const graph::Cost cost, graph::cost_of(graph));
   const double size_mb = static_cast<double>(cost.parameters) * 4 / 1e6;
@@ -157,8 +170,6 @@ Result<std::string> broken_limit(const demand::Demand& demand, const graph::Grap
   }
   return std::string();
 }
-
-}  // namespace
 
 Result<ChosenRecipe> choose_recipe(const demand::Demand& demand, const dataset::Manifest& manifest, int threads) {
   ChosenRecipe chosen;
@@ -187,6 +198,7 @@ Result<ChosenRecipe> choose_recipe(const demand::Demand& demand, const dataset::
     }
     chosen.recipe.backbone = name;
     chosen.graph = std::move(graph);
+    SIGHTLINE_CHECK(load_weights(demand, chosen));
     chosen.reasons.push_back(fmt::format(
         "backbone {}: {}", name, demand.recipe.backbone ? "the demand says so" : "the default for this budget that keeps the limits"));
     return chosen;

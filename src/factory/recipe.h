@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "base/json.h"
+#include "base/sha256.h"
 #include "dataset/manifest.h"
 #include "demand/demand.h"
 #include "graph/graph.h"
@@ -15,10 +17,27 @@ struct ChosenRecipe {
   modules::Recipe recipe;
   graph::Graph graph;                // initial weights
   std::vector<std::string> reasons;  // one sentence per choice
+  std::vector<std::string> weights;  // what came from the demand's backbone.weights and what did not, a line each
 };
 
 // The largest backbone that the budget suits and that keeps the limits on size (by its weights) and latency (measured with the runtime on
 // this machine before anything is trained). Errors: refused when no backbone keeps the limits; not_found for an unknown pinned backbone.
 Result<ChosenRecipe> choose_recipe(const demand::Demand& demand, const dataset::Manifest& manifest, int threads);
+
+// The same for a network that the demand brings (backbone.onnx): imported and given a new head; how to tune it follows from what it is.
+// Errors: those of reading and importing; refused when it breaks the limits.
+Result<ChosenRecipe> choose_imported_recipe(const demand::Demand& demand, const dataset::Manifest& manifest, int threads);
+
+// --- what both choices share (recipe.cpp) ---
+void choose_budget(const demand::Demand& demand, ChosenRecipe& chosen);
+void choose_training(const demand::Demand& demand, const dataset::Manifest& manifest, ChosenRecipe& chosen);
+Result<void> choose_augmentation(const demand::Demand& demand, const dataset::Manifest& manifest, ChosenRecipe& chosen);
+// "" when the limits are kept, else the sentence that says which one is broken.
+Result<std::string> broken_limit(const demand::Demand& demand, const graph::Graph& graph, const modules::Recipe& recipe, int threads);
+
+// Digest of what the demand's backbone files hold (external data included); "" without a backbone.
+Result<Digest> backbone_digest(const demand::Demand& demand);
+// Where the weights come from, for the lineage.
+Result<Json> backbone_lineage(const demand::Demand& demand);
 
 }  // namespace sightline::factory

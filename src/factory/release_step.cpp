@@ -62,10 +62,12 @@ std::string card_text(const demand::Demand& demand, const evaluation::Evaluation
 line::Step release_step(const BuildContext& build) {
   line::Step step{.name = "release", .version = 1, .says = "decide at the gate, write the report, release"};
   step.parameters = {{"name", build.demand.name}, {"target", to_json(build.demand.target)}, {"limits", to_json(build.demand.limits)}};
-  step.inputs = {
-      {.name = "package", .step = "package", .output = "package"}, {.name = "evaluation", .step = "evaluate", .output = "evaluation"},
-      {.name = "audit", .step = "audit", .output = "audit"},       {.name = "suspects", .step = "label-errors", .output = "suspects"},
-      {.name = "history", .step = "train", .output = "history"},   {.name = "manifest", .step = "split", .output = "manifest"}};
+  step.inputs = {{.name = "package", .step = "package", .output = "package"},
+                 {.name = "evaluation", .step = "evaluate", .output = "evaluation"},
+                 {.name = "audit", .step = "audit", .output = "audit"},
+                 {.name = "suspects", .step = "label-errors", .output = "suspects"},
+                 {.name = "history", .step = build.trained_step(), .output = "history"},
+                 {.name = "manifest", .step = "split", .output = "manifest"}};
   step.outputs = {"verdict", "report"};
   step.describe_change = describe_manifest_change(build);
   step.body = [build](line::StepContext& context) -> Result<void> {

@@ -14,6 +14,9 @@
 
 namespace sightline::factory {
 
+// What of this machine decides the bits of what is computed here.
+Json machine_environment(int threads);
+
 Result<dataset::Manifest> read_manifest(line::StepContext& context);  // input "manifest"
 Result<modules::Recipe> read_recipe(line::StepContext& context);      // input "recipe"
 

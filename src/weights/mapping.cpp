@@ -285,15 +285,15 @@ std::string Mapping::sentence() const {
   return text;
 }
 
-std::string Mapping::list() const {
-  std::string text;
+std::vector<std::string> Mapping::lines() const {
+  std::vector<std::string> lines;
   for (const Pair& pair : matched)
-    text += fmt::format("matched     {} ← {}{}\n", pair.ours, pair.theirs, pair.by_name ? "" : " (by order and shape)");
-  for (const std::string& each : missing) text += "missing     " + each + "\n";
-  for (const std::string& each : mismatched) text += "mismatched  " + each + "\n";
-  for (const std::string& each : left_over) text += "left over   " + each + "\n";
-  for (const std::string& each : ambiguous) text += "ambiguous   " + each + "\n";
-  return text;
+    lines.push_back(fmt::format("matched     {} ← {}{}", pair.ours, pair.theirs, pair.by_name ? "" : " (by order and shape)"));
+  for (const std::string& each : missing) lines.push_back("missing     " + each);
+  for (const std::string& each : mismatched) lines.push_back("mismatched  " + each);
+  for (const std::string& each : left_over) lines.push_back("left over   " + each);
+  for (const std::string& each : ambiguous) lines.push_back("ambiguous   " + each);
+  return lines;
 }
 
 }  // namespace sightline::weights

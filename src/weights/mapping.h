@@ -20,8 +20,8 @@ struct Mapping {
   std::vector<std::string> mismatched;  // "linear_1.weight 10×64: the file has 1000×64"
   std::vector<std::string> ambiguous;   // "conv 64×64×3×3: 3 here and 4 in the file; which is which cannot be told"
 
-  std::string sentence() const;  // "24 of 27 tensors from the file (24 by order and shape); 2 missing, …"
-  std::string list() const;      // all of it, a line each
+  std::string sentence() const;            // "24 of 27 tensors from the file (24 by order and shape); 2 missing, …"
+  std::vector<std::string> lines() const;  // all of it: "matched     conv_1.weight ← conv1.weight (by order and shape)"
 };
 
 // Sets the initializers that are learned or running statistics (graph::roles_of). First by name and shape. Then layers (convolution,

@@ -145,9 +145,15 @@ Result<int> run_explain(Console& console, const BuildArguments& arguments) {
   if (rows.empty()) return Error{ErrorKind::not_found, fmt::format("no step of \"{}\" ever ran in {}", demand.name, workspace.root())};
   console.document({{"name", demand.name}, {"steps", list}});
   console.table({"when", "step", "took", "why it ran"}, rows);
-  if (const line::StepRecord* recipe = log.last(demand.name, "recipe"); recipe != nullptr && recipe->figures.contains("reasons")) {
-    console.say("\nwhy this recipe:");
-    for (const Json& reason : recipe->figures["reasons"]) console.say("  - {}", reason.get<std::string>());
+  const bool chooses = demand.backbone && demand.backbone->onnx && demand.backbone->freeze != demand::Freeze::backbone;
+  for (const auto& [step, title] : {std::pair{"recipe", "why this recipe:"}, {"choose", "why this model:"}}) {
+    const line::StepRecord* record = log.last(demand.name, step);
+    if (record == nullptr || (step == std::string_view("choose") && !chooses) || !record->figures.contains("reasons")) continue;
+    console.say("\n{}", title);
+    for (const Json& reason : record->figures["reasons"]) console.say("  - {}", reason.get<std::string>());
+    if (!record->figures.contains("weights")) continue;
+    console.say("\nwhat the file of weights gave:");
+    for (const Json& line : record->figures["weights"]) console.say("  {}", line.get<std::string>());
   }
   return 0;
 }
@@ -173,7 +179,9 @@ constexpr Verb build_verb{
     "build",
     Group::make,
     "from a demand to a measured, gated release",
-    "Runs the line: import, split, audit, recipe, pack, label-errors, train, package, evaluate, release. A step whose inputs, settings\n"
+    "Runs the line: import, split, audit, recipe, pack, label-errors, train, package, evaluate, release (and probe and choose around "
+    "train\n"
+    "when the demand brings a network). A step whose inputs, settings\n"
     "and program are those of an earlier run is not run again. Ctrl-C stops at a safe point; the same command goes on from there.\n"
     "Exit code 8 when the gate refuses the model.",
     build_examples,

@@ -1,0 +1,171 @@
+// A network that somebody else trained becomes a released package: imported from ONNX, probed, tuned, the better one taken; and weights of
+// a file are laid onto a net of ours.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "base/files.h"
+#include "base/sha256.h"
+#include "graph/builder.h"
+#include "scenario.h"
+#include "weights/files_for_test.h"
+
+namespace sightline::scenario {
+namespace {
+
+using testing::HasSubstr;
+
+// Random convolutions on 16×16 pictures and a classifier of seven classes that nobody here has.
+void write_network(const std::string& path) {
+  graph::Builder builder(3);
+  std::string x = builder.input("input", Dtype::f32, {-1, 3, 16, 16});
+  x = builder.relu(builder.conv(x, 16, {.bias = true}));
+  x = builder.relu(builder.conv(builder.max_pool(x, 2, 2), 32, {.bias = true}));
+  x = builder.flatten(builder.global_average_pool(builder.relu(builder.conv(builder.max_pool(x, 2, 2), 32, {.bias = true}))));
+  builder.rename(x, "embedding");
+  auto graph = builder.finish({builder.softmax(builder.linear("embedding", 7))}, {});
+  graph->metadata = {
+      {"mean_values", "127.5 127.5 127.5"}, {"scale_values", "64 64 64"}, {"licence", "MIT"}, {"origin", "drawn for a test"}};
+  write_text(path, *graph::serialize_onnx(*graph));
+}
+
+std::string demand_for(const std::string& name, int epochs, const std::string& backbone, const std::string& recipe = "batch: 16") {
+  return fmt::format(
+      "name: {}\ntask: classify\ndata: {{path: images}}\nbudget: {{epochs: {}}}\nrecipe: {{augmentation: flip, {}}}\nseed: 3\nbackbone: "
+      "{{{}}}\n",
+      name, epochs, recipe, backbone);
+}
+
+std::vector<std::string> step_names(const Json& document) {
+  std::vector<std::string> names;
+  for (const Json& step : document.at("steps")) names.push_back(step.at("step"));
+  return names;
+}
+
+class Imported : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder = new TemporaryFolder;
+    draw_shapes(*folder / "images", 3, 40, 16, 1);
+    write_network(*folder / "net.onnx");
+    write_text(*folder / "tuned.yaml", demand_for("tuned", 3, "onnx: net.onnx"));
+    tuned = new Outcome(run({"build", "tuned.yaml", "--json"}));
+  }
+  static void TearDownTestSuite() {
+    delete tuned;
+    delete folder;
+  }
+  static Outcome run(const std::vector<std::string>& words) { return sightline(words, {.folder = folder->path()}); }
+  static TemporaryFolder* folder;
+  static Outcome* tuned;
+};
+TemporaryFolder* Imported::folder = nullptr;
+Outcome* Imported::tuned = nullptr;
+
+TEST_F(Imported, IsProbedTunedAndReleasedWithItsLineage) {
+  ASSERT_EQ(tuned->exit_code, 0) << tuned->out << tuned->err;
+  EXPECT_THAT(step_names(tuned->json()), testing::IsSupersetOf({"recipe", "probe", "train", "choose", "package"}));
+  const Json shown = run({"show", "tuned", "--json"}).json();
+  EXPECT_GT(shown.at("figures").at("top1").get<double>(), 0.8);
+  const Json weights = shown.at("lineage").at("weights");
+  EXPECT_EQ(weights.at("licence"), "MIT");
+  EXPECT_EQ(weights.at("origin"), "drawn for a test");
+  EXPECT_EQ(weights.at("file"), "net.onnx");
+  EXPECT_EQ(weights.at("digest"), *sha256_of_file(*folder / "net.onnx"));
+  EXPECT_THAT(weights.at("choice").get<std::string>(), HasSubstr("probe"));
+  EXPECT_EQ(run({"predict", "tuned", "images/cross/000.png"}).exit_code, 0);
+}
+
+TEST_F(Imported, TheBetterOfProbeAndTunedIsTakenAndExplained) {
+  const Json document = tuned->json();
+  for (const Json& step : document.at("steps")) {
+    if (step.at("step") != "choose") continue;
+    const Json figures = step.at("figures");
+    const bool better = figures.at("tuned_top1") > figures.at("probe_top1");
+    const bool worse = figures.at("tuned_top1") < figures.at("probe_top1");
+    if (better || worse) {
+      EXPECT_EQ(figures.at("taken"), better ? "tuned" : "probe");
+    }
+  }
+  const std::string explained = run({"explain", "tuned.yaml"}).out;
+  EXPECT_THAT(explained, testing::AllOf(HasSubstr("backbone net.onnx: the demand brings it"), HasSubstr("embedding"),
+                                        HasSubstr("the file's metadata say so"), HasSubstr("why this model:"), HasSubstr("linear probe")));
+}
+
+TEST_F(Imported, ASecondBuildDoesNothingAndAnotherFileRunsItAgain) {
+  const Outcome second = run({"build", "tuned.yaml", "--json"});
+  ASSERT_EQ(second.exit_code, 0) << second.out << second.err;
+  EXPECT_FALSE(second.json().at("ran_anything").get<bool>());
+  const std::string before = read_text(*folder / "net.onnx");
+  std::string other = before;
+  other.replace(other.find("drawn for a test"), 5, "DRAWN");
+  write_text(*folder / "net.onnx", other);
+  const Json changed = run({"plan", "tuned.yaml", "--json"}).json();
+  for (const Json& step : changed.at("steps")) {
+    if (step.at("step") == "recipe" || step.at("step") == "import") {
+      EXPECT_EQ(step.at("decision"), step.at("step") == "recipe" ? "run" : "reuse");
+    }
+  }
+  write_text(*folder / "net.onnx", before);
+}
+
+// A rate that destroys the weights: what comes out must be the probe.
+TEST_F(Imported, ATunedNetworkBelowItsProbeIsRejected) {
+  write_text(*folder / "wild.yaml", demand_for("wild", 2, "onnx: net.onnx", "batch: 16, learning_rate: 30"));
+  const Outcome outcome = run({"build", "wild.yaml", "--json"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err;
+  const Json lineage = run({"show", "wild", "--json"}).json().at("lineage");
+  EXPECT_THAT(lineage.at("weights").at("choice").get<std::string>(), HasSubstr("rejected"));
+}
+
+TEST_F(Imported, WithTheBackboneFrozenOnlyTheHeadIsFittedAndNothingIsTrained) {
+  write_text(*folder / "frozen.yaml", demand_for("frozen", 3, "onnx: net.onnx, freeze: backbone, cut: embedding"));
+  const Outcome outcome = run({"build", "frozen.yaml", "--json"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err;
+  const std::vector<std::string> names = step_names(outcome.json());
+  EXPECT_THAT(names, testing::Contains("probe"));
+  EXPECT_THAT(names, testing::Not(testing::Contains("train")));
+  // The convolutions are the file's, to the bit.
+  const auto graph = graph::read_onnx(outcome.json().at("package_folder").get<std::string>() + "/1/model.onnx");
+  const auto source = graph::read_onnx(*folder / "net.onnx");
+  ASSERT_TRUE(graph.ok() && source.ok());
+  int same = 0;
+  for (const auto& [name, tensor] : source->initializers)
+    if (const auto found = graph->initializers.find(name); found != graph->initializers.end())
+      same += found->second.same_as(tensor) ? 1 : 0;
+  EXPECT_GE(same, 6);
+}
+
+TEST_F(Imported, AWrongCutNamesTheCandidates) {
+  write_text(*folder / "cut.yaml", demand_for("cut", 3, "onnx: net.onnx, cut: embeding"));
+  const Outcome outcome = run({"build", "cut.yaml"});
+  EXPECT_NE(outcome.exit_code, 0);
+  EXPECT_THAT(outcome.err, testing::AllOf(HasSubstr("embedding"), HasSubstr("net.onnx")));
+}
+
+TEST_F(Imported, WeightsOfAFileAreLaidOntoANetOfOurs) {
+  // The first net is trained from nothing; its weights, under other names, begin the second.
+  write_text(*folder / "first.yaml", shapes_demand("first", "images", 6));
+  const Outcome first = run({"build", "first.yaml", "--json"});
+  ASSERT_EQ(first.exit_code, 0) << first.out << first.err;
+  const auto graph = graph::read_onnx(first.json().at("package_folder").get<std::string>() + "/1/model.onnx");
+  ASSERT_TRUE(graph.ok());
+  std::vector<weights::NamedTensor> tensors;
+  for (const auto& [name, role] : graph::roles_of(*graph))
+    if (role != graph::Role::constant) tensors.push_back({name, graph->initializers.at(name)});
+  write_text(*folder / "first.safetensors", weights::files_for_test::safetensors(tensors, {{"licence", "CC0"}}));
+  write_text(*folder / "second.yaml",
+             shapes_demand("second", "images", 2, "backbone: {weights: first.safetensors, origin: the first net}\n"));
+  const Outcome second = run({"build", "second.yaml", "--json"});
+  ASSERT_EQ(second.exit_code, 0) << second.out << second.err;
+  EXPECT_THAT(run({"explain", "second.yaml"}).out,
+              testing::AllOf(HasSubstr("weights of first.safetensors"), HasSubstr("come from the file"), HasSubstr("matched     ")));
+  const Json weights = run({"show", "second", "--json"}).json().at("lineage").at("weights");
+  EXPECT_EQ(weights.at("licence"), "CC0");
+  EXPECT_EQ(weights.at("origin"), "the first net");
+}
+
+}  // namespace
+}  // namespace sightline::scenario
