@@ -4,8 +4,8 @@
 #include <limits>
 #include <type_traits>
 
+#include "runtime/integers.h"
 #include "runtime/plain.h"
-#include "runtime/post_ops.h"
 
 namespace sightline::runtime {
 namespace {
@@ -97,10 +97,53 @@ dnnl::algorithm algorithm_of(const Node& node) {
   return dnnl::algorithm::undef;
 }
 
+// Sums and products of integers that are integers again at the end of the chain. 0 when they are none.
+std::size_t plan_integer_arithmetic(Planner& planner, Nodes chain) {
+  const Node& node = *chain[0];
+  std::string x = node.inputs[0], y = node.inputs[1];
+  const Shape& shape = planner.shape_of(node.outputs[0]);
+  if (node.op_type != "Add" && node.op_type != "Mul") return 0;
+  if (planner.shape_of(x) != shape) std::swap(x, y);
+  const Quantized *a = planner.quantized(x), *b = planner.quantized(y);
+  if (a == nullptr || b == nullptr || planner.shape_of(x) != shape || planner.is_kept_f32(node) || !processor_has_int8()) return 0;
+  const bool sum = node.op_type == "Add";
+  if (!sum && (a->how.zero != 0 || b->how.zero != 0)) return 0;
+  const Location left = planner.native(a->integers);
+  const float excess = sum ? a->how.scale * static_cast<float>(a->how.zero) + b->how.scale * static_cast<float>(b->how.zero) : 0;
+  const IntegerPostOps followers = integer_post_ops(planner, chain, left.desc, excess);
+  if (followers.quantize == nullptr || !followers.post_ops.summed.empty()) return 0;
+  const float unit = followers.first_unit;
+  dnnl::primitive_attr attributes = Planner::attributes();
+  attributes.set_scales(DNNL_ARG_SRC_0, 0, {a->how.scale / unit});
+  attributes.set_scales(DNNL_ARG_SRC_1, 0, {sum ? b->how.scale / unit : b->how.scale});
+  attributes.set_post_ops(followers.post_ops.ops);
+  dnnl::memory::desc right_desc = retyped(left.desc, b->how.numbers);
+  const bool same = planner.shape_of(y) == shape;
+  if (!same) {
+    Shape padded(shape.size() - planner.shape_of(y).size(), 1);
+    padded.insert(padded.end(), planner.shape_of(y).begin(), planner.shape_of(y).end());
+    right_desc = row_major(padded, b->how.numbers);
+  }
+  const dnnl::memory::desc dst = retyped(left.desc, followers.stored);
+  const dnnl::binary::primitive_desc pd(dnnl::binary::desc(algorithm_of(node), left.desc, right_desc, dst), attributes, cpu_engine(), true);
+  if (!pd || is_reference(pd)) return 0;
+  Location right = planner.in_layout(b->integers, same ? right_desc : row_major(planner.shape_of(y), b->how.numbers));
+  right.desc = right_desc;
+  const Nodes done = chain.first(followers.nodes);
+  Location destination = planner.make_like(left, done.back()->outputs[0]);
+  destination.desc = dst;
+  Arguments arguments{{DNNL_ARG_SRC_0, left}, {DNNL_ARG_SRC_1, right}, {DNNL_ARG_DST, destination}};
+  followers.add_arguments(planner, arguments);
+  planner.add(step_name(done), fused_name(done), dnnl::binary(pd), pd, arguments);
+  planner.define(done.back()->outputs[0], destination);
+  return done.size();
+}
+
 }  // namespace
 
 Result<std::size_t> plan_arithmetic(Planner& planner, Nodes chain) {
   const Node& node = *chain[0];
+  if (const std::size_t done = plan_integer_arithmetic(planner, chain)) return done;
   std::string x = node.inputs[0], y = node.inputs[1];
   const Shape& shape = planner.shape_of(node.outputs[0]);
   const bool reals = planner.dtype_of(x) == Dtype::f32 && planner.dtype_of(y) == Dtype::f32;

@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "graph/operators.h"
-#include "runtime/operators.h"
+#include "runtime/integers.h"
 
 namespace sightline::runtime {
 namespace {
@@ -24,8 +24,8 @@ dnnl::memory::data_type common_numbers(Planner& planner, const Node& node) {
   const auto own = data_type_of(planner.dtype_of(node.outputs[0]));
   std::optional<dnnl::memory::data_type> common;
   for (const std::string& input : node.inputs) {
-    const auto numbers = planner.native(input).desc.data_type();
     if (planner.constant(input) != nullptr) continue;
+    const auto numbers = planner.native(input).desc.data_type();
     if (common && *common != numbers) return planner.numbers_of(node);
     common = numbers;
   }
@@ -34,7 +34,7 @@ dnnl::memory::data_type common_numbers(Planner& planner, const Node& node) {
 
 // In the layout that the inputs have, blocks of channels or channels last: possible when oneDNN can cut it at the seams.
 bool concat_as_laid_out(Planner& planner, const Node& node, std::size_t axis) {
-  if (planner.dtype_of(node.outputs[0]) != Dtype::f32) return false;
+  if (data_type_of(planner.dtype_of(node.outputs[0])) == dnnl::memory::data_type::undef) return false;
   std::vector<dnnl::memory::desc> descs;
   Arguments arguments;
   const auto numbers = common_numbers(planner, node);
@@ -66,9 +66,43 @@ bool concat_as_laid_out(Planner& planner, const Node& node, std::size_t axis) {
   return true;
 }
 
+// Values that are all known by integers are joined as such, in the scale that the result is wanted in, or else the one that they all have.
+// False when that is not so.
+Result<bool> concat_integers(Planner& planner, const Node& node) {
+  std::optional<Quantization> how;
+  bool same = true;
+  for (const std::string& input : node.inputs) {
+    const Quantized* known = planner.quantized(input);
+    if (known == nullptr) return false;
+    same = same && (!how || *how == known->how);
+    how = known->how;
+  }
+  const Node* reader = planner.only_reader(node.outputs[0]);
+  if (!same) how = reader != nullptr && reader->op_type == "QuantizeLinear" ? quantization_of(planner, *reader) : std::nullopt;
+  if (!how) return false;
+  Node joined = node;
+  for (std::string& input : joined.inputs) {
+    const Quantized known = *planner.quantized(input);
+    if (known.how == *how) {
+      input = known.integers;
+      continue;
+    }
+    const Location source = planner.native(known.integers);
+    input = planner.name_integers(node.outputs[0] + " of " + input, *how, planner.shape_of(input));
+    planner.define(input,
+                   converted(planner, name_of_step(node), "QuantizeLinear", source, &known.how, &*how, retyped(source.desc, how->numbers)));
+  }
+  joined.outputs[0] = planner.name_integers(node.outputs[0], *how, planner.shape_of(node.outputs[0]));
+  SIGHTLINE_CHECK(plan_concat(planner, joined));
+  planner.define_quantized(node.outputs[0], {joined.outputs[0], *how});
+  return true;
+}
+
 }  // namespace
 
 Result<void> plan_concat(Planner& planner, const Node& node) {
+  SIGHTLINE_TRY(const bool integers, concat_integers(planner, node));
+  if (integers) return {};
   const Shape& shape = planner.shape_of(node.outputs[0]);
   SIGHTLINE_TRY(const std::int64_t along, graph::axis_of(node, node.integer("axis", 0), shape.size()));
   const auto axis = static_cast<std::size_t>(along);

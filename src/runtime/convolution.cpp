@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "graph/operators.h"
+#include "runtime/integers.h"
 #include "runtime/post_ops.h"
 
 namespace sightline::runtime {
@@ -19,6 +20,11 @@ Result<void> check_constant_weights(const Planner& planner, const Node& node) {
     if (!node.inputs[i].empty() && planner.constant(node.inputs[i]) == nullptr)
       return planner.unsupported(node, "its weight or bias \"" + node.inputs[i] + "\" is computed; only constant ones can be run");
   return {};
+}
+
+bool pads(const graph::Window& window) {
+  const auto any = [](const Dims& values) { return std::ranges::any_of(values, [](std::int64_t v) { return v != 0; }); };
+  return any(window.pads_begin) || any(window.pads_end);
 }
 
 // Whether one of Winograd's algorithms for 3×3 windows (Lavin and Gray 2015) is faster than the direct one. Measured shape by shape on
@@ -166,7 +172,6 @@ Result<std::size_t> plan_side_by_side(Planner& planner, Nodes chain, const graph
 
 Result<std::size_t> plan_convolution(Planner& planner, Nodes chain) {
   const Node& node = *chain[0];
-  SIGHTLINE_CHECK(check_constant_weights(planner, node));
   const Shape& source = planner.shape_of(node.inputs[0]);
   const Shape& weight = planner.shape_of(node.inputs[1]);  // O×I/groups×kernel
   const Shape& result = planner.shape_of(node.outputs[0]);
@@ -179,9 +184,22 @@ Result<std::size_t> plan_convolution(Planner& planner, Nodes chain) {
   }
   Dims dilations = window.dilations;
   for (auto& d : dilations) --d;
+  using Convolution = dnnl::convolution_forward;
+  if (const auto layer = integer_layer(planner, node, 0, weight[0], pads(window))) {
+    const auto make = [&](const dnnl::primitive_attr& attributes, const Desc& dst) {
+      return Convolution::primitive_desc(Convolution::desc(dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct,
+                                                           any_layout(source, layer->input.numbers), any_layout(grouped, Numbers::s8),
+                                                           layer->has_bias() ? row_major({weight[0]}) : Desc(), dst, window.strides,
+                                                           dilations, window.pads_begin, window.pads_end),
+                                         attributes, cpu_engine(), true);
+    };
+    if (const auto done =
+            add_integer_layer<Convolution>(planner, chain, *layer, 0, row_major(grouped, Numbers::s8), any_layout(result), make))
+      return done;
+  }
+  SIGHTLINE_CHECK(check_constant_weights(planner, node));
   const bool bias = Planner::has_input(node, 2);
   const Desc bias_desc = bias ? row_major({weight[0]}) : Desc();
-  using Convolution = dnnl::convolution_forward;
   const auto fused_by = [&](dnnl::algorithm algorithm, Numbers numbers, const Ends& ends) {
     const auto make = [&](const dnnl::primitive_attr& attributes, const Desc& dst) {
       return Convolution::primitive_desc(
@@ -213,14 +231,11 @@ Result<std::size_t> plan_convolution(Planner& planner, Nodes chain) {
 
 Result<std::size_t> plan_transposed_convolution(Planner& planner, Nodes chain) {
   const Node& node = *chain[0];
-  SIGHTLINE_CHECK(check_constant_weights(planner, node));
   const Shape& source = planner.shape_of(node.inputs[0]);
   const Shape& weight = planner.shape_of(node.inputs[1]);  // I×O/groups×kernel
   const Shape& result = planner.shape_of(node.outputs[0]);
   SIGHTLINE_TRY(const graph::Window window, graph::transposed_window_of(node, source, Shape(weight.begin() + 2, weight.end())));
   const std::int64_t groups = node.integer("group", 1);
-  if (planner.numbers_of(node) == dnnl::memory::data_type::f32 && windows_lie_side_by_side(window, groups, source, weight, result))
-    return plan_side_by_side(planner, chain, window);
   // oneDNN's order is groups×O×I×kernel.
   Shape grouped{weight[1], weight[0] / groups};
   grouped.insert(grouped.end(), weight.begin() + 2, weight.end());
@@ -239,9 +254,25 @@ Result<std::size_t> plan_transposed_convolution(Planner& planner, Nodes chain) {
     pads_end[i] =
         (source[i + 2] - 1) * window.strides[i] + (window.kernel[i] - 1) * window.dilations[i] + 1 - window.pads_begin[i] - result[i + 2];
   }
+  using Deconvolution = dnnl::deconvolution_forward;
+  // Every place of a transposed convolution's result misses some products: a zero point cannot be folded.
+  if (const auto layer = groups == 1 ? integer_layer(planner, node, 1, weight[1], true) : std::nullopt) {
+    const auto make = [&](const dnnl::primitive_attr& attributes, const Desc& dst) {
+      return Deconvolution::primitive_desc(Deconvolution::desc(dnnl::prop_kind::forward_inference, dnnl::algorithm::deconvolution_direct,
+                                                               any_layout(source, layer->input.numbers), any_layout(grouped, Numbers::s8),
+                                                               layer->has_bias() ? row_major({weight[1]}) : Desc(), dst, window.strides,
+                                                               dilations, window.pads_begin, pads_end),
+                                           attributes, cpu_engine(), true);
+    };
+    if (const auto done =
+            add_integer_layer<Deconvolution>(planner, chain, *layer, 1, retyped(plain, Numbers::s8), any_layout(result), make))
+      return done;
+  }
+  SIGHTLINE_CHECK(check_constant_weights(planner, node));
+  if (planner.numbers_of(node) == dnnl::memory::data_type::f32 && windows_lie_side_by_side(window, groups, source, weight, result))
+    return plan_side_by_side(planner, chain, window);
   const bool bias = Planner::has_input(node, 2);
   const Desc bias_desc = bias ? row_major({weight[1] * groups}) : Desc();
-  using Deconvolution = dnnl::deconvolution_forward;
   const auto fused_in = [&](Numbers numbers, Numbers stored) {
     const auto make = [&](const dnnl::primitive_attr& attributes, const Desc& dst) {
       return Deconvolution::primitive_desc(

@@ -186,6 +186,18 @@ TEST(Fusion, JoinedByCopyingWhereItMust) {
   (void)verified_steps(graph, {2, 16, 10, 10});
 }
 
+// Two functions of one kind in a row, with numbers of their own: oneDNN would give both those of the first.
+TEST(Fusion, FunctionsOfOneKindKeepTheirNumbers) {
+  Builder b(6);
+  const std::string x = b.input("x", Dtype::f32, {-1, 16, 9, 9});
+  const auto number = [&](const std::string& name, float value) { return b.constant(name, Tensor::of<float>({}, {value})); };
+  std::string y = b.mul(b.conv(x, 32, {.bias = true}), number("a", 0.5F));
+  y = b.add(b.relu(b.add(y, number("b", 0.1F))), number("c", -0.3F));
+  y = b.conv(y, 32, {.kernel = 1});
+  y = b.node("LeakyRelu", {b.node("LeakyRelu", {y}, {{"alpha", 0.5F}})}, {{"alpha", 0.1F}});
+  (void)verified_steps(b.finish({y}, {}), {2, 16, 9, 9});
+}
+
 TEST(Fusion, WinogradAgreesAloneAndInABatch) {
   Builder b(3);
   const std::string x = b.input("x", Dtype::f32, {-1, 64, 27, 30});

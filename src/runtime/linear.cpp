@@ -1,4 +1,5 @@
 // Gemm and MatMul. Products with a constant matrix become oneDNN's inner product, whose weights are blocked once; others its matmul.
+#include "runtime/integers.h"
 #include "runtime/post_ops.h"
 
 namespace sightline::runtime {
@@ -52,6 +53,23 @@ Result<std::size_t> add_inner_product(Planner& planner, Nodes chain, const Produ
   return fused.nodes;
 }
 
+// The same in integers; 0 when the node is no layer of integers. axis: of the columns in the weights.
+std::size_t add_integer_product(Planner& planner, Nodes chain, const Product& product, std::size_t axis) {
+  using InnerProduct = dnnl::inner_product_forward;
+  const auto layer = integer_layer(planner, *chain[0], axis, product.columns, false);
+  const std::string& result = chain[0]->outputs[0];
+  if (!layer || planner.shape_of(product.source).size() != 2 || planner.shape_of(result).size() != 2) return 0;
+  const auto make = [&](const dnnl::primitive_attr& attributes, const Desc& dst) {
+    return InnerProduct::primitive_desc(
+        InnerProduct::desc(dnnl::prop_kind::forward_inference, row_major({product.rows, product.inner}, layer->input.numbers),
+                           any_layout({product.columns, product.inner}, Numbers::s8),
+                           layer->has_bias() ? row_major({product.columns}) : Desc(), dst),
+        attributes, cpu_engine(), true);
+  };
+  return add_integer_layer<InnerProduct>(planner, chain, *layer, axis, retyped(product.weights, Numbers::s8),
+                                         row_major({product.rows, product.columns}), make);
+}
+
 // A constant matrix inner×columns (or columns×inner when transposed) as columns×inner.
 Desc weights_desc(std::int64_t inner, std::int64_t columns, bool transposed) {
   const dnnl::memory::dims strides = transposed ? dnnl::memory::dims{inner, 1} : dnnl::memory::dims{1, columns};
@@ -93,6 +111,10 @@ Result<std::size_t> plan_gemm(Planner& planner, Nodes chain) {
   const float alpha = node.real("alpha", 1.0F), beta = node.real("beta", 1.0F);
   const std::int64_t rows = a[transposed_a ? 1 : 0], inner = a[transposed_a ? 0 : 1], columns = b[transposed_b ? 0 : 1];
   const bool has_bias = Planner::has_input(node, 2) && beta != 0.0F;
+  if (!transposed_a && alpha == 1.0F && beta == 1.0F) {
+    const Product product{node.inputs[0], weights_desc(inner, columns, transposed_b), node.inputs[1], {}, rows, inner, columns};
+    if (const std::size_t done = add_integer_product(planner, chain, product, transposed_b ? 0 : 1)) return done;
+  }
   std::optional<Location> bias;
   if (has_bias) bias = constant_bias(planner, node.inputs[2], beta, columns);
 
@@ -143,6 +165,11 @@ Result<std::size_t> plan_matmul(Planner& planner, Nodes chain) {
   if (row) a.insert(a.begin(), 1);
   if (column) b.push_back(1);
   const std::int64_t inner = a.back(), columns = b.back();
+  if (b.size() == 2 && !row && !column) {
+    const Product product{node.inputs[0], weights_desc(inner, columns, false), node.inputs[1], {}, element_count(a) / inner, inner,
+                          columns};
+    if (const std::size_t done = add_integer_product(planner, chain, product, 1)) return done;
+  }
   if (planner.constant(node.inputs[1]) != nullptr && b.size() == 2) {
     const std::int64_t rows = element_count(a) / inner;
     return add_inner_product(planner, chain,

@@ -18,6 +18,8 @@ struct Operator {
   Result<std::size_t> (*plan_chain)(Planner& planner, Nodes chain);
   // Whether an image of a batch may be computed from others, although the result has the batch in front as the input has.
   bool mixes_images = false;
+  // Whether its outputs are elements of its first input, unchanged, whatever their dtype.
+  bool moves = false;
 };
 
 // Null when the runtime does not have the operator.

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "runtime/integers.h"
 #include "runtime/operators.h"
 
 namespace sightline::runtime {
@@ -11,8 +12,13 @@ Planner::Planner(const Program& program, WeightStore& weights, std::map<std::str
     : program_(program), weights_(weights), values_(std::move(values)), seats_(seats_of(program_, values_)) {
   for (const graph::Node& node : program_.graph.nodes)
     for (const std::string& input : node.inputs)
-      if (!input.empty()) ++remaining_[input];
+      if (!input.empty()) {
+        ++remaining_[input];
+        readers_[input].push_back(&node);
+      }
   for (const graph::ValueInfo& output : program_.graph.outputs) ++remaining_[output.name];
+  for (const graph::Node& node : program_.graph.nodes)
+    if (is_dequantized_constant(program_.graph, node)) dequantized_constants_[node.outputs[0]] = &node;
 }
 
 Result<Plan> Planner::plan() {
@@ -50,6 +56,8 @@ Result<void> Planner::plan_chain(const Chain& chain) {
       return unsupported(*chain[i], "its first output has no name");
     } else if (!has_input_elements(*chain[i])) {
       return unsupported(*chain[i], "its first input has no elements");
+    } else if (row->moves && quantized(chain[i]->inputs[0]) != nullptr) {
+      SIGHTLINE_CHECK(plan_moved_integers(*row, *chain[i]));
     } else if (row->plan_chain != nullptr) {
       SIGHTLINE_TRY(done, row->plan_chain(*this, Nodes(chain).subspan(i)));
     } else {
@@ -60,6 +68,19 @@ Result<void> Planner::plan_chain(const Chain& chain) {
         if (!input.empty()) --remaining_[input];
     i += done;
   }
+  return {};
+}
+
+// What only moves elements moves integers as well as real numbers.
+Result<void> Planner::plan_moved_integers(const Operator& row, const graph::Node& node) {
+  const Quantized known = *quantized(node.inputs[0]);
+  graph::Node moved = node;
+  moved.inputs[0] = known.integers;
+  for (std::string& output : moved.outputs)
+    if (!output.empty()) output = name_integers(output, known.how, shape_of(output));
+  SIGHTLINE_CHECK(row.plan(*this, moved));
+  for (std::size_t i = 0; i < node.outputs.size(); ++i)
+    if (!node.outputs[i].empty()) define_quantized(node.outputs[i], {moved.outputs[i], known.how});
   return {};
 }
 
@@ -76,6 +97,7 @@ bool Planner::has_input_elements(const graph::Node& node) const {
 }
 
 bool Planner::needs_no_step(const graph::Node& node) {
+  if (dequantized_constant(node.outputs[0]) != nullptr) return true;  // whoever wants the numbers gets them from constant()
   bool known = true, empty = true;
   for (const std::string& output : node.outputs) {
     if (output.empty()) continue;
@@ -109,7 +131,43 @@ void Planner::finish_outputs() {
   }
 }
 
-const Tensor* Planner::constant(const std::string& value) const { return constants().find(value); }
+const Tensor* Planner::constant(const std::string& value) const {
+  if (const Tensor* known = constants().find(value)) return known;
+  const graph::Node* node = dequantized_constant(value);
+  if (node == nullptr) return nullptr;
+  const std::string key = "real numbers of " + value;
+  const Tensor* made = weights_.find(key);
+  return made != nullptr ? made : &weights_.keep(key, dequantized(program_.graph, *node));
+}
+
+const graph::Node* Planner::dequantized_constant(const std::string& value) const {
+  const auto it = dequantized_constants_.find(value);
+  return it == dequantized_constants_.end() ? nullptr : it->second;
+}
+
+const graph::Node* Planner::only_reader(const std::string& value) const {
+  for (const graph::ValueInfo& output : program_.graph.outputs)
+    if (output.name == value) return nullptr;
+  const auto it = readers_.find(value);
+  return it == readers_.end() || it->second.size() != 1 ? nullptr : it->second[0];
+}
+
+const Quantized* Planner::quantized(const std::string& value) const {
+  const auto it = quantized_.find(value);
+  return it == quantized_.end() ? nullptr : &it->second;
+}
+
+void Planner::define_quantized(const std::string& value, const Quantized& integers) {
+  quantized_[value] = integers;
+  const Location place = native(integers.integers);
+  residents_[place.buffer].push_back({value, place.offset, size_at(place)});
+}
+
+std::string Planner::name_integers(const std::string& value, const Quantization& how, const Shape& shape) {
+  std::string name = value + " as integers";
+  values_[name] = {name, how.numbers == dnnl::memory::data_type::u8 ? Dtype::u8 : Dtype::i8, shape, {}};
+  return name;
+}
 
 std::optional<float> Planner::scalar(const std::string& value) const {
   const Tensor* tensor = constant(value);
@@ -146,6 +204,12 @@ dnnl::memory::data_type Planner::result_numbers_of(std::span<const graph::Node* 
 
 Location Planner::native(const std::string& value) {
   auto& places = locations_[value];
+  if (const Quantized* integers = places.empty() ? quantized(value) : nullptr) {
+    const Location source = native(integers->integers);
+    const auto numbers = program_.precision == Precision::bf16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
+    places.push_back(converted(*this, value, "DequantizeLinear", source, &integers->how, nullptr, retyped(source.desc, numbers)));
+    residents_[places[0].buffer].push_back({value, 0, size_at(places[0])});
+  }
   if (places.empty()) {
     const Tensor& tensor = *constant(value);
     const auto desc = row_major(tensor.shape(), tensor.dtype());

@@ -24,7 +24,22 @@ struct Location {
   std::size_t offset = 0;  // bytes into the buffer
 };
 
+// What 8-bit integers stand for: scale · (q - zero).
+struct Quantization {
+  float scale = 1;
+  std::int32_t zero = 0;
+  dnnl::memory::data_type numbers = dnnl::memory::data_type::u8;  // or s8
+  bool operator==(const Quantization&) const = default;
+};
+// An f32 value of the graph that is known by integers, which are another value (one of the graph, or the planner's own).
+struct Quantized {
+  std::string integers;
+  Quantization how;
+};
+
 using Arguments = std::vector<std::pair<int, Location>>;  // DNNL_ARG_..., where
+
+struct Operator;
 
 class Planner {
  public:
@@ -63,9 +78,24 @@ class Planner {
   // True when the present read is the last one of all that lies there, so that it may be overwritten.
   bool dies_here(const Location& location) const;
 
+  // --- integers (integers.h) ---
+  // Null when the value is not known by integers.
+  const Quantized* quantized(const std::string& value) const;
+  void define_quantized(const std::string& value, const Quantized& integers);
+  // A value of the planner's own for the integers of `value`: its name.
+  std::string name_integers(const std::string& value, const Quantization& how, const Shape& shape);
+  // The DequantizeLinear of constants that makes this value; null when it is made otherwise.
+  const graph::Node* dequantized_constant(const std::string& value) const;
+  bool is_kept_f32(const graph::Node& node) const { return program_.kept_f32.contains(node.name); }
+  // The only node that reads a value which is no output of the graph; else null.
+  const graph::Node* only_reader(const std::string& value) const;
+
   // A constant that was computed from others (key names it, make computes it once per session).
   template <class Make>
   Location derived(const std::string& key, const dnnl::memory::desc& wanted, Make make);
+  // The same, its bytes read as `plain`.
+  template <class Make>
+  Location derived_as(const std::string& key, const dnnl::memory::desc& plain, const dnnl::memory::desc& wanted, Make make);
   // An initializer, its bytes read as `plain` (weights of groups, transposed matrices, slopes with leading dimensions).
   Location constant_as(const std::string& value, const dnnl::memory::desc& plain, const dnnl::memory::desc& wanted);
 
@@ -96,6 +126,7 @@ class Planner {
 
  private:
   Result<void> plan_chain(const Chain& chain);
+  Result<void> plan_moved_integers(const Operator& row, const graph::Node& node);
   // Operators whose further outputs are worth having alone.
   static bool may_leave_first_output(const graph::Node& node);
   // False when the first input is empty and the operator cannot make something of nothing.
@@ -122,6 +153,9 @@ class Planner {
   std::vector<std::vector<Resident>> residents_;  // what lies in each buffer
   std::map<std::string, Seat> seats_;             // by value
   std::map<std::string, Location> joined_;        // where some already sit, by the Concat's output
+  std::map<std::string, Quantized> quantized_;
+  std::map<std::string, const graph::Node*> dequantized_constants_;  // by what they make
+  std::map<std::string, std::vector<const graph::Node*>> readers_;
 };
 
 template <class Make>
@@ -129,6 +163,13 @@ Location Planner::derived(const std::string& key, const dnnl::memory::desc& want
   const Tensor* tensor = weights_.find(key);
   if (tensor == nullptr) tensor = &weights_.keep(key, make());
   return constant_location(key, row_major(tensor->shape(), tensor->dtype()), *tensor, wanted);
+}
+
+template <class Make>
+Location Planner::derived_as(const std::string& key, const dnnl::memory::desc& plain, const dnnl::memory::desc& wanted, Make make) {
+  const Tensor* tensor = weights_.find(key);
+  if (tensor == nullptr) tensor = &weights_.keep(key, make());
+  return constant_location(key, plain, *tensor, wanted);
 }
 
 }  // namespace sightline::runtime

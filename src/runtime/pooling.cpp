@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "graph/operators.h"
-#include "runtime/operators.h"
+#include "runtime/integers.h"
 
 namespace sightline::runtime {
 namespace {
@@ -15,7 +15,8 @@ using graph::Node;
 
 std::string name_of_step(const Node& node) { return node.name.empty() ? node.outputs[0] : node.name; }
 
-Result<Location> add_pool(Planner& planner, const Node& node, dnnl::algorithm algorithm, const graph::Window& window, const Shape& result) {
+Result<Location> add_pool(Planner& planner, const Node& node, dnnl::algorithm algorithm, const graph::Window& window, const Shape& result,
+                          const Location& source, const dnnl::primitive_attr& attributes = Planner::attributes()) {
   const Shape& shape = planner.shape_of(node.inputs[0]);
   Dims dilations = window.dilations, pads_end(window.kernel.size());
   for (std::size_t i = 0; i < dilations.size(); ++i) {
@@ -24,16 +25,57 @@ Result<Location> add_pool(Planner& planner, const Node& node, dnnl::algorithm al
     pads_end[i] = (result[i + 2] - 1) * window.strides[i] + extent - shape[i + 2] - window.pads_begin[i];
     --dilations[i];
   }
-  const Location source = planner.operand(node, node.inputs[0]);
   using Pooling = dnnl::pooling_v2_forward;
   const Pooling::primitive_desc pd(
       Pooling::desc(dnnl::prop_kind::forward_inference, algorithm, source.desc, any_layout(result, source.desc.data_type()), window.strides,
                     window.kernel, dilations, window.pads_begin, pads_end),
-      Planner::attributes(), cpu_engine(), true);
+      attributes, cpu_engine(), true);
   if (!pd) return planner.unsupported(node, "oneDNN has no kernel for it");
   const Location destination = planner.make_for(node.outputs[0], pd.dst_desc());
   planner.add(name_of_step(node), node.op_type, Pooling(pd), pd, {{DNNL_ARG_SRC, source}, {DNNL_ARG_DST, destination}});
   return destination;
+}
+
+// Pools values that are known by integers: the greatest of them for a MaxPool, means where a QuantizeLinear makes integers of them. False
+// when that is not so.
+Result<bool> pool_integers(Planner& planner, const Node& node, dnnl::algorithm algorithm, const graph::Window& window,
+                           const Shape& result) {
+  const std::string &x = node.inputs[0], &y = node.outputs[0];
+  const Quantized* known = planner.quantized(x);
+  if (known == nullptr || result.size() != 4 || planner.is_kept_f32(node)) return false;
+  Quantization how = known->how;
+  dnnl::primitive_attr attributes = Planner::attributes();
+  if (algorithm != dnnl::algorithm::pooling_max) {
+    const Node* reader = planner.only_reader(y);
+    if (reader == nullptr || reader->op_type != "QuantizeLinear") return false;
+    const auto wanted = quantization_of(planner, *reader);
+    // Padding that counts is zero, not the integer 0.
+    const bool counted = algorithm == dnnl::algorithm::pooling_avg_include_padding && known->how.zero != 0;
+    if (!wanted || wanted->numbers != known->how.numbers || counted) return false;
+    how = *wanted;
+    if (const float factor = known->how.scale / how.scale; how != known->how) {
+      dnnl::post_ops ops;
+      ops.append_eltwise(1, dnnl::algorithm::eltwise_linear, factor,
+                         static_cast<float>(how.zero) - factor * static_cast<float>(known->how.zero));
+      attributes.set_post_ops(ops);
+    }
+  }
+  const Location native = planner.native(known->integers);
+  const Location source = planner.in_layout(known->integers, channels_last(native.desc));
+  SIGHTLINE_TRY(const Location destination, add_pool(planner, node, algorithm, window, result, source, attributes));
+  const std::string integers = planner.name_integers(y, how, planner.shape_of(y));
+  planner.define(integers, destination);
+  planner.define_quantized(y, {integers, how});
+  return true;
+}
+
+Result<void> pool(Planner& planner, const Node& node, dnnl::algorithm algorithm, const graph::Window& window) {
+  const Shape& result = planner.shape_of(node.outputs[0]);
+  SIGHTLINE_TRY(const bool done, pool_integers(planner, node, algorithm, window, result));
+  if (done) return {};
+  SIGHTLINE_TRY(const Location destination, add_pool(planner, node, algorithm, window, result, planner.operand(node, node.inputs[0])));
+  planner.define(node.outputs[0], destination);
+  return {};
 }
 
 graph::Window global_window(const Shape& shape) {
@@ -108,18 +150,13 @@ Result<void> plan_pool(Planner& planner, const Node& node) {
   const auto algorithm = !average  ? dnnl::algorithm::pooling_max
                          : counted ? dnnl::algorithm::pooling_avg_include_padding
                                    : dnnl::algorithm::pooling_avg_exclude_padding;
-  SIGHTLINE_TRY(const Location destination, add_pool(planner, node, algorithm, window, result));
-  planner.define(node.outputs[0], destination);
-  return {};
+  return pool(planner, node, algorithm, window);
 }
 
 Result<void> plan_global_pool(Planner& planner, const Node& node) {
   if (planner.dtype_of(node.inputs[0]) != Dtype::f32 || node.op_type == "GlobalLpPool") return plan_pool_loops(planner, node);
   const auto algorithm = node.op_type == "GlobalMaxPool" ? dnnl::algorithm::pooling_max : dnnl::algorithm::pooling_avg_exclude_padding;
-  SIGHTLINE_TRY(const Location destination,
-                add_pool(planner, node, algorithm, global_window(planner.shape_of(node.inputs[0])), planner.shape_of(node.outputs[0])));
-  planner.define(node.outputs[0], destination);
-  return {};
+  return pool(planner, node, algorithm, global_window(planner.shape_of(node.inputs[0])));
 }
 
 Result<void> plan_reduce_mean(Planner& planner, const Node& node) {
@@ -141,7 +178,9 @@ Result<void> plan_reduce_mean(Planner& planner, const Node& node) {
   std::iota(spatial.begin(), spatial.end(), 2);
   Location destination;
   if (shape.size() >= 3 && shape.size() <= 5 && axes == spatial) {
-    SIGHTLINE_TRY(destination, add_pool(planner, node, dnnl::algorithm::pooling_avg_exclude_padding, global_window(shape), kept));
+    constexpr auto mean = dnnl::algorithm::pooling_avg_exclude_padding;
+    if (planner.shape_of(y) == kept) return pool(planner, node, mean, global_window(shape));
+    SIGHTLINE_TRY(destination, add_pool(planner, node, mean, global_window(shape), kept, planner.operand(node, x)));
   } else if (kept == shape) {
     return plan_reshape(planner, node);  // means of one element
   } else {

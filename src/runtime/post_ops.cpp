@@ -79,6 +79,8 @@ namespace {
 bool append_single(Planner& planner, const Node& follower, const std::string& previous, const Shape& shape, const dnnl::memory::desc& dst,
                    PostOps& post_ops) {
   if (const auto functions = eltwise_of(planner, follower, previous); !functions.empty()) {
+    for (const Eltwise& f : functions)
+      if (!may_append(post_ops.ops, f.algorithm)) return false;
     for (const Eltwise& f : functions) post_ops.ops.append_eltwise(1.0F, f.algorithm, f.alpha, f.beta);
     return true;
   }
@@ -124,6 +126,17 @@ bool append_single(Planner& planner, const Node& follower, const std::string& pr
 
 }  // namespace
 
+bool may_append(const dnnl::post_ops& ops, algorithm algorithm) {
+  for (int i = 0; i < ops.len(); ++i) {
+    if (ops.kind(i) != dnnl::primitive::kind::eltwise) continue;
+    float scale = 0, alpha = 0, beta = 0;
+    dnnl::algorithm there = dnnl::algorithm::undef;
+    ops.get_params_eltwise(i, scale, there, alpha, beta);
+    if (there == algorithm) return false;
+  }
+  return true;
+}
+
 bool is_gated(const Node& gate, const Node& product, const std::string& x) {
   if ((gate.op_type != "Sigmoid" && gate.op_type != "HardSigmoid") || product.op_type != "Mul") return false;
   if (gate.inputs[0] != x || product.inputs.size() != 2) return false;
@@ -138,6 +151,7 @@ std::size_t append_post_op(Planner& planner, Nodes followers, const std::string&
     // x·min(1, max(0, x/6 + 1/2)) is the only hard gate that oneDNN has as one function.
     const bool hard = follower.op_type == "HardSigmoid";
     if (hard && (std::abs(follower.real("alpha", 0.2F) - 1.0F / 6) > 1e-6F || follower.real("beta", 0.5F) != 0.5F)) return 0;
+    if (!may_append(post_ops.ops, hard ? algorithm::eltwise_hardswish : algorithm::eltwise_swish)) return 0;
     post_ops.ops.append_eltwise(1.0F, hard ? algorithm::eltwise_hardswish : algorithm::eltwise_swish, 1.0F, 0.0F);
     return 2;
   }

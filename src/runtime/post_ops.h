@@ -26,6 +26,8 @@ struct PostOps {
   std::vector<Extra> extras;  // further operands
   std::string summed;         // the value into whose memory the result is accumulated; "" for none
 };
+// oneDNN 2.6 makes one function of an algorithm for all post-ops of a primitive: a second one would get the numbers of the first.
+bool may_append(const dnnl::post_ops& ops, dnnl::algorithm algorithm);
 // Whether the two nodes are x·gate(x), which reads x twice: Swish (Sigmoid) and Hard-Swish (HardSigmoid) as exporters write them.
 bool is_gated(const graph::Node& gate, const graph::Node& product, const std::string& x);
 // Appends the first of `followers`, which reads `previous` of this shape, laid out as dst; the first two when they are a gate and its

@@ -16,6 +16,8 @@ bool processor_has(dnnl::cpu_isa wanted) {
 
 }  // namespace
 
+bool processor_has_int8() { return processor_has(dnnl::cpu_isa::avx512_core_vnni) || processor_has(dnnl::cpu_isa::avx2_vnni); }
+
 bool processor_has_bf16() { return processor_has(dnnl::cpu_isa::avx512_core_bf16); }
 
 std::string instruction_set() {

@@ -18,6 +18,9 @@ enum class Precision {
 // Whether the processor multiplies bf16 (AVX512_BF16 or AMX; ONEDNN_MAX_CPU_ISA counts). Where it does not, oneDNN would emulate it slowly
 // or not run at all.
 bool processor_has_bf16();
+// Whether it multiplies 8-bit integers without losing any of their sum (VNNI or AMX). Older ones saturate sums of two products at 16 bits,
+// in silence: there graphs with integers are computed in real numbers between QuantizeLinear and DequantizeLinear.
+bool processor_has_int8();
 
 // The instructions that oneDNN has kernels for here, "avx2" or "avx512_core_amx" (ONEDNN_MAX_CPU_ISA counts). Answers repeat to
 // the bit only between machines where it is the same.

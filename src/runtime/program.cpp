@@ -15,8 +15,9 @@ namespace {
 
 // Operators whose planning functions look at what follows them.
 constexpr std::string_view heads[] = {"Add", "BatchNormalization", "Cast", "Conv", "ConvTranspose", "Div", "Gemm", "MatMul", "Mul", "Sub"};
-constexpr std::string_view followers_of_arithmetic[] = {"Add",   "Clip", "Div",  "Exp",     "HardSigmoid", "HardSwish", "LeakyRelu", "Mul",
-                                                        "PRelu", "Pow",  "Relu", "Sigmoid", "Sqrt",        "Sub",       "Tanh"};
+constexpr std::string_view followers_of_arithmetic[] = {"Add",       "Clip", "Div",   "Exp", "HardSigmoid",    "HardSwish",
+                                                        "LeakyRelu", "Mul",  "PRelu", "Pow", "QuantizeLinear", "Relu",
+                                                        "Sigmoid",   "Sqrt", "Sub",   "Tanh"};
 constexpr std::string_view followers_of_cast[] = {"Add", "Div", "Mul", "Sub", "Transpose"};
 
 bool may_follow(const graph::Node& head, const graph::Node& next) {
@@ -41,6 +42,23 @@ Result<graph::Graph> folded_graph(const graph::Graph& graph) {
                                              did_you_mean(node.op_type, supported_operators())};
   }
   return folded;
+}
+
+std::set<std::string> integer_weights(const graph::Graph& graph) {
+  constexpr std::string_view layers[] = {"Conv", "ConvTranspose", "Gemm", "MatMul"};
+  std::set<std::string> weights, dequantized;
+  if (!processor_has_int8()) return weights;
+  for (const graph::Node& node : graph.nodes)
+    if (node.op_type == "DequantizeLinear") dequantized.insert(node.outputs[0]);
+  for (const graph::Node& node : graph.nodes)
+    if (std::ranges::count(layers, node.op_type) > 0 && dequantized.contains(node.inputs[0]) && dequantized.contains(node.inputs[1]))
+      weights.insert(node.inputs[1]);
+  return weights;
+}
+
+bool is_dequantized_constant(const graph::Graph& graph, const graph::Node& node) {
+  return node.op_type == "DequantizeLinear" && node.domain.empty() &&
+         std::ranges::all_of(node.inputs, [&](const std::string& input) { return input.empty() || graph.initializers.contains(input); });
 }
 
 std::vector<Chain> chains_of(const graph::Graph& graph) {
@@ -92,13 +110,18 @@ bool images_are_independent(const graph::Graph& graph) {
   constexpr std::int64_t images = 7;  // any number: a first dimension that is computed from the batch (N·3) is not the batch
   const auto values = graph::infer_shapes(graph), counted = graph::infer_shapes(graph, images);
   if (!values.ok() || !counted.ok() || graph.inputs.empty()) return false;
-  const auto computed = [&](const std::string& value) { return !value.empty() && !graph.initializers.contains(value); };
+  std::set<std::string> dequantized;
+  for (const graph::Node& node : graph.nodes)
+    if (is_dequantized_constant(graph, node)) dequantized.insert(node.outputs[0]);
+  const auto computed = [&](const std::string& value) {
+    return !value.empty() && !graph.initializers.contains(value) && !dequantized.contains(value);
+  };
   // What follows from shapes is known when a plan is made, for the images that it is made for.
   const auto known = [&](const std::string& value) { return !value.empty() && counted->at(value).value.defined(); };
   for (const graph::ValueInfo& output : graph.outputs)
     if (!computed(output.name) || known(output.name)) return false;
   for (const graph::Node& node : graph.nodes) {
-    if (std::ranges::all_of(node.outputs, known)) continue;
+    if (std::ranges::all_of(node.outputs, known) || is_dequantized_constant(graph, node)) continue;
     const Operator* row = runtime::find_operator(node);
     if (row == nullptr || row->mixes_images) return false;
     // The batch stays in front, and nowhere else. That already excludes transposing it, reducing it, gathering along it, and products

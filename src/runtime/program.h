@@ -25,6 +25,11 @@ struct Program {
 
 // serving_graph, BatchNormalization folded, identities gone. Errors: invalid_data; unsupported names node, operator and opset.
 Result<graph::Graph> folded_graph(const graph::Graph& graph);
+// DequantizeLinear of initializers: its numbers are constant, but a layer of integers does not want them.
+bool is_dequantized_constant(const graph::Graph& graph, const graph::Node& node);
+// Values that layers take for their weights, made by DequantizeLinear, where their input is as well: both are left as the integers that
+// they are. None where the processor cannot multiply integers.
+std::set<std::string> integer_weights(const graph::Graph& graph);
 std::vector<Chain> chains_of(const graph::Graph& graph);
 
 // Whether each image of a batch is computed without looking at the others, so that a batch may be cut into pieces. True only when that is

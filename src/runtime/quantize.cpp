@@ -1,9 +1,11 @@
-// QuantizeLinear and DequantizeLinear, for the whole tensor or along one axis.
+// QuantizeLinear and DequantizeLinear. For a whole tensor of 8-bit integers they are a reorder, or nothing (integers.h); along one axis,
+// and for other integers, loops.
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "graph/operators.h"
+#include "runtime/integers.h"
 #include "runtime/plain.h"
 
 namespace sightline::runtime {
@@ -22,6 +24,18 @@ Result<Split3> scales_along(const Planner& planner, const Node& node) {
 }  // namespace
 
 Result<void> plan_quantize(Planner& planner, const Node& node) {
+  if (const auto how = quantization_of(planner, node)) {
+    const std::string &x = node.inputs[0], &y = node.outputs[0];
+    const Quantized* known = planner.quantized(x);
+    if (known != nullptr && known->how == *how) {
+      planner.define(y, planner.native(known->integers));
+      return {};
+    }
+    const Location source = known != nullptr ? planner.native(known->integers) : planner.native(x);
+    planner.define(y, converted(planner, node.name.empty() ? y : node.name, node.op_type, source, known != nullptr ? &known->how : nullptr,
+                                &*how, retyped(source.desc, how->numbers)));
+    return {};
+  }
   SIGHTLINE_TRY(const Split3 split, scales_along(planner, node));
   const Dtype from = planner.dtype_of(node.inputs[0]);
   if (from != Dtype::f32 && from != Dtype::i32) return planner.unsupported(node, std::string("not for ") + name_of(from));
@@ -52,6 +66,10 @@ Result<void> plan_quantize(Planner& planner, const Node& node) {
 }
 
 Result<void> plan_dequantize(Planner& planner, const Node& node) {
+  if (const auto how = quantization_of(planner, node)) {
+    planner.define_quantized(node.outputs[0], {node.inputs[0], *how});
+    return {};
+  }
   SIGHTLINE_TRY(const Split3 split, scales_along(planner, node));
   const auto plan = [&](auto source) {
     using S = decltype(source);

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "graph/operators.h"
-#include "runtime/operators.h"
+#include "runtime/integers.h"
 
 namespace sightline::runtime {
 namespace {
@@ -56,8 +56,9 @@ Result<void> plan_resize(Planner& planner, const Node& node) {
   const bool crops = node.text("coordinate_transformation_mode", "") == "tf_crop_and_resize";
 
   if (node.text("mode", "nearest") == "nearest" && !crops && nearest_as_onednn(axes, from, to)) {
-    // In whatever layout the value has: nothing is reordered before or after it.
-    const Location source = planner.operand(node, x);
+    // In whatever layout and numbers the value has: nothing is reordered before or after it.
+    const Quantized* known = planner.quantized(x);
+    const Location source = known != nullptr ? planner.native(known->integers) : planner.operand(node, x);
     const auto pd = dnnl::resampling_forward::primitive_desc(
         dnnl::resampling_forward::desc(dnnl::prop_kind::forward_inference, dnnl::algorithm::resampling_nearest, source.desc,
                                        any_layout(to, source.desc.data_type())),
@@ -66,7 +67,13 @@ Result<void> plan_resize(Planner& planner, const Node& node) {
       const Location destination = planner.make_for(y, pd.dst_desc());
       planner.add(node.name.empty() ? y : node.name, node.op_type, dnnl::resampling_forward(pd), pd,
                   {{DNNL_ARG_SRC, source}, {DNNL_ARG_DST, destination}});
-      planner.define(y, destination);
+      if (known == nullptr) {
+        planner.define(y, destination);
+        return {};
+      }
+      const std::string integers = planner.name_integers(y, known->how, to);
+      planner.define(integers, destination);
+      planner.define_quantized(y, {integers, known->how});
       return {};
     }
   }

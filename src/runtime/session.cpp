@@ -59,11 +59,13 @@ Result<Plan> plan_for(const Program& program, WeightStore& weights, std::int64_t
 
 // Nodes whose inputs are all constant are computed once, by a plan of their own.
 Result<void> compute_constant_nodes(graph::Graph& graph) {
+  const std::set<std::string> kept = integer_weights(graph);
   std::vector<graph::Node> left;
   for (graph::Node& node : graph.nodes) {
     bool constant = !node.inputs.empty() && node.outputs.size() == 1;
     for (const std::string& input : node.inputs) constant = constant && (input.empty() || graph.initializers.contains(input));
     for (const graph::ValueInfo& output : graph.outputs) constant = constant && output.name != node.outputs[0];
+    constant = constant && !kept.contains(node.outputs[0]);
     if (!constant) {
       left.push_back(std::move(node));
       continue;
