@@ -8,6 +8,7 @@
 
 #include "autograd/executor.h"
 #include "autograd/operator_cases.h"
+#include "modules/imported.h"
 #include "modules/modules.h"
 #include "runtime/session.h"
 
@@ -131,6 +132,37 @@ INSTANTIATE_TEST_SUITE_P(All, BackboneParity, testing::ValuesIn(backbone_names()
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
 });
+
+// Networks that others trained: imported, the two engines agree on them and every weight gets a gradient.
+TEST(Parity, ImportedNetworksOfTheSharedFolder) {
+  int read = 0;
+  for (const char* name : {"mobilenetv1_025_128_qat", "mobilefacenet_y1_112"}) {
+    const auto source = graph::read_onnx(std::string("../shared/data/onnx/") + name + ".onnx");
+    if (!source.ok()) continue;
+    const auto imported = modules::import_classifier(*source, name, {.classes = 5, .seed = 2});
+    ASSERT_TRUE(imported.ok()) << imported.error().message;
+    auto executor = autograd::Executor::create(imported->graph);
+    ASSERT_TRUE(executor.ok()) << executor.error().message;
+    auto session = runtime::Session::create(graph::serving_graph(imported->graph), {.threads = 2});
+    ASSERT_TRUE(session.ok()) << session.error().message;
+    Random random(5);
+    Tensor image(Dtype::u8, {2, imported->side, imported->side, 3});
+    for (std::uint8_t& value : image.values<std::uint8_t>()) value = static_cast<std::uint8_t>(random.below(256));
+    const auto served = session->run(image);
+    ASSERT_TRUE(served.ok()) << served.error().message;
+    {
+      const torch::NoGradGuard no_gradient;
+      EXPECT_LT(difference(*served, executor->forward({autograd::to_torch(image)}, {"probabilities"}, false)[0]), tolerance) << name;
+    }
+    executor->forward({autograd::to_torch(image)}, {"logits"}, true)[0].square().sum().backward();
+    for (const auto& [parameter, value] : executor->parameters()) {
+      ASSERT_TRUE(value.grad().defined()) << name << ": " << parameter;
+      EXPECT_TRUE(value.grad().isfinite().all().item<bool>()) << name << ": " << parameter;
+    }
+    ++read;
+  }
+  if (read == 0) GTEST_SKIP() << "../shared/data/onnx is not here";
+}
 
 }  // namespace
 }  // namespace sightline

@@ -193,5 +193,32 @@ TEST(Imported, NamesLikeOursAreMovedOutOfTheWay) {
   EXPECT_EQ(graph::infer_shapes(result->graph)->at(features_value).shape, (Shape{-1, 12}));
 }
 
+// Files that others exported; skipped where they are not.
+TEST(Imported, FilesOfTheSharedFolder) {
+  struct Case {
+    const char* file;
+    std::int64_t features;
+    int side;
+  };
+  int read = 0;
+  for (const Case& each :
+       {Case{"mobilenetv2_100_224_ptq", 1280, 224}, Case{"mobilenetv1_025_128_qat", 256, 128}, Case{"mobilenetv1_050_160_qat", 512, 160},
+        Case{"mobilenetv1_100_224_features_qat", 1024, 224}, Case{"mobilefacenet_y1_112", 128, 112}}) {
+    const auto source = graph::read_onnx(std::string("../shared/data/onnx/") + each.file + ".onnx");
+    if (!source.ok()) continue;
+    const auto result = imported(*source);
+    ASSERT_TRUE(result.ok()) << each.file << ": " << result.error().message;
+    EXPECT_EQ(result->features, each.features) << each.file;
+    EXPECT_EQ(result->side, each.side) << each.file;
+    ++read;
+  }
+  // A detector has no classifier of pictures; a feature map can be named.
+  if (const auto detector = graph::read_onnx("../shared/data/onnx/fastestdet_coco_352.onnx"); detector.ok()) {
+    EXPECT_THAT(error_of(*detector), HasSubstr("candidates"));
+    ++read;
+  }
+  if (read == 0) GTEST_SKIP() << "../shared/data/onnx is not here";
+}
+
 }  // namespace
 }  // namespace sightline::modules
