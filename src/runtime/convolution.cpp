@@ -35,16 +35,33 @@ bool winograd_pays(const graph::Window& window, std::int64_t groups, const Shape
   const auto all = [](const Dims& values, std::int64_t wanted) { return std::ranges::count(values, wanted) == std::ssize(values); };
   if (groups != 1 || window.kernel.size() != 2 || !all(window.kernel, 3) || !all(window.strides, 1) || !all(window.dilations, 1))
     return false;
+  constexpr std::int64_t most_pixels = 64 * 64;  // with few results per tile: the transforms of large pictures come from memory
   const std::int64_t outputs = weight[0], inputs = weight[1], pixels = result[2] * result[3];
-  return inputs % channel_block == 0 && outputs % channel_block == 0 && pixels >= least_pixels;
+  return inputs % channel_block == 0 && outputs % channel_block == 0 && pixels >= least_pixels && (outputs > 32 || pixels <= most_pixels);
 }
 
 // Of the two algorithms that oneDNN has, F(2×2) and F(4×4), it takes F(4×4) where F(2×2) does not fit: its weights are four times the plain
-// ones and its scratch memory many megabytes, which pays (measured) between these numbers of inputs × outputs.
+// ones, its scratch memory many megabytes, and transforming the weights takes long. That pays (measured) between these numbers of
+// inputs × outputs; with more of them the load would take longer than a hundred answers save.
 bool is_good_winograd(const dnnl::primitive_desc& primitive, const Shape& weight) {
-  constexpr std::int64_t least = 128 * 128, most = 512 * 256;
+  constexpr std::int64_t least = 128 * 128, most = 256 * 256;
   if (std::string_view(primitive.impl_info_str()).find("wino_4x3") == std::string_view::npos) return true;
   return weight[0] * weight[1] >= least && weight[0] * weight[1] <= most;
+}
+
+// Whether the nodes from `done` on, which the other kernel would do before it stores, are functions of one tensor: a step of their own for
+// those costs less than Winograd's algorithm saves.
+bool costs_little(const Planner& planner, Nodes chain, std::size_t done, std::size_t wanted) {
+  for (std::size_t i = done; i < wanted; ++i) {
+    const std::string& previous = chain[i - 1]->outputs[0];
+    if (i + 1 < chain.size() && is_gated(*chain[i], *chain[i + 1], previous)) {
+      ++i;
+      continue;
+    }
+    // A sum reads two values and writes one, which is still little beside the products of many channels.
+    if (chain[i]->op_type != "Add" && eltwise_of(planner, *chain[i], previous).empty()) return false;
+  }
+  return true;
 }
 
 // Source and destination of a convolution, in the order in which they are to be tried.
@@ -223,7 +240,8 @@ Result<std::size_t> plan_convolution(Planner& planner, Nodes chain) {
   }
   if (numbers == Numbers::f32 && winograd_pays(window, groups, weight, result)) {
     const auto winograd = fused_by(dnnl::algorithm::convolution_winograd, Numbers::f32, {any_layout(source), any_layout(result)});
-    if (winograd.descriptor && winograd.nodes >= fused.nodes && is_good_winograd(winograd.descriptor, weight)) fused = winograd;
+    if (winograd.descriptor && is_good_winograd(winograd.descriptor, weight) && costs_little(planner, chain, winograd.nodes, fused.nodes))
+      fused = winograd;
   }
   if (!fused.descriptor) return planner.unsupported(node, "oneDNN has no kernel for it");
   return add_step<Convolution>(planner, chain, fused, row_major(grouped));

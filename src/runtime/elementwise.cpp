@@ -23,6 +23,26 @@ Result<void> plan_elementwise(Planner& planner, const graph::Node& node) {
   return {};
 }
 
+Result<std::size_t> plan_gate(Planner& planner, Nodes chain) {
+  const graph::Node& gate = *chain[0];
+  const std::string& x = gate.inputs[0];
+  const bool gated = chain.size() > 1 && planner.dtype_of(x) == Dtype::f32 && is_gated(gate, *chain[1], x);
+  const auto function = gated ? gate_of(gate) : std::nullopt;
+  if (!function) {
+    SIGHTLINE_CHECK(plan_elementwise(planner, gate));
+    return 1;
+  }
+  const Nodes done = chain.first(2);
+  const Location source = planner.operand(gate, x);
+  const Location destination = planner.make_like(source, done.back()->outputs[0], 2);  // gate and product are one read
+  const dnnl::eltwise_forward::desc desc(dnnl::prop_kind::forward_inference, function->algorithm, source.desc, function->alpha,
+                                         function->beta);
+  const dnnl::eltwise_forward::primitive_desc pd(desc, Planner::attributes(), cpu_engine());
+  planner.add(step_name(done), fused_name(done), dnnl::eltwise_forward(pd), pd, {{DNNL_ARG_SRC, source}, {DNNL_ARG_DST, destination}});
+  planner.define(done.back()->outputs[0], destination);
+  return 2;
+}
+
 Result<void> plan_prelu(Planner& planner, const graph::Node& node) {
   if (planner.dtype_of(node.inputs[0]) != Dtype::f32) return plan_prelu_loops(planner, node);
   const Location source = planner.operand(node, node.inputs[0]);

@@ -169,6 +169,21 @@ TEST(Fusion, DoublingIsAPointwiseConvolution) {
   }
 }
 
+// Winograd's algorithm cannot gate its result: the gate is one step of its own, in place, and a sum goes on from there.
+TEST(Fusion, GatesBehindWinograd) {
+  Builder b(11);
+  const std::string x = b.input("x", Dtype::f32, {-1, 32, 14, 14});
+  const std::string first = b.silu(b.conv(x, 48, {.bias = true}));
+  const std::string second = b.add(b.silu(b.conv(first, 48, {.bias = true})), first);
+  const std::string third = b.conv(second, 32, {.bias = true});
+  const std::string hard = b.node("Mul", {b.node("HardSigmoid", {third}, {{"alpha", 1.0F / 6}, {"beta", 0.5F}}), third});
+  const auto steps = verified_steps(b.finish({hard}, {}), {1, 32, 14, 14});
+  if (has_channel_blocks()) {
+    EXPECT_THAT(steps, testing::AllOf(testing::Contains("Conv").Times(3), testing::Contains("Sigmoid+Mul").Times(2),
+                                      testing::Contains("HardSigmoid+Mul"), testing::Contains("Add")));
+  }
+}
+
 // Seats that cannot be taken: odd channels, the caller's input, one value at two places, two values that would sit in one place.
 TEST(Fusion, JoinedByCopyingWhereItMust) {
   Builder b(8);

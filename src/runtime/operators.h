@@ -29,6 +29,8 @@ const Operator* find_operator(const graph::Node& node);
 Result<std::size_t> plan_arithmetic(Planner& planner, Nodes chain);
 // elementwise.cpp: functions of one tensor
 Result<void> plan_elementwise(Planner& planner, const graph::Node& node);
+// Sigmoid and HardSigmoid, together with the product that makes them a gate
+Result<std::size_t> plan_gate(Planner& planner, Nodes chain);
 Result<void> plan_prelu(Planner& planner, const graph::Node& node);
 // functions.cpp: functions of one tensor, and Clip, that oneDNN lacks or lacks for the dtype
 Result<void> plan_function(Planner& planner, const graph::Node& node);

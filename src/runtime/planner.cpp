@@ -258,9 +258,9 @@ Location Planner::row_major_as_is(const std::string& value) {
   return first.desc.data.ndims == 0 ? first : in_layout(value, row_major(shape_of(value), first.desc.data_type()));
 }
 
-bool Planner::dies_here(const Location& location) const {
+bool Planner::dies_here(const Location& location, int reads) const {
   if (plan_.buffers[location.buffer].kind != Buffer::Kind::arena) return false;
-  return reads_of(location.buffer, location.offset, size_at(location)) == 1;
+  return reads_of(location.buffer, location.offset, size_at(location)) == reads;
 }
 
 std::size_t Planner::size_at(const Location& location) const {
@@ -289,13 +289,19 @@ Location Planner::make_bytes(std::size_t bytes) {
   return {{}, plan_.buffers.size() - 1};
 }
 
-Location Planner::make_for(const std::string& value, const dnnl::memory::desc& desc) {
+std::optional<Location> Planner::free_seat(const std::string& value, const dnnl::memory::desc& desc) {
   const auto seat = seats_.find(value);
-  if (seat == seats_.end() || !same_bytes(desc, in_blocks(shape_of(value)))) return make(desc);
+  if (seat == seats_.end() || !same_bytes(desc, in_blocks(shape_of(value)))) return std::nullopt;
   const auto [joined, first] = joined_.try_emplace(seat->second.joined);
   if (first) joined->second = make(in_blocks(shape_of(seat->second.joined)));
   const Location place{desc, joined->second.buffer, seat->second.offset};
-  return reads_of(place.buffer, place.offset, desc.get_size()) == 0 ? place : make(desc);
+  if (reads_of(place.buffer, place.offset, desc.get_size()) > 0) return std::nullopt;
+  return place;
+}
+
+Location Planner::make_for(const std::string& value, const dnnl::memory::desc& desc) {
+  const auto seat = free_seat(value, desc);
+  return seat ? *seat : make(desc);
 }
 
 bool Planner::join(const graph::Node& concat) {
@@ -336,8 +342,9 @@ Location Planner::make_row_major(const std::string& value, dnnl::memory::data_ty
   return type == dnnl::memory::data_type::undef ? make_row_major(value) : make(row_major(shape_of(value), type));
 }
 
-Location Planner::make_like(const Location& source, const std::string& value) {
-  return dies_here(source) ? source : make_for(value, source.desc);
+Location Planner::make_like(const Location& source, const std::string& value, int reads) {
+  if (const auto seat = free_seat(value, source.desc)) return *seat;
+  return dies_here(source, reads) ? source : make(source.desc);
 }
 
 void Planner::define(const std::string& value, const Location& location) {

@@ -76,7 +76,8 @@ class Planner {
   Location in_layout(const std::string& value, const dnnl::memory::desc& wanted);
   Location row_major_of(const std::string& value);
   // True when the present read is the last one of all that lies there, so that it may be overwritten.
-  bool dies_here(const Location& location) const;
+  // reads: how many of the node that reads it, and of those that are done with it, are still counted.
+  bool dies_here(const Location& location, int reads = 1) const;
 
   // --- integers (integers.h) ---
   // Null when the value is not known by integers.
@@ -106,8 +107,8 @@ class Planner {
   Location make_for(const std::string& value, const dnnl::memory::desc& desc);
   Location make_row_major(const std::string& value);  // of the value's shape and dtype
   Location make_row_major(const std::string& value, dnnl::memory::data_type type);
-  // For the value, laid out as the source: the source itself when it dies here, to work in place.
-  Location make_like(const Location& source, const std::string& value);
+  // For the value, laid out as the source: its seat, or the source itself when it dies here (see dies_here), to work in place.
+  Location make_like(const Location& source, const std::string& value, int reads = 1);
   // `source` in the wanted layout; a reorder step when the bytes differ.
   Location reordered(const std::string& name, const Location& source, const dnnl::memory::desc& wanted);
   void define(const std::string& value, const Location& location);
@@ -134,6 +135,8 @@ class Planner {
   // Whether its outputs are known already, or have no elements (then they are defined here).
   bool needs_no_step(const graph::Node& node);
   void finish_outputs();
+  // The value's seat, when it has one in this layout and nobody who is still read sits there.
+  std::optional<Location> free_seat(const std::string& value, const dnnl::memory::desc& desc);
   // Reads that are still to be planned of what lies in this part of a buffer.
   int reads_of(std::size_t buffer, std::size_t offset, std::size_t bytes) const;
   std::size_t size_at(const Location& location) const;

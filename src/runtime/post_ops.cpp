@@ -144,15 +144,20 @@ bool is_gated(const Node& gate, const Node& product, const std::string& x) {
   return (product.inputs[0] == x && product.inputs[1] == open) || (product.inputs[0] == open && product.inputs[1] == x);
 }
 
+std::optional<Eltwise> gate_of(const Node& gate) {
+  // x·min(1, max(0, x/6 + 1/2)) is the only hard gate that oneDNN has as one function.
+  const bool hard = gate.op_type == "HardSigmoid";
+  if (hard && (std::abs(gate.real("alpha", 0.2F) - 1.0F / 6) > 1e-6F || gate.real("beta", 0.5F) != 0.5F)) return std::nullopt;
+  return Eltwise{hard ? algorithm::eltwise_hardswish : algorithm::eltwise_swish, 1, 0};
+}
+
 std::size_t append_post_op(Planner& planner, Nodes followers, const std::string& previous, const Shape& shape,
                            const dnnl::memory::desc& dst, PostOps& post_ops) {
   const Node& follower = *followers[0];
   if (followers.size() > 1 && is_gated(follower, *followers[1], previous)) {
-    // x·min(1, max(0, x/6 + 1/2)) is the only hard gate that oneDNN has as one function.
-    const bool hard = follower.op_type == "HardSigmoid";
-    if (hard && (std::abs(follower.real("alpha", 0.2F) - 1.0F / 6) > 1e-6F || follower.real("beta", 0.5F) != 0.5F)) return 0;
-    if (!may_append(post_ops.ops, hard ? algorithm::eltwise_hardswish : algorithm::eltwise_swish)) return 0;
-    post_ops.ops.append_eltwise(1.0F, hard ? algorithm::eltwise_hardswish : algorithm::eltwise_swish, 1.0F, 0.0F);
+    const auto function = gate_of(follower);
+    if (!function || !may_append(post_ops.ops, function->algorithm)) return 0;
+    post_ops.ops.append_eltwise(1.0F, function->algorithm, function->alpha, function->beta);
     return 2;
   }
   return append_single(planner, follower, previous, shape, dst, post_ops) ? 1 : 0;

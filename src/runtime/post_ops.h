@@ -2,6 +2,7 @@
 // oneDNN's post-ops.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,8 @@ struct PostOps {
 bool may_append(const dnnl::post_ops& ops, dnnl::algorithm algorithm);
 // Whether the two nodes are x·gate(x), which reads x twice: Swish (Sigmoid) and Hard-Swish (HardSigmoid) as exporters write them.
 bool is_gated(const graph::Node& gate, const graph::Node& product, const std::string& x);
+// The gate with its product as one function; nullopt where oneDNN has none.
+std::optional<Eltwise> gate_of(const graph::Node& gate);
 // Appends the first of `followers`, which reads `previous` of this shape, laid out as dst; the first two when they are a gate and its
 // product. Gives how many: 0 when the first cannot be a post-op.
 std::size_t append_post_op(Planner& planner, Nodes followers, const std::string& previous, const Shape& shape,
