@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# Every net of bench/nets.h, and the ONNX files of ../shared/data/onnx where they are, against ONNX Runtime in the same run, by turns.
-# A row per net and batch size, then the geometric mean of the ratios (> 1: we are faster).
-#   bench/onnxruntime.sh BIN_DIR [RUNS [NAME...]]     RUNS: timed ones per batch size and engine (default 60)
+# Every net of bench/nets.h, and the ONNX files of ../shared/data/onnx where they are, against ONNX Runtime in the same run, by turns, in f32,
+# bf16 and int8. A row per net, precision and batch size, then the geometric means of the ratios (> 1: we are faster).
+#   bench/onnxruntime.sh BIN_DIR [SECONDS [PRECISIONS [NAME...]]]
+# SECONDS: timing per batch size, all engines together (default 4; everything then takes some ten minutes); PRECISIONS: default f32,bf16,int8.
+# In bf16 and int8 "ratio" is against ONNX Runtime in f32; in int8 "same file" is against ONNX Runtime on the same QDQ file.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin="$(realpath "$1")"; shift
-runs="${1:-60}"; [ $# -eq 0 ] || shift
+seconds="${1:-4}"; [ $# -eq 0 ] || shift
+precisions="${1:-f32,bf16,int8}"; [ $# -eq 0 ] || shift
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 
@@ -17,39 +20,54 @@ files=("$nets"/*.onnx)
 if [ $# -eq 0 ]; then
   for file in ../shared/data/onnx/*.onnx; do [ -f "$file" ] && files+=("$file"); done
 fi
-row="%-36s %5s %10s %10s %7s %7s %7s %9s %9s %9s %8s %8s\n"
-printf "$row" net batch "ours ms" "theirs ms" ratio lowest highest differ "load ms" theirs "peak MB" theirs
+export ROW="%-34s %-5s %5s %9s %9s %6s %6s %7s %9s %9s %8s %7s %8s %7s"
+printf "$ROW\n" net prec. batch "ours ms" "theirs ms" ratio lowest highest "same file" differ "load ms" theirs "peak MB" theirs
 for file in "${files[@]}"; do
   name="$(basename "$file" .onnx)"
-  # A process per batch size: memory and time to load are those of that batch.
-  for batch in 1 8; do
-    if "$bin/sightline" bench "$file" --rival --runs "$runs" --batch "$batch" --json >"$work/$name-$batch.json" 2>"$work/error"; then
-      /usr/bin/python3 - "$work/$name-$batch.json" "$name" "$row" <<'PYTHON'
-import json, sys
+  for precision in ${precisions//,/ }; do
+    # In f32 a process per batch size: memory and time to load are those of that batch. In the others the file is prepared once for both.
+    batches="1 8"; [ "$precision" = f32 ] || batches="1,8"
+    for batch in $batches; do
+      out="$work/$name-$precision-$batch.json"
+      if "$bin/sightline" bench "$file" --rival --runs 90 --seconds "$seconds" --precision "$precision" --batch "$batch" --json >"$out" 2>"$work/error"; then
+        /usr/bin/python3 - "$out" "$name" <<'PYTHON'
+import json, os, sys
 figures = json.load(open(sys.argv[1]))
-rival, batch = figures["rival"], figures["batches"][0]
-differ = "-" if batch["difference"] is None else f"{batch['difference']:.1e}"
-row = sys.argv[3].replace("\\n", "\n")
-print(row % (sys.argv[2], batch["batch"], f"{batch['p50_ms']:.2f}", f"{batch['rival']['p50_ms']:.2f}", f"{batch['ratio']:.2f}",
-             f"{batch['lowest_ratio']:.2f}", f"{batch['highest_ratio']:.2f}", differ, f"{figures['load_ms']:.0f}", f"{rival['load_ms']:.0f}",
-             f"{figures['memory']['growth'] / 1e6:.0f}", f"{rival['memory']['growth'] / 1e6:.0f}"), end="")
+real = figures.get("rival_f32", figures["rival"])
+for batch in figures["batches"]:
+    suffix = "_f32" if "rival_f32" in batch else ""
+    differ = "-" if batch["difference"] is None else f"{batch['difference']:.1e}"
+    same = f"{batch['ratio']:.2f}" if suffix else "-"
+    print(os.environ["ROW"] % (sys.argv[2], figures["precision"], batch["batch"], f"{batch['p50_ms']:.2f}", f"{batch['rival' + suffix]['p50_ms']:.2f}",
+          f"{batch['ratio' + suffix]:.2f}", f"{batch['lowest_ratio' + suffix]:.2f}", f"{batch['highest_ratio' + suffix]:.2f}", same, differ,
+          f"{figures['load_ms']:.0f}", f"{real['load_ms']:.0f}", f"{figures['memory']['growth'] / 1e6:.0f}", f"{real['memory']['growth'] / 1e6:.0f}"))
 PYTHON
-    else
-      printf "%-36s %5s %s\n" "$name" "$batch" "$(/usr/bin/python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["error"]["message"])' "$work/$name-$batch.json" 2>/dev/null || head -c 200 "$work/error")"
-    fi
+      else
+        reason="$(/usr/bin/python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["error"]["message"])' "$out" 2>/dev/null || head -c 200 "$work/error")"
+        # A file that is quantised already has nothing to show in f32 and bf16.
+        [[ "$reason" == *"quantised already"* ]] || printf "%-34s %-5s %5s %s\n" "$name" "$precision" "$batch" "$reason"
+      fi
+    done
   done
 done
 /usr/bin/python3 - "$nets" "$work" <<'PYTHON'
 import glob, json, math, os, sys
-names = sorted(os.path.basename(file)[:-5] for file in glob.glob(sys.argv[1] + "/*.onnx"))
-for batch in (1, 8):
-    ratios = []
-    for name in names:
+nets = sorted(os.path.basename(file)[:-5] for file in glob.glob(sys.argv[1] + "/*.onnx"))
+ratios = {}
+for name in nets:
+    for file in glob.glob(f"{sys.argv[2]}/{name}-*.json"):
+        if not os.path.basename(file)[len(name) + 1:].startswith(("f32-", "bf16-", "int8-")):
+            continue
         try:
-            ratios.append(json.load(open(f"{sys.argv[2]}/{name}-{batch}.json"))["batches"][0]["ratio"])
+            figures = json.load(open(file))
+            for batch in figures["batches"]:
+                suffix = "_f32" if "ratio_f32" in batch else ""
+                ratios.setdefault((figures["precision"], batch["batch"], "ONNX Runtime f32"), []).append(batch["ratio" + suffix])
+                if suffix:
+                    ratios.setdefault((figures["precision"], batch["batch"], "ONNX Runtime on the same QDQ file"), []).append(batch["ratio"])
         except (OSError, ValueError, KeyError):
             pass
-    if ratios:
-        mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
-        print(f"geometric mean of {len(ratios)} nets at batch {batch}: {mean:.2f} (least {min(ratios):.2f})")
+for (precision, batch, rival), each in sorted(ratios.items(), key=lambda item: (["f32", "bf16", "int8"].index(item[0][0]), item[0][2], item[0][1])):
+    mean = math.exp(sum(map(math.log, each)) / len(each))
+    print(f"geometric mean of {len(each)} nets, {precision} at batch {batch} against {rival}: {mean:.2f} (least {min(each):.2f})")
 PYTHON

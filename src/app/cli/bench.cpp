@@ -3,91 +3,39 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cmath>
-#include <functional>
-#include <optional>
-#include <thread>
+#include <deque>
 
 #include "app/cli/bench_inputs.h"
-#include "app/cli/model_source.h"
-#include "app/cli/rival.h"
+#include "app/cli/bench_report.h"
+#include "app/cli/bench_timing.h"
 #include "app/cli/verbs.h"
 #include "base/files.h"
 #include "base/interrupt.h"
 #include "base/machine.h"
-#include "base/progress.h"
+#include "base/temporary_folder.h"
 #include "base/text.h"
-#include "graph/builder.h"
-#include "runtime/session.h"
+#include "graph/operators.h"
+#include "runtime/quantizer.h"
 
 namespace sightline::cli {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int warm_up_runs = 50;
-constexpr double longest_seconds = 60;  // per batch size; a slow model is timed less often, and the table says how often
-constexpr int turn_runs = 30;           // of one engine before it is the other's turn
-constexpr auto& precisions = EnumNames<runtime::Precision>::names;
-constexpr auto pause = std::chrono::milliseconds(20);  // between turns: threads that wait for work spin for a moment
+const std::vector<std::string> known_precisions{"f32", "bf16", "int8"};
 
 struct Options {
-  std::string model, batches, precision = "f32";
+  std::string model, batches, precisions;
   std::vector<std::string> shapes;
   int runs = 100;
   int threads = 0;
+  double seconds = 60;
   bool operators = false, rival = false;
-};
-
-struct Timing {
-  int warm_up = 0, runs = 0;
-  double p50_ms = 0, p95_ms = 0, p99_ms = 0, images_per_second = 0;
-  static constexpr auto fields() {
-    return std::tuple{field("warm_up", &Timing::warm_up), field("runs", &Timing::runs),
-                      field("p50_ms", &Timing::p50_ms),   field("p95_ms", &Timing::p95_ms),
-                      field("p99_ms", &Timing::p99_ms),   field("images_per_second", &Timing::images_per_second)};
-  }
-};
-
-struct BatchFigures {
-  std::int64_t batch = 1;
-  Timing ours;
-  double gflops = 0;  // a second, at the median
-  std::optional<Timing> theirs;
-  double ratio = 0, lowest_ratio = 0, highest_ratio = 0;  // their median over ours: of all runs, of the turns
-  double difference = 0;                                  // largest, relative to the output's scale
 };
 
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
-// Nearest rank.
-double percentile(std::vector<double> seconds, double share) {
-  std::sort(seconds.begin(), seconds.end());
-  const auto rank = static_cast<std::size_t>(std::ceil(share * static_cast<double>(seconds.size())));
-  return seconds[std::clamp<std::size_t>(rank, 1, seconds.size()) - 1];
-}
-
-Timing timing_of(const std::vector<double>& seconds, int warm_up, std::int64_t batch) {
-  double sum = 0;
-  for (const double each : seconds) sum += each;
-  return {.warm_up = warm_up,
-          .runs = static_cast<int>(seconds.size()),
-          .p50_ms = 1e3 * percentile(seconds, 0.50),
-          .p95_ms = 1e3 * percentile(seconds, 0.95),
-          .p99_ms = 1e3 * percentile(seconds, 0.99),
-          .images_per_second = static_cast<double>(batch) * static_cast<double>(seconds.size()) / sum};
-}
-
 // --- the model on our side ---
-
-struct Subject {
-  FoundModel source;
-  std::string file;
-  graph::Graph signature;  // inputs and outputs only
-  graph::Cost cost;        // BatchNormalization folded, as both engines do
-  std::vector<std::int64_t> batches;
-  int threads = 1;
-};
 
 struct Loaded {
   runtime::Session session;
@@ -96,14 +44,38 @@ struct Loaded {
   std::uint64_t before = 0;  // resident bytes before that
 };
 
+// The same network in one precision.
+struct Variant {
+  std::string precision;  // f32, bf16, int8
+  std::string file;
+};
+
 Result<graph::Graph> read_shaped(const std::string& file, const std::vector<std::string>& shapes) {
   SIGHTLINE_TRY(graph::Graph graph, graph::read_onnx(file));
   for (const std::string& shape : shapes) SIGHTLINE_CHECK(apply_shape(graph, shape));
   return graph;
 }
 
-Result<Subject> find_subject(const Options& options, const Console& console) {
+bool is_quantised(const graph::Graph& graph) {
+  return std::ranges::any_of(graph.nodes, [](const graph::Node& node) { return node.op_type == "QuantizeLinear"; });
+}
+
+// What the file itself asks for: integers stand in it, bf16 in its metadata.
+std::string own_precision(const graph::Graph& graph) {
+  if (is_quantised(graph)) return "int8";
+  const auto stated = graph.metadata.find("sightline_precision");
+  return stated != graph.metadata.end() && stated->second == "bf16" ? "bf16" : "f32";
+}
+
+struct Plan {
   Subject subject;
+  std::vector<std::string> precisions;
+  bool quantised = false;  // the file itself
+};
+
+Result<Plan> plan_bench(const Options& options, const Console& console) {
+  Plan plan;
+  Subject& subject = plan.subject;
   SIGHTLINE_TRY(subject.source, find_model(console, options.model));
   subject.file = subject.source.kind == FoundModel::Kind::onnx ? subject.source.path : subject.source.path + "/1/model.onnx";
   subject.threads = options.threads > 0 ? options.threads : usable_cores();
@@ -113,6 +85,17 @@ Result<Subject> find_subject(const Options& options, const Console& console) {
     SIGHTLINE_TRY(first, apply_shape(graph, shape));
   }
   SIGHTLINE_CHECK(check_settled(graph));
+  plan.quantised = is_quantised(graph);
+  for (const std::string& part : split(options.precisions.empty() ? own_precision(graph) : options.precisions, ',')) {
+    const std::string precision = trim(part);
+    if (std::ranges::find(known_precisions, precision) == known_precisions.end())
+      return Error{ErrorKind::usage, fmt::format("--precision {}: \"{}\" is not one of {}{}", options.precisions, precision,
+                                                 join(known_precisions, ", "), did_you_mean(precision, known_precisions))};
+    if (plan.quantised && precision != "int8")
+      return Error{ErrorKind::usage,
+                   fmt::format("--precision {}: {} is quantised already, so int8 is all that can be timed", precision, subject.file)};
+    plan.precisions.push_back(precision);
+  }
   // --shape says a batch too, which counts where --batch does not say another.
   const std::string wanted = !options.batches.empty() ? options.batches : first > 0 ? std::to_string(first) : "1,8";
   SIGHTLINE_TRY(const auto batches, parse_batches(wanted));
@@ -124,111 +107,34 @@ Result<Subject> find_subject(const Options& options, const Console& console) {
   SIGHTLINE_TRY(subject.cost, graph::cost_of(graph::fold_batch_norm(graph::serving_graph(graph))));
   subject.signature.inputs = graph.inputs;
   subject.signature.outputs = graph.outputs;
-  return subject;
+  return plan;
 }
 
-Result<Loaded> load(const Subject& subject, const Options& options, std::span<const Tensor> inputs) {
+// Integers whose ranges come from noise: as fast as any others.
+Result<std::string> quantised_file(const Plan& plan, const Options& options, const std::string& folder) {
+  SIGHTLINE_TRY(const graph::Graph graph, read_shaped(plan.subject.file, options.shapes));
+  const std::int64_t batch = possible_batches(graph, {2})[0];
+  std::vector<runtime::Batch> batches{noise_for(plan.subject.signature, batch, 11)};
+  SIGHTLINE_TRY(const runtime::Quantizer quantizer, runtime::Quantizer::create(graph, batches, {.threads = plan.subject.threads}));
+  SIGHTLINE_TRY(const graph::Graph integer, quantizer.quantize());
+  SIGHTLINE_TRY(const std::string bytes, graph::serialize_onnx(integer));
+  std::string file = folder + "/int8.onnx";
+  SIGHTLINE_CHECK(write_file(file, bytes));
+  return file;
+}
+
+Result<Loaded> load(const Variant& variant, const Options& options, int threads, std::span<const Tensor> inputs) {
   ::malloc_trim(0);
   reset_peak_memory();
   const std::uint64_t before = peak_memory();
   const Clock::time_point begin = Clock::now();
-  SIGHTLINE_TRY(graph::Graph graph, read_shaped(subject.file, options.shapes));
-  runtime::Options how{.threads = subject.threads};
-  enum_from(options.precision, how.precision);  // one of the choices
+  SIGHTLINE_TRY(graph::Graph graph, read_shaped(variant.file, options.shapes));
+  runtime::Options how{.threads = threads};
+  enum_from(variant.precision, how.precision);  // int8 stands in the graph
   SIGHTLINE_TRY(runtime::Session session, runtime::Session::create(graph, how));
   graph = {};
   SIGHTLINE_TRY(std::vector<Tensor> answer, session.run(inputs));
   return Loaded{std::move(session), std::move(answer), seconds_since(begin), before};
-}
-
-// --- timing ---
-
-// So many seconds, one for each run.
-using Turn = std::function<Result<std::vector<double>>(int runs)>;
-
-Result<int> warm_up(const Turn& turn, Progress& progress) {
-  const Clock::time_point begin = Clock::now();
-  int done = 0;
-  // The first run plans, so one is not enough to be warm.
-  for (; done < warm_up_runs && (done < 2 || seconds_since(begin) < longest_seconds / 6); ++done) {
-    SIGHTLINE_CHECK(turn(1));
-    progress.advance();
-  }
-  return done;
-}
-
-Result<BatchFigures> time_batch(const Turn& ours, const Turn* theirs, std::int64_t batch, int runs) {
-  BatchFigures figures{.batch = batch};
-  const int engines = theirs == nullptr ? 1 : 2;
-  // Alone there is nothing to alternate with; with a rival at least three turns of at least ten.
-  const int turns = theirs == nullptr ? 1 : std::max(3, (runs + turn_runs - 1) / turn_runs);
-  const int wanted = theirs == nullptr ? runs : (runs + turns - 1) / turns;
-  Progress progress(fmt::format("batch {}", batch), static_cast<std::uint64_t>(engines * (warm_up_runs + turns * wanted)));
-  std::vector<double> all, all_theirs;
-  int warm = 0, warm_theirs = 0;
-  SIGHTLINE_TRY(warm, warm_up(ours, progress));
-  if (theirs != nullptr) {
-    SIGHTLINE_TRY(warm_theirs, warm_up(*theirs, progress));
-  }
-  const auto take = [&](const Turn& turn, std::vector<double>& into) -> Result<double> {
-    std::vector<double> seconds;
-    const Clock::time_point begin = Clock::now();
-    while (static_cast<int>(seconds.size()) < wanted && (seconds.size() < 10 || seconds_since(begin) < longest_seconds / turns / engines)) {
-      SIGHTLINE_TRY(const auto one, turn(1));
-      seconds.push_back(one.at(0));
-      progress.advance();
-    }
-    into.insert(into.end(), seconds.begin(), seconds.end());
-    return percentile(seconds, 0.5);
-  };
-  for (int i = 0; i < turns; ++i) {
-    SIGHTLINE_TRY(const double mine, take(ours, all));
-    if (theirs == nullptr) break;
-    std::this_thread::sleep_for(pause);
-    SIGHTLINE_TRY(const double other, take(*theirs, all_theirs));
-    std::this_thread::sleep_for(pause);
-    const double ratio = other / mine;
-    figures.lowest_ratio = i == 0 ? ratio : std::min(figures.lowest_ratio, ratio);
-    figures.highest_ratio = std::max(figures.highest_ratio, ratio);
-  }
-  figures.ours = timing_of(all, warm, batch);
-  if (theirs != nullptr) {
-    figures.theirs = timing_of(all_theirs, warm_theirs, batch);
-    figures.ratio = figures.theirs->p50_ms / figures.ours.p50_ms;
-  }
-  return figures;
-}
-
-Turn turn_of(runtime::Session& session, std::span<const Tensor> inputs) {
-  return [&session, inputs](int runs) -> Result<std::vector<double>> {
-    std::vector<double> seconds;
-    for (int i = 0; i < runs; ++i) {
-      SIGHTLINE_CHECK(check_interrupt());
-      const Clock::time_point at = Clock::now();
-      SIGHTLINE_TRY(const auto answers, session.run(inputs));
-      seconds.push_back(seconds_since(at));
-    }
-    return seconds;
-  };
-}
-
-// Operations a second of this machine's f32 matrix product, through the same runtime: what a convolution without tricks can reach.
-Result<double> measured_peak(int threads) {
-  constexpr std::int64_t side = 1024;
-  constexpr int runs = 12;
-  graph::Builder builder(1);
-  const std::string x = builder.input("x", Dtype::f32, {-1, side});
-  const std::string y = builder.node("MatMul", {x, builder.constant("weight", Tensor::filled({side, side}, 0.01F))});
-  SIGHTLINE_TRY(const graph::Graph graph, builder.finish({y}, {}));
-  SIGHTLINE_TRY(runtime::Session session, runtime::Session::create(graph, {.threads = threads}));
-  const Tensor input = Tensor::filled({side, side}, 0.5F);
-  double best = 1e9;
-  for (int i = 0; i < runs; ++i) {
-    const Clock::time_point at = Clock::now();
-    SIGHTLINE_CHECK(session.run(input));
-    best = std::min(best, seconds_since(at));
-  }
-  return 2.0 * side * side * side / best;
 }
 
 // Seconds of each planned node, the least of several runs: what disturbs a run tells nothing about the node. In the order of the plan.
@@ -243,164 +149,115 @@ Result<std::vector<runtime::NodeTime>> time_operators(runtime::Session& session,
   return least;
 }
 
-// --- what is said ---
-
-void print_operators(const Console& console, std::int64_t batch, const std::vector<runtime::NodeTime>& times) {
-  double sum = 0;
-  for (const auto& each : times) sum += each.seconds;
-  std::vector<std::vector<std::string>> rows;
-  for (const auto& each : times)
-    rows.push_back({each.op_type, each.name, fmt::format("{:.4f}", 1e3 * each.seconds),
-                    fmt::format("{:.1f}%", sum > 0 ? 100 * each.seconds / sum : 0)});
-  console.say("");
-  console.say("steps at batch {}: {:.3f} ms", batch, 1e3 * sum);
-  console.table({"operator", "node", "ms", "share"}, rows);
+// Operations of each node by the name that its step has; only what multiplies counts.
+Result<std::map<std::string, double>> flops_of_nodes(const graph::Graph& graph, std::int64_t batch) {
+  std::map<std::string, double> flops;
+  const graph::Graph folded = graph::fold_batch_norm(graph::serving_graph(graph));
+  SIGHTLINE_TRY(const auto values, graph::infer_shapes(folded, batch));
+  for (const graph::Node& node : folded.nodes) {
+    const graph::Operator* row = graph::find_operator(node);
+    if (row == nullptr || node.outputs[0].empty() || node.op_type == "QuantizeLinear" || node.op_type == "DequantizeLinear") continue;
+    graph::Call call{folded, node, {}, graph::Constants(folded, &values)};
+    for (const std::string& name : node.inputs) call.inputs.push_back(name.empty() ? nullptr : &values.at(name));
+    flops[node.name.empty() ? node.outputs[0] : node.name] = row->flops(call, values.at(node.outputs[0]).shape);
+  }
+  return flops;
 }
 
-std::string inputs_text(const Subject& subject) {
-  std::vector<std::string> parts;
-  for (const graph::ValueInfo& input : subject.signature.inputs)
-    parts.push_back(fmt::format("{} {} {}", input.name, name_of(input.dtype), to_string(input.shape)));
-  return join(parts, ", ");
-}
-
-struct Report {
-  runtime::Precision precision = runtime::Precision::f32;  // that really ran
-  std::vector<BatchFigures> batches;
-  double load_seconds = 0, peak = 0;
-  runtime::Memory memory;
-  std::uint64_t growth = 0;
-  std::string rival_version;
-  double rival_load_seconds = 0;
-  OnnxRuntime::Growth rival_memory;
+struct Rival {
+  OnnxRuntime engine;
+  RivalFigures figures;
 };
 
-void print(const Console& console, const Subject& subject, const Report& report) {
-  console.say("{}: {}; {:.3f} GFLOPs an image; {}; {}, {}", subject.source.name, inputs_text(subject),
-              static_cast<double>(subject.cost.flops) / 1e9, enum_name(report.precision),
-              plural(static_cast<std::uint64_t>(subject.threads), "thread"), simd_level());
-  std::vector<std::vector<std::string>> rows;
-  const bool rival = !report.rival_version.empty();
-  const auto row = [&](std::int64_t batch, const char* engine, const Timing& timing, double gflops) {
-    std::vector<std::string> cells{std::to_string(batch)};
-    if (rival) cells.emplace_back(engine);
-    for (const double ms : {timing.p50_ms, timing.p95_ms, timing.p99_ms}) cells.push_back(fmt::format("{:.3f}", ms));
-    cells.push_back(fmt::format("{:.0f}", timing.images_per_second));
-    cells.push_back(fmt::format("{:.1f}", gflops));
-    cells.push_back(fmt::format("{:.0f}%", report.peak > 0 ? 100 * gflops / report.peak : 0));
-    cells.push_back(std::to_string(timing.runs));
-    rows.push_back(cells);
-  };
-  for (const BatchFigures& each : report.batches) {
-    row(each.batch, "Sightline", each.ours, each.gflops);
-    if (each.theirs) row(each.batch, "ONNX Runtime", *each.theirs, each.gflops * each.ours.p50_ms / each.theirs->p50_ms);
-  }
-  std::vector<std::string> header{"batch", "p50 ms", "p95 ms", "p99 ms", "images/s", "GFLOP/s", "of peak", "runs"};
-  if (rival) header.insert(header.begin() + 1, "engine");
-  console.table(header, rows);
-  for (const BatchFigures& each : report.batches) {
-    if (each.theirs)
-      console.say(
-          "batch {}: {:.2f} × the speed of ONNX Runtime {} (turns: {:.2f} to {:.2f}); outputs differ by at most {:.1e} of their scale",
-          each.batch, each.ratio, report.rival_version, each.lowest_ratio, each.highest_ratio, each.difference);
-  }
-  console.say("load to first answer: {:.1f} ms{}", 1e3 * report.load_seconds,
-              rival ? fmt::format("; ONNX Runtime {:.1f} ms", 1e3 * report.rival_load_seconds) : "");
-  console.say("memory: weights {}, arena {}, peak {} above the start{}", human_bytes(report.memory.weights),
-              human_bytes(report.memory.arena), human_bytes(report.growth),
-              rival ? fmt::format("; ONNX Runtime's peak {} above its start", human_bytes(report.rival_memory.peak)) : "");
-  console.say("peak of this machine now, by an f32 matrix product: {:.1f} GFLOP/s", report.peak);
+Result<Rival> start_rival(const Plan& plan, const std::string& file, const std::string& what, std::span<const Tensor> inputs) {
+  SIGHTLINE_TRY(OnnxRuntime engine, OnnxRuntime::start());
+  Rival rival{std::move(engine), {.runs = what}};
+  SIGHTLINE_TRY(rival.figures.load_seconds, rival.engine.load(file, plan.subject.signature, inputs, plan.subject.threads));
+  return rival;
 }
 
-Json json_of(const Subject& subject, const Report& report) {
-  Json batches = Json::array();
-  for (const BatchFigures& each : report.batches) {
-    Json batch = to_json(each.ours);
-    batch["batch"] = each.batch;
-    batch["gflops_per_second"] = each.gflops;
-    if (each.theirs) {
-      batch["rival"] = to_json(*each.theirs);
-      batch["ratio"] = each.ratio;
-      batch["lowest_ratio"] = each.lowest_ratio;
-      batch["highest_ratio"] = each.highest_ratio;
-      batch["difference"] = std::isfinite(each.difference) ? Json(each.difference) : Json(nullptr);
+Turn rival_turn(OnnxRuntime& rival) {
+  return [&rival](int runs) -> Result<std::vector<double>> {
+    SIGHTLINE_CHECK(check_interrupt());
+    SIGHTLINE_TRY(auto seconds, rival.time(runs));
+    if (seconds.empty()) return Error{ErrorKind::internal, "ONNX Runtime's process measured nothing"};
+    return seconds;
+  };
+}
+
+Result<BenchReport> bench_variant(const Plan& plan, const Variant& variant, const Options& options, const Console& console) {
+  const Subject& subject = plan.subject;
+  const std::vector<Tensor> first = noise_for(subject.signature, subject.batches[0], 7);
+  SIGHTLINE_TRY(Loaded loaded, load(variant, options, subject.threads, first));
+  BenchReport report{.precision = variant.precision, .load_seconds = loaded.seconds};
+  if (variant.precision == "bf16") report.precision = enum_name(loaded.session.precision());
+  if (report.precision != variant.precision) console.remark("this processor has no {}: it runs in {}", variant.precision, report.precision);
+  std::deque<Rival> rivals;
+  if (options.rival) {
+    SIGHTLINE_TRY(Rival same, start_rival(plan, variant.file, variant.precision == "bf16" ? "the f32 file" : "the same file", first));
+    report.rival_version = same.engine.version();
+    rivals.push_back(std::move(same));
+    // Integers against its real numbers as well.
+    if (variant.file != subject.file) {
+      SIGHTLINE_TRY(Rival real, start_rival(plan, subject.file, "the f32 file", first));
+      rivals.push_back(std::move(real));
     }
-    batches.push_back(batch);
   }
-  Json document{
-      {"model", json_of(subject.source)},
-      {"threads", subject.threads},
-      {"precision", enum_name(report.precision)},
-      {"simd", simd_level()},
-      {"processor", processor_name()},
-      {"flops", subject.cost.flops},
-      {"parameters", subject.cost.parameters},
-      {"peak_gflops_per_second", report.peak},
-      {"batches", batches},
-      {"load_ms", 1e3 * report.load_seconds},
-      {"memory", {{"weights", report.memory.weights}, {"arena", report.memory.arena}, {"growth", report.growth}, {"peak", peak_memory()}}}};
-  if (!report.rival_version.empty())
-    document["rival"] = {{"name", "ONNX Runtime"},
-                         {"version", report.rival_version},
-                         {"load_ms", 1e3 * report.rival_load_seconds},
-                         {"memory", {{"resident", report.rival_memory.resident}, {"growth", report.rival_memory.peak}}}};
-  return document;
+  for (const std::int64_t batch : subject.batches) {
+    const std::vector<Tensor> inputs = noise_for(subject.signature, batch, 7);
+    double difference = 0;
+    std::vector<Turn> theirs;
+    SIGHTLINE_TRY(const auto answers, loaded.session.run(inputs));
+    for (Rival& rival : rivals) {
+      SIGHTLINE_TRY(const auto other, rival.engine.answer(subject.signature, inputs));
+      if (answers.size() != other.size()) return Error{ErrorKind::internal, "ONNX Runtime gave another number of outputs"};
+      for (std::size_t i = 0; theirs.empty() && i < answers.size(); ++i)
+        difference = std::max(difference, largest_difference(answers[i], other[i]));
+      theirs.push_back(rival_turn(rival.engine));
+    }
+    SIGHTLINE_TRY(BatchFigures figures, time_batch(fmt::format("{}, batch {}", report.precision, batch), turn_of(loaded.session, inputs),
+                                                   theirs, batch, {.runs = options.runs, .seconds = options.seconds}));
+    figures.difference = difference;
+    figures.gflops = static_cast<double>(subject.cost.flops) * static_cast<double>(batch) / (1e6 * figures.ours.p50_ms);
+    report.batches.push_back(std::move(figures));
+  }
+  report.memory = loaded.session.memory();
+  report.growth = peak_memory() - std::min(peak_memory(), loaded.before);
+  for (Rival& rival : rivals) {
+    SIGHTLINE_TRY(rival.figures.memory, rival.engine.memory());
+    report.rivals.push_back(rival.figures);
+  }
+  SIGHTLINE_TRY(const double peak, measured_peak(report.precision, subject.threads));
+  report.peak = peak / 1e9;
+  if (!options.operators) return report;
+  SIGHTLINE_TRY(const graph::Graph graph, read_shaped(variant.file, options.shapes));
+  SIGHTLINE_TRY(const auto flops, flops_of_nodes(graph, subject.batches[0]));
+  SIGHTLINE_TRY(const auto times, time_operators(loaded.session, first));
+  for (const runtime::NodeTime& time : times) {
+    const auto known = flops.find(time.name);
+    report.operators.push_back({time, known == flops.end() ? 0 : known->second});
+  }
+  return report;
 }
 
 Result<int> bench(const Options& options, Console& console) {
   if (options.runs < 10) return Error{ErrorKind::usage, "--runs must be at least 10"};
   if (options.threads < 0) return Error{ErrorKind::usage, "--threads must not be negative"};
-  std::optional<OnnxRuntime> rival;
-  if (options.rival) {
-    SIGHTLINE_TRY(rival, OnnxRuntime::start());
-  }
-  SIGHTLINE_TRY(const Subject subject, find_subject(options, console));
-  const std::vector<Tensor> first = noise_for(subject.signature, subject.batches[0], 7);
-  SIGHTLINE_TRY(Loaded loaded, load(subject, options, first));
-  Report report{.precision = loaded.session.precision(), .load_seconds = loaded.seconds};
-  if (options.precision != enum_name(report.precision))
-    console.remark("this processor has no {}: it runs in {}", options.precision, enum_name(report.precision));
-  if (rival) {
-    report.rival_version = rival->version();
-    SIGHTLINE_TRY(report.rival_load_seconds, rival->load(subject.file, subject.signature, first, subject.threads));
-  }
-  for (const std::int64_t batch : subject.batches) {
-    const std::vector<Tensor> inputs = noise_for(subject.signature, batch, 7);
-    double difference = 0;
-    if (rival) {
-      SIGHTLINE_TRY(const auto answers, loaded.session.run(inputs));
-      SIGHTLINE_TRY(const auto theirs, rival->answer(subject.signature, inputs));
-      if (answers.size() != theirs.size()) return Error{ErrorKind::internal, "ONNX Runtime gave another number of outputs"};
-      for (std::size_t i = 0; i < answers.size(); ++i) difference = std::max(difference, largest_difference(answers[i], theirs[i]));
+  if (!(options.seconds > 0)) return Error{ErrorKind::usage, "--seconds must be positive"};
+  if (options.rival) SIGHTLINE_CHECK(find_rivals());  // before anything long begins
+  SIGHTLINE_TRY(const Plan plan, plan_bench(options, console));
+  const TemporaryFolder folder;
+  std::vector<BenchReport> reports;
+  for (const std::string& precision : plan.precisions) {
+    Variant variant{.precision = precision, .file = plan.subject.file};
+    if (precision == "int8" && !plan.quantised) {
+      SIGHTLINE_TRY(variant.file, quantised_file(plan, options, folder.path()));
     }
-    const Turn ours = turn_of(loaded.session, inputs);
-    const Turn theirs = [&](int runs) -> Result<std::vector<double>> {
-      SIGHTLINE_CHECK(check_interrupt());
-      SIGHTLINE_TRY(auto seconds, rival->time(runs));
-      if (seconds.empty()) return Error{ErrorKind::internal, "ONNX Runtime's process measured nothing"};
-      return seconds;
-    };
-    SIGHTLINE_TRY(BatchFigures figures, time_batch(ours, rival ? &theirs : nullptr, batch, options.runs));
-    figures.difference = difference;
-    figures.gflops = static_cast<double>(subject.cost.flops) * static_cast<double>(batch) / (1e6 * figures.ours.p50_ms);
-    report.batches.push_back(figures);
+    SIGHTLINE_TRY(BenchReport report, bench_variant(plan, variant, options, console));
+    reports.push_back(std::move(report));
   }
-  report.memory = loaded.session.memory();
-  report.growth = peak_memory() - std::min(peak_memory(), loaded.before);
-  if (rival) {
-    SIGHTLINE_TRY(report.rival_memory, rival->memory());
-  }
-  SIGHTLINE_TRY(const double peak, measured_peak(subject.threads));
-  report.peak = peak / 1e9;
-  print(console, subject, report);
-  Json document = json_of(subject, report);
-  if (options.operators) {
-    SIGHTLINE_TRY(const auto times, time_operators(loaded.session, first));
-    print_operators(console, subject.batches[0], times);
-    for (const auto& each : times)
-      document["operators"].push_back({{"op_type", each.op_type}, {"name", each.name}, {"ms", 1e3 * each.seconds}});
-  }
-  console.document(document);
+  print(console, plan.subject, reports);
+  console.document(json_of(plan.subject, reports));
   return 0;
 }
 
@@ -409,11 +266,11 @@ Action declare(Arguments& arguments) {
   arguments.positional("MODEL", options->model, model_help);
   arguments.flag("--rival", options->rival, "the same file through ONNX Runtime as well, by turns");
   arguments.flag("--ops", options->operators, "also the time of every step at the first batch size");
-  arguments.option("--precision", options->precision, "PRECISION", "what to compute in; the rival stays at f32",
-                   {precisions.begin(), precisions.end()});
+  arguments.option("--precision", options->precisions, "LIST", "f32, bf16, int8 or several, like f32,bf16,int8 (default: as the file is)");
   arguments.option("--batch", options->batches, "LIST", "batch sizes, like 1,8,32 (default: 1,8, or what --shape says)");
   arguments.option("--shape", options->shapes, "NAME=SIZES", "sizes that the file leaves free, like image=1x3x224x224");
   arguments.option("--runs", options->runs, "N", "timed runs per batch size");
+  arguments.option("--seconds", options->seconds, "S", "about as long per batch size at most; a slow model is then run less often");
   arguments.option("--threads", options->threads, "N", "cores to use; 0: all that this process may use");
   return [options](Console& console) { return bench(*options, console); };
 }
@@ -421,7 +278,7 @@ Action declare(Arguments& arguments) {
 constexpr std::array examples{
     Example{"sightline bench apparel", "latency and throughput of the release in force"},
     Example{"sightline bench resnet50.onnx --ops --threads 1", "where the time of any ONNX file goes, on one core"},
-    Example{"sightline bench resnet50.onnx --precision bf16 --rival", "computed in bf16 where the processor has it"},
+    Example{"sightline bench resnet50.onnx --precision f32,bf16,int8", "what fewer bits bring on this machine"},
     Example{"sightline bench resnet50.onnx --rival --batch 1,8,32", "against ONNX Runtime: speed, answers, memory, time to load"},
     Example{"sightline bench net.onnx --shape image=1x3x320x320", "a file that leaves height and width free"},
 };
@@ -434,12 +291,12 @@ constexpr Verb bench_verb{
     .summary = "time a model: latency, throughput, memory; against ONNX Runtime",
     .details =
         "Times the network on noise of the declared types and shapes: up to 50 runs to warm up, then --runs timed ones (fewer, but at "
-        "least "
-        "10, if a batch size takes longer than a minute). GFLOP/s are the network's operations over the median; Winograd convolutions do "
-        "fewer, so they may exceed the machine's peak. With --rival the two engines take turns of up to 30 runs each, because the same "
-        "machine "
-        "varies by a factor of two within minutes; the ratio is that of the medians. Loading is timed once, from the file to the first "
-        "answer, with the file already in the system's cache.",
+        "least 10, if a batch size takes longer than --seconds). GFLOP/s are the network's operations over the median, in every precision; "
+        "Winograd convolutions do fewer, so they may exceed the machine's peak, which is that of a matrix product in the same precision. A "
+        "file without integers is quantised on noise for int8: its speed is right, its answers are not. With --rival the engines take "
+        "turns of up to 30 runs each, because the same machine varies by a factor of two within minutes; the ratio is that of the medians. "
+        "ONNX Runtime runs the same file; for bf16, which it does not have here, the f32 file, and for int8 both. Loading is timed once, "
+        "from the file to the first answer, with the file already in the system's cache.",
     .examples = examples,
     .declare = declare};
 
