@@ -12,7 +12,8 @@
 namespace sightline::scenario {
 namespace {
 
-constexpr const char* steps[] = {"import", "split", "audit", "recipe", "pack", "label-errors", "train", "package", "evaluate", "release"};
+constexpr const char* steps[] = {"import", "split",   "audit",    "recipe",   "pack",   "label-errors",
+                                 "train",  "package", "compress", "evaluate", "release"};
 
 struct Killed : testing::Test {
   TemporaryFolder folder;
@@ -20,7 +21,7 @@ struct Killed : testing::Test {
 
   void SetUp() override {
     draw_shapes(folder / "images", 2, 30, 16, 6);
-    write_text(folder / "d.yaml", shapes_demand("killed", "images", 3));
+    write_text(folder / "d.yaml", shapes_demand("killed", "images", 3, "compress: {precision: int8, tolerance: 100}\n"));
     const Outcome outcome = run({"--workspace", "undisturbed"});
     ASSERT_NE(outcome.json(), nullptr) << outcome.out << outcome.err;
     undisturbed = outcome.json().at("package");

@@ -127,6 +127,11 @@ Result<void> check_values(const YamlNode& root, const Demand& demand) {
   if (demand.limits.latency_ms) SIGHTLINE_CHECK(within(root, "limits.latency_ms", *demand.limits.latency_ms, {0.001, 1e6}, ""));
   if (demand.limits.size_mb) SIGHTLINE_CHECK(within(root, "limits.size_mb", *demand.limits.size_mb, {0.001, 1e6}, ""));
   SIGHTLINE_CHECK(within(root, "limits.cores", demand.limits.cores, {0, 1024}, "0 means all"));
+  SIGHTLINE_CHECK(one_of(root, "compress.precision", demand.compress.precision, {"f32", "auto", "bf16", "mixed", "int8"}));
+  SIGHTLINE_CHECK(
+      within(root, "compress.tolerance", demand.compress.tolerance, {0, 100}, "it is in points: 0.5 is half a percent of the images"));
+  SIGHTLINE_CHECK(one_of(root, "compress.method", demand.compress.method, {"percentile", "entropy"}));
+  SIGHTLINE_CHECK(within(root, "compress.calibration_images", demand.compress.calibration_images, {8, 100000}, ""));
   SIGHTLINE_CHECK(check_budget(root, demand.budget));
   SIGHTLINE_CHECK(check_recipe(root, demand.recipe));
   return check_backbone(root, demand);

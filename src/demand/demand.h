@@ -68,6 +68,21 @@ struct Limits {
   }
 };
 
+// Fewer bits than f32 for what is shipped.
+struct Compress {
+  std::string precision = "f32";
+  double tolerance = 0.5;
+  std::string method = "percentile";
+  int calibration_images = 256;
+  static constexpr auto fields() {
+    return std::tuple{
+        field("precision", &Compress::precision, "f32, auto, bf16, mixed or int8: what to try; f32 is kept when the loss is too large"),
+        field("tolerance", &Compress::tolerance, "points of the target's metric that may be lost on validation images"),
+        field("method", &Compress::method, "how int8 chooses ranges: percentile or entropy"),
+        field("calibration_images", &Compress::calibration_images, "training images that the ranges are taken from")};
+  }
+};
+
 struct Budget {
   std::optional<int> epochs;
   std::optional<double> minutes;
@@ -127,6 +142,7 @@ struct Demand {
   SplitPlan split;
   Target target;
   Limits limits;
+  Compress compress;
   Budget budget;
   RecipePins recipe;
   std::optional<Backbone> backbone;
@@ -138,6 +154,7 @@ struct Demand {
                       field("split", &Demand::split),
                       field("target", &Demand::target),
                       field("limits", &Demand::limits),
+                      field("compress", &Demand::compress),
                       field("budget", &Demand::budget),
                       field("recipe", &Demand::recipe),
                       field("backbone", &Demand::backbone),

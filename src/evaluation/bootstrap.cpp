@@ -1,5 +1,7 @@
 #include "evaluation/bootstrap.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cassert>
@@ -8,6 +10,7 @@
 
 #include "base/parallel.h"
 #include "base/random.h"
+#include "evaluation/compression.h"
 
 namespace sightline::evaluation {
 
@@ -35,7 +38,9 @@ std::vector<Outcome> outcomes_of(const Tensor& probabilities, std::span<const st
   return outcomes;
 }
 
-Figures draw_once(std::span<const Outcome> outcomes, std::size_t classes, Random random) {
+// pick(i): the sample that stands in place i.
+template <class Pick>
+Figures figures_of(std::span<const Outcome> outcomes, std::size_t classes, Pick pick) {
   struct Counts {
     std::int64_t given = 0, predicted = 0, hits = 0;
   };
@@ -43,7 +48,7 @@ Figures draw_once(std::span<const Outcome> outcomes, std::size_t classes, Random
   std::int64_t hits = 0, among_five = 0;
   double loss = 0;
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
-    const Outcome& one = outcomes[random.below(outcomes.size())];
+    const Outcome& one = outcomes[pick(i)];
     const std::int64_t hit = one.given == one.predicted ? 1 : 0;
     ++counts[static_cast<std::size_t>(one.given)].given;
     ++counts[static_cast<std::size_t>(one.predicted)].predicted;
@@ -63,7 +68,38 @@ Figures draw_once(std::span<const Outcome> outcomes, std::size_t classes, Random
   return {static_cast<double>(hits) / n, static_cast<double>(among_five) / n, f1 / static_cast<double>(present), loss / n};
 }
 
+Figures draw_once(std::span<const Outcome> outcomes, std::size_t classes, Random random) {
+  return figures_of(outcomes, classes, [&](std::size_t) { return random.below(outcomes.size()); });
+}
+
 }  // namespace
+
+Result<Loss> paired_loss(const Tensor& reference, const Tensor& candidate, std::span<const std::int32_t> labels,
+                         const std::string& metric) {
+  const auto known = std::find(kNames.begin(), kNames.end(), metric);
+  if (known == kNames.end() || metric == "log_loss") return Error{ErrorKind::usage, fmt::format("\"{}\" is no metric of accuracy", metric)};
+  const auto which = static_cast<std::size_t>(known - kNames.begin());
+  Loss loss;
+  if (labels.empty()) return loss;
+  const std::vector<Outcome> before = outcomes_of(reference, labels), after = outcomes_of(candidate, labels);
+  const auto classes = static_cast<std::size_t>(reference.dim(1));
+  loss.reference = figures_of(before, classes, [](std::size_t i) { return i; })[which];
+  loss.candidate = figures_of(after, classes, [](std::size_t i) { return i; })[which];
+  loss.points = 100 * (loss.reference - loss.candidate);
+  const BootstrapOptions options;
+  std::vector<double> drawn(static_cast<std::size_t>(options.draws));
+  const auto draw = [&](std::size_t i) -> Result<void> {
+    // One stream of draws for both: the same images.
+    drawn[i] =
+        100 * (draw_once(before, classes, Random(options.seed, i))[which] - draw_once(after, classes, Random(options.seed, i))[which]);
+    return {};
+  };
+  SIGHTLINE_CHECK(parallel_for(drawn.size(), draw, options.threads, 16));
+  std::sort(drawn.begin(), drawn.end());
+  const double tail = (1 - options.confidence) / 2;
+  loss.interval = {quantile(drawn, tail), quantile(drawn, 1 - tail)};
+  return loss;
+}
 
 double quantile(std::span<const double> sorted, double q) {
   assert(!sorted.empty());

@@ -270,6 +270,31 @@ std::string performance_section(const ReportInput& input) {
   return section("performance", "Speed and size", body + "</tbody></table></div>");
 }
 
+std::string precision_section(const ReportInput& input) {
+  const Compression& compression = input.compression;
+  if (compression.candidates.empty()) return "";
+  std::string body = fmt::format(
+      "<p class=\"soft\">The same model in other numbers, each packaged, opened again and run over {} validation images. The loss is in "
+      "points of "
+      "{} against f32, with the 95% interval of the paired difference; {:g} points are tolerated.</p>",
+      human_count(static_cast<std::uint64_t>(std::max<std::int64_t>(0, compression.validation_images))), html_text(compression.metric),
+      compression.tolerance);
+  body +=
+      "<div class=\"scroll\"><table><thead><tr><th scope=\"col\">precision</th><th scope=\"col\" class=\"num\">metric</th><th "
+      "scope=\"col\" "
+      "class=\"num\">loss</th><th scope=\"col\" class=\"num\">interval</th><th scope=\"col\" class=\"num\">latency</th><th scope=\"col\" "
+      "class=\"num\">size</th><th scope=\"col\">decision</th></tr></thead><tbody>";
+  for (const CompressionCandidate& each : compression.candidates)
+    body += fmt::format(
+        "<tr><th scope=\"row\">{}</th><td class=\"num\">{:.4f}</td><td class=\"num\">{:.2f}</td><td class=\"num\">{:.2f} to {:.2f}</td><td "
+        "class=\"num\">{:.3f} ms</td><td class=\"num\">{}</td><td>{}</td></tr>",
+        html_text(each.precision), each.metric, each.loss, each.interval.low, each.interval.high, each.latency_ms,
+        html_text(human_bytes(each.size_bytes)), html_text(each.sentence));
+  body += "</tbody></table></div>";
+  for (const std::string& remark : compression.remarks) body += fmt::format("<p class=\"soft\">{}</p>", html_text(remark));
+  return section("precision", "Precision", body);
+}
+
 std::string lineage_value(const Json& value, int depth) {
   if (value.is_object() && !value.empty() && depth < kLineageDepth) {
     std::string html = "<dl class=\"lineage\">";
@@ -313,6 +338,7 @@ Result<std::string> write_report(const ReportInput& input) {
       {"audit|Audit", audit_section(input, pictures)},
       {"data|Data", data_section(input)},
       {"performance|Speed and size", performance_section(input)},
+      {"precision|Precision", precision_section(input)},
       {"lineage|Lineage", lineage_section(input)},
   };
   std::string links, body;

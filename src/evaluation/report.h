@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "dataset/audit.h"
+#include "evaluation/compression.h"
 #include "evaluation/evaluation.h"
 
 namespace sightline::evaluation {
@@ -16,6 +17,7 @@ struct ReportInput {
   const dataset::Manifest* manifest = nullptr;
   Evaluation evaluation;
   Verdict verdict;
+  Compression compression;
   dataset::Audit audit;
   std::vector<dataset::Suspect> suspects;  // most suspect first
   Json history;                            // history.json of the training, or null

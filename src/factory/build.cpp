@@ -58,6 +58,7 @@ Result<std::vector<line::Step>> build_steps(const demand::Demand& demand, store:
   if (context.trains()) steps.push_back(train_step(context, worker, version));
   if (context.imports() && context.trains()) steps.push_back(choose_step(context));
   steps.push_back(package_step(context));
+  steps.push_back(compress_step(context));
   steps.push_back(evaluate_step(context));
   steps.push_back(release_step(context));
   return steps;
@@ -88,7 +89,7 @@ Result<BuildOutcome> build(const demand::Demand& demand, store::Workspace& works
 
   BuildOutcome outcome;
   outcome.ran_anything = line.ran_anything();
-  SIGHTLINE_TRY(outcome.package, line.output("package", "package"));
+  SIGHTLINE_TRY(outcome.package, line.output("compress", "package"));
   SIGHTLINE_TRY(outcome.evaluation, line.output("evaluate", "evaluation"));
   SIGHTLINE_TRY(outcome.report, line.output("release", "report"));
   for (const line::Planned& p : planned) {

@@ -1,6 +1,6 @@
 // The build pipeline: from a demand to a gated release, as steps in order. The only place that knows the whole way.
 //
-//   import → split → audit, recipe → pack → label-errors, train → package → evaluate → release
+//   import → split → audit, recipe → pack → label-errors, train → package → compress → evaluate → release
 //
 // With a network that the demand brings (backbone.onnx) the head is fitted before anything is tuned, and the better of the two is taken:
 //   … pack → probe → train → choose → package …; with freeze: backbone only … pack → probe → package …
@@ -64,6 +64,7 @@ line::Step probe_step(const BuildContext& context);   // backbone_steps.cpp
 line::Step choose_step(const BuildContext& context);  // backbone_steps.cpp
 line::Step train_step(const BuildContext& context, const std::string& worker, const std::string& worker_version);
 line::Step package_step(const BuildContext& context);
+line::Step compress_step(const BuildContext& context);
 line::Step evaluate_step(const BuildContext& context);
 line::Step release_step(const BuildContext& context);
 

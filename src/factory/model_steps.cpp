@@ -231,7 +231,7 @@ line::Step package_step(const BuildContext& build) {
 line::Step evaluate_step(const BuildContext& build) {
   line::Step step{.name = "evaluate", .version = 1, .says = "measure the package on the untouched test split"};
   step.environment = machine_environment(build.threads);
-  step.inputs = {{.name = "package", .step = "package", .output = "package"}, {.name = "manifest", .step = "split", .output = "manifest"}};
+  step.inputs = {{.name = "package", .step = "compress", .output = "package"}, {.name = "manifest", .step = "split", .output = "manifest"}};
   step.outputs = {"evaluation"};
   step.describe_change = describe_manifest_change(build);
   step.body = [build](line::StepContext& context) -> Result<void> {

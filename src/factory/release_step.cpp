@@ -34,7 +34,7 @@ Result<std::optional<store::Release>> competitor(const store::Registry& registry
 }
 
 std::string card_text(const demand::Demand& demand, const evaluation::Evaluation& evaluation, const evaluation::Verdict& verdict,
-                      const Json& lineage) {
+                      const evaluation::Compression& compression, const Json& lineage) {
   const auto interval = [&](const char* metric) {
     const auto found = evaluation.intervals.find(metric);
     return found == evaluation.intervals.end() ? std::string()
@@ -51,6 +51,13 @@ std::string card_text(const demand::Demand& demand, const evaluation::Evaluation
       fmt::format("- latency at batch 1 after decoding: p50 {:.3f} ms, p95 {:.3f} ms, p99 {:.3f} ms on {}\n", evaluation.latency.p50,
                   evaluation.latency.p95, evaluation.latency.p99, plural(static_cast<std::uint64_t>(evaluation.latency.threads), "core"));
   text += fmt::format("- size {}\n\n", human_bytes(evaluation.size_bytes));
+  if (!compression.candidates.empty()) {
+    text += fmt::format("## Precision\n\n{}.\n\n", compression.sentence);
+    for (const evaluation::CompressionCandidate& each : compression.candidates)
+      text += fmt::format("- **{}** {}\n", each.precision, each.sentence);
+    for (const std::string& remark : compression.remarks) text += fmt::format("- {}\n", remark);
+    text += "\n";
+  }
   text += fmt::format("## Data\n\nOrigin: {}. Licence: {}. Classes: {}.\n\n", demand.data.origin, demand.data.licence,
                       join(evaluation.classes, ", "));
   text += fmt::format("## Recipe\n\n```json\n{}\n```\n", json_text(lineage.value("recipe", Json::object()), 2));
@@ -60,9 +67,10 @@ std::string card_text(const demand::Demand& demand, const evaluation::Evaluation
 }  // namespace
 
 line::Step release_step(const BuildContext& build) {
-  line::Step step{.name = "release", .version = 1, .says = "decide at the gate, write the report, release"};
+  line::Step step{.name = "release", .version = 2, .says = "decide at the gate, write the report, release"};
   step.parameters = {{"name", build.demand.name}, {"target", to_json(build.demand.target)}, {"limits", to_json(build.demand.limits)}};
-  step.inputs = {{.name = "package", .step = "package", .output = "package"},
+  step.inputs = {{.name = "package", .step = "compress", .output = "package"},
+                 {.name = "compression", .step = "compress", .output = "compression"},
                  {.name = "evaluation", .step = "evaluate", .output = "evaluation"},
                  {.name = "audit", .step = "audit", .output = "audit"},
                  {.name = "suspects", .step = "label-errors", .output = "suspects"},
@@ -77,6 +85,7 @@ line::Step release_step(const BuildContext& build) {
     report.demand = build.demand;
     report.manifest = &manifest;
     SIGHTLINE_TRY(report.evaluation, read_json_input<evaluation::Evaluation>(context, "evaluation"));
+    SIGHTLINE_TRY(report.compression, read_json_input<evaluation::Compression>(context, "compression"));
     SIGHTLINE_TRY(report.audit, read_json_input<dataset::Audit>(context, "audit"));
     SIGHTLINE_TRY(const std::string suspects_text, context.read_input("suspects"));
     SIGHTLINE_TRY(const Json suspects, parse_json(suspects_text, "suspects"));
@@ -91,6 +100,8 @@ line::Step release_step(const BuildContext& build) {
     if (lineage_file == tree.end()) return Error{ErrorKind::internal, "the package holds no 1/lineage.json"};
     SIGHTLINE_TRY(const std::string lineage_text, workspace.blobs().get(lineage_file->second));
     SIGHTLINE_TRY(report.lineage, parse_json(lineage_text, "lineage.json"));
+
+    if (!report.compression.candidates.empty()) report.lineage["compression"] = to_json(report.compression);
 
     SIGHTLINE_TRY(const std::optional<store::Release> rival, competitor(workspace.registry(), build.demand.name, package));
     std::optional<evaluation::Evaluation> in_force;
@@ -125,7 +136,7 @@ line::Step release_step(const BuildContext& build) {
     release.version = version;
     context.figure("version", version);
     SIGHTLINE_TRY(const std::string folder, workspace.ensure_release_folder(release));
-    return package::write_card(folder, card_text(build.demand, report.evaluation, report.verdict, report.lineage));
+    return package::write_card(folder, card_text(build.demand, report.evaluation, report.verdict, report.compression, report.lineage));
   };
   return step;
 }

@@ -20,6 +20,9 @@ Json machine_environment(int threads);
 Result<dataset::Manifest> read_manifest(line::StepContext& context);  // input "manifest"
 Result<modules::Recipe> read_recipe(line::StepContext& context);      // input "recipe"
 
+// What of the machine decides the bits that a model answers.
+Json machine_environment(int threads);
+
 // For Step::describe_change: "the label of 12 images changed, 3 images were added".
 std::function<std::string(const std::string&, const Digest&, const Digest&)> describe_manifest_change(const BuildContext& build);
 

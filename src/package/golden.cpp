@@ -25,7 +25,7 @@ struct Sample {
 
 struct Golden {
   int format = 1;
-  double tolerance = golden_tolerance;
+  double tolerance = 0;
   std::vector<Sample> samples;
   static constexpr auto fields() {
     return std::tuple{field("format", &Golden::format), field("tolerance", &Golden::tolerance), field("samples", &Golden::samples)};
@@ -61,14 +61,36 @@ Result<void> compare(const Sample& sample, const std::vector<float>& got, const 
       at = i;
     }
   }
+  const double tolerance = golden_tolerance(model.precision());
   const std::size_t wanted_best = best_of(sample.probabilities), best = best_of(got);
-  if (!(worst <= golden_tolerance))
+  if (!(worst <= tolerance))
     return bad(fmt::format("answers differently: \"{}\" has probability {:.6g} instead of {:.6g}", model.labels()[at], got[at],
                            sample.probabilities[at]));
   // Two classes that are equally probable may change places within the tolerance.
-  if (best != wanted_best && sample.probabilities[wanted_best] - sample.probabilities[best] > golden_tolerance)
+  if (best != wanted_best && sample.probabilities[wanted_best] - sample.probabilities[best] > tolerance)
     return bad(fmt::format("is called \"{}\" instead of \"{}\"", model.labels()[best], model.labels()[wanted_best]));
   return {};
+}
+
+Result<Golden> parse_golden(const std::string& folder) {
+  const std::string source = folder + "/" + golden_file;
+  SIGHTLINE_TRY(const std::string text, read_inside(folder, golden_file, largest_json));
+  SIGHTLINE_TRY(const Json json, parse_json(text, source));
+  Golden golden;
+  if (const auto status = from_json(json, golden, ""); !status.ok()) return status.error().in(source);
+  if (golden.format != 1)
+    return Error{ErrorKind::unsupported, fmt::format("{}: format {}; this version of Sightline reads format 1", source, golden.format)};
+  if (golden.samples.empty() || golden.samples.size() > most_golden_samples)
+    return Error{ErrorKind::invalid_data,
+                 fmt::format("{}: 1 to {} samples are wanted, not {}", source, most_golden_samples, golden.samples.size())};
+  return golden;
+}
+
+Result<image::Image> picture_of(const std::string& folder, const Sample& sample) {
+  if (sample.file.empty() || sample.file.find('/') != std::string::npos || !is_printable(sample.file, 200))
+    return Error{ErrorKind::invalid_data, fmt::format("{}/{}: a sample's file must be a plain file name", folder, golden_file)};
+  SIGHTLINE_TRY(const std::string path, inside(folder, std::string(golden_folder) + "/" + sample.file, largest_picture));
+  return image::read_image(path);
 }
 
 }  // namespace
@@ -77,7 +99,7 @@ Result<void> write_golden(const std::string& folder, const std::vector<GoldenSam
   if (samples.empty() || samples.size() > most_golden_samples)
     return Error{ErrorKind::invalid_data, fmt::format("a package has 1 to {} golden samples, not {}", most_golden_samples, samples.size())};
   SIGHTLINE_CHECK(make_directories(folder + "/" + golden_folder));
-  Golden golden;
+  Golden golden{.tolerance = golden_tolerance(model.precision())};
   for (const GoldenSample& sample : samples) {
     SIGHTLINE_TRY(std::vector<float> probabilities, answer(model, sample.picture));
     for (const float probability : probabilities) {
@@ -92,22 +114,30 @@ Result<void> write_golden(const std::string& folder, const std::vector<GoldenSam
   return write_file(folder + "/" + golden_file, json_text(to_json(golden), 1) + "\n");
 }
 
-Result<void> check_golden(const std::string& folder, Model& model) {
-  const std::string source = folder + "/" + golden_file;
-  SIGHTLINE_TRY(const std::string text, read_inside(folder, golden_file, largest_json));
-  SIGHTLINE_TRY(const Json json, parse_json(text, source));
-  Golden golden;
-  if (const auto status = from_json(json, golden, ""); !status.ok()) return status.error().in(source);
-  if (golden.format != 1)
-    return Error{ErrorKind::unsupported, fmt::format("{}: format {}; this version of Sightline reads format 1", source, golden.format)};
-  if (golden.samples.empty() || golden.samples.size() > most_golden_samples)
-    return Error{ErrorKind::invalid_data,
-                 fmt::format("{}: 1 to {} samples are wanted, not {}", source, most_golden_samples, golden.samples.size())};
+double golden_tolerance(Precision precision) {
+  switch (precision) {
+    case Precision::f32: return 1e-4;
+    case Precision::bf16: return 0.03;
+    case Precision::mixed:
+    case Precision::int8: return 0.1;
+  }
+  return 1e-4;
+}
+
+Result<std::vector<GoldenSample>> read_golden(const std::string& folder) {
+  SIGHTLINE_TRY(const Golden golden, parse_golden(folder));
+  std::vector<GoldenSample> samples;
   for (const Sample& sample : golden.samples) {
-    if (sample.file.empty() || sample.file.find('/') != std::string::npos || !is_printable(sample.file, 200))
-      return Error{ErrorKind::invalid_data, source + ": a sample's file must be a plain file name"};
-    SIGHTLINE_TRY(const std::string path, inside(folder, std::string(golden_folder) + "/" + sample.file, largest_picture));
-    SIGHTLINE_TRY(const image::Image picture, image::read_image(path));
+    SIGHTLINE_TRY(image::Image picture, picture_of(folder, sample));
+    samples.push_back({sample.name, std::move(picture)});
+  }
+  return samples;
+}
+
+Result<void> check_golden(const std::string& folder, Model& model) {
+  SIGHTLINE_TRY(const Golden golden, parse_golden(folder));
+  for (const Sample& sample : golden.samples) {
+    SIGHTLINE_TRY(const image::Image picture, picture_of(folder, sample));
     SIGHTLINE_TRY(const std::vector<float> got, answer(model, picture));
     SIGHTLINE_CHECK(compare(sample, got, folder, model));
   }

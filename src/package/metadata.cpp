@@ -19,6 +19,7 @@ constexpr const char* task_key = "sightline_task";
 constexpr const char* labels_key = "sightline_labels";
 constexpr const char* preprocessing_key = "sightline_preprocessing";
 constexpr const char* temperature_key = "sightline_temperature";
+constexpr const char* precision_key = "sightline_precision";
 constexpr std::int64_t largest_side = 16384;
 constexpr std::int64_t most_classes = 1'000'000;
 
@@ -163,17 +164,8 @@ Result<void> read_own(const graph::Graph& graph, const std::string& source, Desc
   return {};
 }
 
-// What other makers say, and what has to be assumed.
-void read_foreign(const graph::Graph& graph, std::int64_t classes, const std::string& source, Description& description) {
-  description.name = std::filesystem::path(source).stem().string();
-  for (const std::string& word : split(find_model_info(graph, "labels"), ' ')) {
-    if (is_printable(word, 1000)) description.labels.push_back(word);
-  }
-  if (static_cast<std::int64_t>(description.labels.size()) != classes) {
-    description.labels.clear();
-    for (std::int64_t i = 0; i < classes; ++i) description.labels.push_back(std::to_string(i));
-    description.remarks.emplace_back("the model names no classes: they are numbered from 0");
-  }
+// How other makers say that pictures are made ready.
+void read_normalisation(const graph::Graph& graph, Description& description) {
   const std::string resize = find_model_info(graph, "resize_type");
   for (const image::Fit fit : {image::Fit::fit, image::Fit::crop}) {
     if (resize == resize_type_of(fit)) description.preprocessing.fit = fit;
@@ -191,6 +183,20 @@ void read_foreign(const graph::Graph& graph, std::int64_t classes, const std::st
         "the model does not say how pixels are normalised: it is given values from 0 to 255, which is wrong for most networks that take "
         "real numbers");
   }
+}
+
+// What other makers say, and what has to be assumed.
+void read_foreign(const graph::Graph& graph, std::int64_t classes, const std::string& source, Description& description) {
+  description.name = std::filesystem::path(source).stem().string();
+  for (const std::string& word : split(find_model_info(graph, "labels"), ' ')) {
+    if (is_printable(word, 1000)) description.labels.push_back(word);
+  }
+  if (static_cast<std::int64_t>(description.labels.size()) != classes) {
+    description.labels.clear();
+    for (std::int64_t i = 0; i < classes; ++i) description.labels.push_back(std::to_string(i));
+    description.remarks.emplace_back("the model names no classes: they are numbered from 0");
+  }
+  read_normalisation(graph, description);
 }
 
 std::string words_of(const std::vector<std::string>& labels) {
@@ -235,6 +241,8 @@ Result<void> add_metadata(graph::Graph& graph, const Contents& contents) {
   metadata[task_key] = contents.task;
   metadata[labels_key] = json_text(to_json(contents.labels));
   metadata[preprocessing_key] = json_text(to_json(contents.preprocessing));
+  metadata.erase(precision_key);
+  if (contents.precision != Precision::f32) metadata[precision_key] = enum_name(contents.precision);
   metadata[temperature_key] = json_text(Json(temperature));
   // Normalisation is part of the graph, so mean_values and scale_values stay out: a reader would apply them once more. Resizing is not,
   // so embedded_processing is false.
@@ -256,10 +264,21 @@ Result<void> add_metadata(graph::Graph& graph, const Contents& contents) {
   return {};
 }
 
+Result<Description> describe_input(const graph::Graph& graph, const std::string& source) {
+  Description description;
+  SIGHTLINE_CHECK(read_input(graph, source, description));
+  read_normalisation(graph, description);
+  return description;
+}
+
 Result<Description> describe(const graph::Graph& graph, const std::string& source, bool packaged) {
   Description description;
   SIGHTLINE_CHECK(read_input(graph, source, description));
   SIGHTLINE_TRY(const std::int64_t classes, class_count(graph, source));
+  // f32 says nothing.
+  if (const std::string precision = find(graph, precision_key); !precision.empty() && !enum_from(precision, description.precision))
+    return Error{ErrorKind::unsupported,
+                 fmt::format("{}: it computes in \"{}\", which this version of Sightline does not know", source, precision)};
   if (packaged || !find(graph, format_key).empty()) {
     SIGHTLINE_CHECK(read_own(graph, source, description));
   } else {

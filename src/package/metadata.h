@@ -28,6 +28,7 @@ struct Description {
   std::string name, task = "classify";
   std::vector<std::string> labels;
   Preprocessing preprocessing;
+  Precision precision = Precision::f32;
   InputForm input;
   OutputForm output = OutputForm::probabilities;
   std::vector<std::string> remarks;  // what had to be assumed, in sentences
@@ -36,6 +37,13 @@ struct Description {
 // From metadata and signature. `packaged`: our own keys must be there and right. Otherwise what is missing is assumed and remarked on.
 // Errors name `source`: invalid_data, unsupported (not a picture in and one score per class out).
 Result<Description> describe(const graph::Graph& graph, const std::string& source, bool packaged);
+
+// Only what the first input says (preprocessing, input, remarks), for networks that answer with something else than a score per class.
+// Error unsupported: it is no picture.
+Result<Description> describe_input(const graph::Graph& graph, const std::string& source);
+// u8 1×H×W×C as `preprocessing` has it; and that (N×H×W×C) as the network takes it.
+Tensor prepare_picture(const image::Image& picture, const Preprocessing& preprocessing);
+Tensor network_input(const Tensor& prepared, const InputForm& form);
 
 // No control characters, valid UTF-8, not empty, at most `most` bytes.
 bool is_printable(std::string_view text, std::size_t most);

@@ -23,8 +23,21 @@ namespace {
 
 constexpr std::uint64_t largest_model = 2'000'000'000, largest_text = 16'000'000;
 
-// u8 N×H×W×C → what the network takes.
-Tensor to_input(const Tensor& prepared, const InputForm& form) {
+void to_probabilities(std::span<float> row, OutputForm form) {
+  if (form == OutputForm::probabilities) return;
+  const float largest = form == OutputForm::scores ? *std::max_element(row.begin(), row.end()) : 0.0F;
+  double sum = 0;
+  for (float& value : row) {
+    value = std::exp(value - largest);
+    sum += value;
+  }
+  if (form == OutputForm::log_probabilities) return;
+  for (float& value : row) value = static_cast<float>(value / sum);
+}
+
+}  // namespace
+
+Tensor network_input(const Tensor& prepared, const InputForm& form) {
   if (!form.floating && !form.channels_first) return prepared;
   const auto count = prepared.dim(0), height = prepared.dim(1), width = prepared.dim(2), channels = prepared.dim(3);
   const auto place = [&](std::int64_t n, std::int64_t pixel, std::int64_t c) {
@@ -51,19 +64,13 @@ Tensor to_input(const Tensor& prepared, const InputForm& form) {
   return input;
 }
 
-void to_probabilities(std::span<float> row, OutputForm form) {
-  if (form == OutputForm::probabilities) return;
-  const float largest = form == OutputForm::scores ? *std::max_element(row.begin(), row.end()) : 0.0F;
-  double sum = 0;
-  for (float& value : row) {
-    value = std::exp(value - largest);
-    sum += value;
-  }
-  if (form == OutputForm::log_probabilities) return;
-  for (float& value : row) value = static_cast<float>(value / sum);
+Tensor prepare_picture(const image::Image& picture, const Preprocessing& preprocessing) {
+  const image::Image fitted =
+      image::resize(image::convert_channels(picture, preprocessing.channels), preprocessing.width, preprocessing.height, preprocessing.fit);
+  Tensor tensor(Dtype::u8, {1, preprocessing.height, preprocessing.width, preprocessing.channels});
+  std::copy(fitted.pixels.begin(), fitted.pixels.end(), tensor.values<std::uint8_t>().begin());
+  return tensor;
 }
-
-}  // namespace
 
 Model::Model(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Model::Model(Model&&) noexcept = default;
@@ -89,7 +96,9 @@ Result<Model> Model::open(const std::string& path, const OpenOptions& options) {
   }
   SIGHTLINE_TRY(graph::Graph graph, graph::read_onnx(file));
   SIGHTLINE_TRY(Description description, describe(graph, file, folder));
-  auto session = runtime::Session::create(graph, {.threads = options.threads});
+  // Integers stand in the graph; what bf16 rounds is the runtime's business.
+  const auto precision = description.precision == Precision::bf16 ? runtime::Precision::bf16 : runtime::Precision::f32;
+  auto session = runtime::Session::create(graph, {.threads = options.threads, .precision = precision});
   if (!session.ok()) return session.error().in(file);
   Model model(std::unique_ptr<State>(new State{std::move(description), std::move(graph), std::move(lineage), *std::move(session)}));
   if (folder && options.check_golden) SIGHTLINE_CHECK(check_golden(path, model));
@@ -100,18 +109,13 @@ const std::string& Model::name() const { return state_->description.name; }
 const std::string& Model::task() const { return state_->description.task; }
 const std::vector<std::string>& Model::labels() const { return state_->description.labels; }
 const Preprocessing& Model::preprocessing() const { return state_->description.preprocessing; }
+Precision Model::precision() const { return state_->description.precision; }
 const std::vector<std::string>& Model::remarks() const { return state_->description.remarks; }
 const graph::Graph& Model::graph() const { return state_->graph; }
 const Json& Model::lineage() const { return state_->lineage; }
 runtime::Session& Model::session() { return state_->session; }
 
-Tensor Model::prepare(const image::Image& picture) const {
-  const Preprocessing& wanted = preprocessing();
-  const image::Image fitted = image::resize(image::convert_channels(picture, wanted.channels), wanted.width, wanted.height, wanted.fit);
-  Tensor tensor(Dtype::u8, {1, wanted.height, wanted.width, wanted.channels});
-  std::copy(fitted.pixels.begin(), fitted.pixels.end(), tensor.values<std::uint8_t>().begin());
-  return tensor;
-}
+Tensor Model::prepare(const image::Image& picture) const { return prepare_picture(picture, preprocessing()); }
 
 Result<Tensor> Model::probabilities(const Tensor& prepared) {
   const Preprocessing& wanted = preprocessing();
@@ -124,7 +128,7 @@ Result<Tensor> Model::probabilities(const Tensor& prepared) {
   const std::int64_t step = state_->description.input.one_by_one ? 1 : std::max<std::int64_t>(count, 1);
   Tensor answers(Dtype::f32, {count, classes});
   for (std::int64_t begin = 0; begin < count; begin += step) {
-    const Tensor input = to_input(prepared.rows(begin, begin + step), state_->description.input);
+    const Tensor input = network_input(prepared.rows(begin, begin + step), state_->description.input);
     SIGHTLINE_TRY(const std::vector<Tensor> outputs, state_->session.run(std::span(&input, 1)));
     if (outputs.empty() || outputs[0].dtype() != Dtype::f32 || outputs[0].count() != step * classes)
       return Error{ErrorKind::invalid_data, "the model's output has not the shape that its file states"};

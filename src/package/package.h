@@ -11,6 +11,7 @@
 // the card is written.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,6 +35,11 @@ struct Preprocessing {
   }
 };
 
+// In which numbers the network computes; stands in the model's metadata. int8: QDQ in the graph, as every engine reads it; mixed: the same,
+// but for the layers that integers would hurt; bf16: an f32 graph that a runtime rounds where the processor can, and computes in f32 where
+// it cannot.
+enum class Precision { f32, bf16, mixed, int8 };
+
 struct GoldenSample {
   std::string name;
   image::Image picture;  // before preprocessing
@@ -47,11 +53,15 @@ struct Contents {
   Preprocessing preprocessing;
   std::vector<GoldenSample> golden;  // 1 to 64, usually 8
   Json lineage = Json::object();
+  Precision precision = Precision::f32;
 };
 
 // Writes folder (which must not exist): everything into a temporary folder beside it, synced, reopened, golden samples run and compared,
 // then renamed into place. Errors: io, conflict (folder exists), invalid_data (what was written does not verify: nothing is left).
 Result<void> write_package(const Contents& contents, const std::string& folder);
+
+// What a package was written from, to write another that differs in something. Errors: as Model::open.
+Result<Contents> read_contents(const std::string& folder);
 
 // Size in bytes of what is needed to serve: without golden samples and card. Error not_found names the missing file.
 Result<std::uint64_t> shipped_size(const std::string& folder);
@@ -78,6 +88,7 @@ class Model {
   const std::string& task() const;
   const std::vector<std::string>& labels() const;
   const Preprocessing& preprocessing() const;
+  Precision precision() const;
   // What had to be assumed about a bare .onnx file, in sentences; empty for packages.
   const std::vector<std::string>& remarks() const;
   const graph::Graph& graph() const;
@@ -96,3 +107,8 @@ class Model {
 };
 
 }  // namespace sightline::package
+
+template <>
+struct sightline::EnumNames<sightline::package::Precision> {
+  static constexpr std::array<const char*, 4> names{"f32", "bf16", "mixed", "int8"};
+};

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -13,8 +15,10 @@
 #include "base/files.h"
 #include "base/random.h"
 #include "graph/builder.h"
+#include "package/golden.h"
 #include "package/layout.h"
 #include "package/metadata.h"
+#include "runtime/quantizer.h"
 
 namespace sightline::package {
 namespace {
@@ -349,6 +353,81 @@ TEST_F(Package, MetadataThatLieAreRefused) {
   refuse("sightline_preprocessing", "{\"width\":12,\"height\":12,\"channels\":3,\"fit\":\"squeeze\"}", "fit");
   refuse("sightline_preprocessing", "{\"wdith\":12}", "wdith");
   refuse("sightline_preprocessing", nullptr, "sightline_preprocessing");
+}
+
+TEST_F(Package, APrecisionIsKeptAndDecidesTheTolerance) {
+  for (const Precision precision : {Precision::f32, Precision::bf16}) {
+    Contents contents = small_contents();
+    contents.precision = precision;
+    const std::string folder = at(enum_name(precision));
+    const auto written = write_package(contents, folder);
+    ASSERT_TRUE(written.ok()) << written.error().message;
+    const auto model = Model::open(folder);
+    ASSERT_TRUE(model.ok()) << model.error().message;
+    EXPECT_EQ(model->precision(), precision);
+    // Written from what was read, it is the same package.
+    const auto again = read_contents(folder);
+    ASSERT_TRUE(again.ok()) << again.error().message;
+    EXPECT_EQ(again->golden.size(), contents.golden.size());
+    ASSERT_TRUE(write_package(*again, folder + "-again").ok());
+    EXPECT_EQ(files_of(folder), files_of(folder + "-again"));
+  }
+  EXPECT_LT(golden_tolerance(Precision::f32), golden_tolerance(Precision::bf16));
+  EXPECT_EQ(files_of(at("f32")).at("1/model.onnx").find("sightline_precision"), std::string::npos);
+}
+
+// What was written here opens on processors without the instructions: they are told apart by oneDNN when it is first used, so each opens
+// the packages in a process of its own.
+TEST(PackageElsewhere, EveryPrecisionOpensOnLesserProcessors) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // the child is started anew and comes here again
+  constexpr const char* handed_down = "SIGHTLINE_PACKAGES_OF_PARENT";
+  std::string folder;
+  if (const char* given = std::getenv(handed_down); given != nullptr) {
+    folder = given;
+  } else {
+    folder = (fs::temp_directory_path() / ("sightline-package-isa-" + std::to_string(::getpid()))).string();
+    fs::remove_all(folder);
+    for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
+      Contents contents = small_contents();
+      contents.precision = precision;
+      if (precision == Precision::int8) {
+        runtime::Batch batch{Tensor(Dtype::u8, {16, 12, 12, 3})};
+        Random random(5);
+        for (auto& value : batch[0].values<std::uint8_t>()) value = static_cast<std::uint8_t>(random.below(256));
+        const auto quantizer = runtime::Quantizer::create(contents.graph, {&batch, 1});
+        ASSERT_TRUE(quantizer.ok()) << quantizer.error().message;
+        contents.graph = *quantizer->quantize();
+      }
+      const auto written = write_package(contents, folder + "/" + enum_name(precision));
+      ASSERT_TRUE(written.ok()) << written.error().message;
+    }
+    ::setenv(handed_down, folder.c_str(), 1);
+  }
+  for (const char* isa : {"SSE41", "AVX2", "AVX512_CORE", "AVX512_CORE_VNNI"}) {
+    ::setenv("ONEDNN_MAX_CPU_ISA", isa, 1);
+    for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
+      const auto open = [&] {
+        const auto model = Model::open(folder + "/" + enum_name(precision));
+        if (!model.ok()) std::fprintf(stderr, "%s\n", model.error().message.c_str());
+        std::_Exit(model.ok() ? 0 : 1);
+      };
+      EXPECT_EXIT(open(), ::testing::ExitedWithCode(0), "") << isa << " " << enum_name(precision);
+    }
+  }
+  ::unsetenv("ONEDNN_MAX_CPU_ISA");
+  ::unsetenv(handed_down);
+  fs::remove_all(folder);
+}
+
+TEST_F(Package, AnUnknownPrecisionIsUnsupported) {
+  Contents contents = small_contents();
+  graph::Graph graph = contents.graph;
+  ASSERT_TRUE(add_metadata(graph, contents).ok());
+  graph.metadata["sightline_precision"] = "int3";
+  const auto described = describe(graph, "file", true);
+  ASSERT_FALSE(described.ok());
+  EXPECT_EQ(described.error().kind, ErrorKind::unsupported);
+  EXPECT_THAT(described.error().message, HasSubstr("int3"));
 }
 
 class BareFile : public Package {

@@ -88,6 +88,19 @@ Result<void> write_package(const Contents& contents, const std::string& folder) 
   return status;
 }
 
+Result<Contents> read_contents(const std::string& folder) {
+  SIGHTLINE_TRY(const Model model, Model::open(folder, {.threads = 1, .check_golden = false}));
+  Contents contents{.name = model.name(),
+                    .task = model.task(),
+                    .graph = model.graph(),
+                    .labels = model.labels(),
+                    .preprocessing = model.preprocessing(),
+                    .lineage = model.lineage(),
+                    .precision = model.precision()};
+  SIGHTLINE_TRY(contents.golden, read_golden(folder));
+  return contents;
+}
+
 Result<std::uint64_t> shipped_size(const std::string& folder) {
   std::uint64_t size = 0;
   for (const char* name : {config_file, labels_file, model_file, lineage_file}) {

@@ -105,7 +105,10 @@ float Histogram::entropy_range(int levels) const {
       best = used;
     }
   }
-  return std::min(static_cast<float>(width_ * static_cast<double>(best)), greatest_);
+  // Backgrounds leave spikes (one value, many times) behind every layer. Spreading a spike over the bins of its level looks like a great
+  // loss and is none, so that alone it would cut real values off.
+  constexpr double least_share = 0.999;
+  return std::min(std::max(static_cast<float>(width_ * static_cast<double>(best)), percentile(least_share)), greatest_);
 }
 
 Result<std::map<std::string, Histogram>> observe(const graph::Graph& graph, const std::vector<std::string>& values,

@@ -30,7 +30,7 @@ class Histogram {
 
   // The least bin edge that at least this share of all elements does not exceed, at most the greatest magnitude.
   float percentile(double share) const;
-  // levels: 128 for signed integers, 256 for unsigned ones (zero is one of them).
+  // levels: 128 for signed integers, 256 for unsigned ones (zero is one of them). At least 99.9% of the elements lie inside.
   float entropy_range(int levels) const;
 
  private:

@@ -46,8 +46,9 @@ double decibels(double signal, double noise) {
 std::size_t best_of(std::span<const float> row) { return static_cast<std::size_t>(std::ranges::max_element(row) - row.begin()); }
 
 // What the graph answers; everything at once, outputs are small.
-Result<std::vector<std::vector<Tensor>>> answers_of(const graph::Graph& graph, std::span<const Batch> batches, int threads) {
-  SIGHTLINE_TRY(Session session, Session::create(graph, {.threads = threads}));
+Result<std::vector<std::vector<Tensor>>> answers_of(const graph::Graph& graph, std::span<const Batch> batches, int threads,
+                                                    Precision precision = Precision::f32) {
+  SIGHTLINE_TRY(Session session, Session::create(graph, {.threads = threads, .precision = precision}));
   std::vector<std::vector<Tensor>> answers;
   for (const Batch& batch : batches) {
     SIGHTLINE_CHECK(check_interrupt());
@@ -81,6 +82,19 @@ Agreement compare(const std::vector<std::vector<Tensor>>& got, const std::vector
   result.signal_to_noise_db = decibels(signal, noise);
   if (result.rows > 0) result.same_best = static_cast<double>(same) / static_cast<double>(result.rows);
   return result;
+}
+
+// Values that a layer had a part in.
+std::set<std::string> behind_layers(const graph::Graph& graph, const graph::QuantizationPlan& plan) {
+  std::set<std::size_t> layers;
+  for (const graph::QuantizedLayer& layer : plan.layers) layers.insert(layer.node);
+  std::set<std::string> behind;
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    const graph::Node& node = graph.nodes[i];
+    const bool follows = std::ranges::any_of(node.inputs, [&](const std::string& input) { return behind.contains(input); });
+    if (follows || layers.contains(i)) behind.insert(node.outputs.begin(), node.outputs.end());
+  }
+  return behind;
 }
 
 }  // namespace
@@ -175,10 +189,18 @@ Result<Quantizer> Quantizer::create(const graph::Graph& graph, std::span<const B
   std::vector<std::string> names;
   for (const graph::QuantizedValue& value : state->plan.values) names.push_back(value.name);
   SIGHTLINE_TRY(const auto histograms, observe(state->prepared, names, batches, options.threads));
+  const std::set<std::string> computed = behind_layers(state->prepared, state->plan);
   for (const graph::QuantizedValue& value : state->plan.values) {
     const Histogram& histogram = histograms.at(value.name);
-    state->greatest[value.name] = options.method == RangeMethod::entropy ? histogram.entropy_range(value.is_unsigned ? 256 : 128)
-                                                                         : histogram.percentile(options.percentile);
+    float& greatest = state->greatest[value.name];
+    if (!computed.contains(value.name)) {
+      // Pixels are bounded, and often crowd at one value (a background), which says nothing about outliers.
+      greatest = histogram.greatest();
+    } else if (options.method == RangeMethod::entropy) {
+      greatest = histogram.entropy_range(value.is_unsigned ? 256 : 128);
+    } else {
+      greatest = histogram.percentile(options.percentile);
+    }
   }
   if (options.correct_bias) SIGHTLINE_CHECK(state->measure_shifts(batches));
   return Quantizer(std::move(state));
@@ -216,9 +238,10 @@ Result<std::vector<LayerEffect>> Quantizer::effects(std::span<const Batch> batch
   return effects;
 }
 
-Result<Agreement> agreement(const graph::Graph& graph, const graph::Graph& reference, std::span<const Batch> batches, int threads) {
+Result<Agreement> agreement(const graph::Graph& graph, const graph::Graph& reference, std::span<const Batch> batches, int threads,
+                            Precision precision) {
   SIGHTLINE_TRY(const auto wanted, answers_of(reference, batches, threads));
-  SIGHTLINE_TRY(const auto got, answers_of(graph, batches, threads));
+  SIGHTLINE_TRY(const auto got, answers_of(graph, batches, threads, precision));
   return compare(got, wanted);
 }
 

@@ -15,6 +15,7 @@ namespace sightline::runtime {
 
 struct QuantizerOptions {
   RangeMethod method = RangeMethod::percentile;
+  // What comes before the first layer keeps its whole range, whatever the method.
   double percentile = 0.9999;  // share of the elements that the range holds; 1: all
   bool correct_bias = true;    // Nagel et al. 2019, "Data-free quantization", with means measured instead of worked out
   int threads = 0;
@@ -26,7 +27,9 @@ struct Agreement {
   double same_best = 1;           // share of rows (last dimension of the first output) with the same greatest element
   std::int64_t rows = 0;
 };
-Result<Agreement> agreement(const graph::Graph& graph, const graph::Graph& reference, std::span<const Batch> batches, int threads);
+// The reference runs in f32. Errors: as Session.
+Result<Agreement> agreement(const graph::Graph& graph, const graph::Graph& reference, std::span<const Batch> batches, int threads,
+                            Precision precision = Precision::f32);
 
 struct LayerEffect {
   std::string layer;  // its first output, as graph::QuantizedLayer has it

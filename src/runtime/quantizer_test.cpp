@@ -72,6 +72,15 @@ TEST(Calibration, EntropyCutsALongTailOff) {
   EXPECT_LT(histogram.entropy_range(128), 8.0F);
 }
 
+TEST(Calibration, EntropyIsNotFooledByASpike) {
+  Random random(9);
+  Histogram histogram;
+  std::vector<float> values = draws(100'000, [&] { return random.uniform(0, 10); });
+  values.insert(values.end(), 200'000, 0.731F);
+  ASSERT_TRUE(histogram.add(values));
+  EXPECT_GT(histogram.entropy_range(256), 9.9F);
+}
+
 TEST(Calibration, NothingButZeros) {
   Histogram histogram;
   ASSERT_TRUE(histogram.add(std::vector<float>(100, 0.0F)));
@@ -156,6 +165,22 @@ TEST(Quantizer, BiasCorrectionTakesTheMeanErrorOut) {
   const double before = mean_error(false), after = mean_error(true);
   EXPECT_GT(before, 1e-4);
   EXPECT_LT(after, before / 5);
+}
+
+// Half of all pixels are one background value, as in many pictures: entropy alone would cut everything else off.
+TEST(Quantizer, WhatComesBeforeTheFirstLayerKeepsItsWholeRange) {
+  Builder b(15);
+  const std::string x = b.input("x", Dtype::f32, {-1, 1, 16, 16});
+  b.rename(b.conv(x, 8, {.bias = true}), "y");
+  const Graph net = *b.finish({"y"}, {});
+  std::vector<Batch> batches{{noise({16, 1, 16, 16}, 51, -0.8, 2)}};
+  auto pixels = batches[0][0].values<float>();
+  for (std::size_t i = 0; i < pixels.size(); i += 2) pixels[i] = -0.8F;
+  for (const RangeMethod method : {RangeMethod::percentile, RangeMethod::entropy}) {
+    const auto quantizer = Quantizer::create(net, batches, {.method = method, .threads = 1});
+    ASSERT_TRUE(quantizer.ok()) << quantizer.error().message;
+    EXPECT_GT(agreement(*quantizer->quantize(), net, batches, 1)->signal_to_noise_db, 30) << enum_name(method);
+  }
 }
 
 TEST(Quantizer, EffectsFindTheLayerThatIntegersHurt) {

@@ -155,6 +155,10 @@ Result<int> run_explain(Console& console, const BuildArguments& arguments) {
     console.say("\nwhat the file of weights gave:");
     for (const Json& line : record->figures["weights"]) console.say("  {}", line.get<std::string>());
   }
+  if (const line::StepRecord* compress = log.last(demand.name, "compress"); compress != nullptr && compress->figures.contains("reasons")) {
+    console.say("\nwhy this precision:");
+    for (const Json& reason : compress->figures["reasons"]) console.say("  - {}", reason.get<std::string>());
+  }
   return 0;
 }
 
@@ -171,7 +175,8 @@ constexpr Example build_examples[] = {
     {"sightline build apparel.yaml --workspace /data/ws", "keep blobs and releases elsewhere"},
 };
 constexpr Example plan_examples[] = {{"sightline plan apparel.yaml", "what a build would do, and why, without doing it"}};
-constexpr Example explain_examples[] = {{"sightline explain apparel.yaml", "why each step ran, and why this recipe was chosen"}};
+constexpr Example explain_examples[] = {
+    {"sightline explain apparel.yaml", "why each step ran, and why this recipe and this precision were chosen"}};
 
 }  // namespace
 
@@ -179,8 +184,8 @@ constexpr Verb build_verb{
     "build",
     Group::make,
     "from a demand to a measured, gated release",
-    "Runs the line: import, split, audit, recipe, pack, label-errors, train, package, evaluate, release (and probe and choose around "
-    "train\n"
+    "Runs the line: import, split, audit, recipe, pack, label-errors, train, package, compress, evaluate, release (and probe and "
+    "choose around train\n"
     "when the demand brings a network). A step whose inputs, settings\n"
     "and program are those of an earlier run is not run again. Ctrl-C stops at a safe point; the same command goes on from there.\n"
     "Exit code 8 when the gate refuses the model.",

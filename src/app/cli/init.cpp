@@ -56,6 +56,8 @@ std::string demand_text(const std::string& file, const std::string& name, const 
   text +=
       "# Limits that the model keeps on this machine; delete what does not matter.\nlimits:\n  latency_ms: 10        # p95 per image, "
       "after decoding\n  size_mb: 2\n\n";
+  text +=
+      "# Ship fewer bits where no more than half a point of the metric is lost on validation images.\n# compress: {precision: auto}\n\n";
   text += "# How long it may train: minutes, or epochs (passes over the images; repeatable to the bit).\nbudget:\n  minutes: 3\n\n";
   text +=
       manifest.given_test

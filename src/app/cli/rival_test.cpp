@@ -15,6 +15,7 @@
 #include "graph/builder.h"
 #include "modules/modules.h"
 #include "package/package.h"
+#include "runtime/quantizer.h"
 #include "runtime/session.h"
 
 namespace sightline::cli {
@@ -105,6 +106,41 @@ TEST(Rival, LoadsAPackageUnchangedAndGivesOurAnswer) {
   const auto memory = rival->memory();
   ASSERT_TRUE(memory.ok()) << memory.error().message;
   EXPECT_GT(memory->peak, 0U);
+}
+
+// QDQ files are standard ONNX: another engine runs them and gives our answers, up to integers that lie between two and round either way.
+TEST(Rival, RunsOurIntegersAndGivesOurAnswer) {
+  SKIP_WITHOUT_RIVAL();
+  const TemporaryFolder folder;
+  graph::Builder b(7);
+  std::string x = b.input("x", Dtype::f32, {-1, 3, 16, 16});
+  x = b.relu(b.batch_norm(b.conv(x, 16, {.bias = true})));
+  std::string y = b.clip(b.batch_norm(b.conv(x, 16, {.groups = 16})), 0, 6);
+  x = b.relu(b.add(b.batch_norm(b.conv(y, 16, {.kernel = 1})), x));
+  x = b.silu(b.conv(b.max_pool(x, 2, 2), 24, {.groups = 2, .bias = true}));
+  const std::string gate = b.hard_sigmoid(b.conv(b.global_average_pool(x), 24, {.kernel = 1, .bias = true}));
+  x = b.relu(b.conv_transpose(b.mul(x, gate), 8, 2, 2));
+  x = b.channel_shuffle(b.concat({x, b.hard_swish(b.conv(x, 8, {.bias = true}))}), 2);
+  b.rename(b.linear(b.flatten(b.average_pool(x, 4, 4)), 10), "scores");
+  const auto graph = b.finish({"scores"}, {});
+  ASSERT_TRUE(graph.ok()) << graph.error().message;
+  std::vector<runtime::Batch> batches;
+  for (std::uint64_t seed = 1; seed < 4; ++seed) batches.push_back(noise_for(*graph, 8, seed));
+  const auto quantizer = runtime::Quantizer::create(*graph, batches);
+  ASSERT_TRUE(quantizer.ok()) << quantizer.error().message;
+  const auto integer = quantizer->quantize();
+  ASSERT_TRUE(integer.ok()) << integer.error().message;
+  ASSERT_TRUE(write_file(folder / "qdq.onnx", *graph::serialize_onnx(*integer)).ok());
+  auto ours = runtime::Session::create(*integer);
+  ASSERT_TRUE(ours.ok()) << ours.error().message;
+  auto rival = OnnxRuntime::start();
+  ASSERT_TRUE(rival.ok()) << rival.error().message;
+  const std::vector<Tensor> inputs = noise_for(*graph, 8, 50);
+  const auto loaded = rival->load(folder / "qdq.onnx", *integer, inputs, 1);
+  ASSERT_TRUE(loaded.ok()) << loaded.error().message;
+  const auto theirs = rival->answer(*integer, inputs);
+  ASSERT_TRUE(theirs.ok()) << theirs.error().message;
+  EXPECT_LT(largest_difference((*ours->run(inputs))[0], (*theirs)[0]), 0.05);
 }
 
 TEST(Rival, AFileThatItRefusesIsItsErrorAndTheNextOneStillLoads) {

@@ -206,6 +206,57 @@ TEST_F(Use, BenchMeasuresBothBatchSizes) {
   EXPECT_EQ(call({"bench", at("light"), "--runs", "1"}).code, 2);
 }
 
+TEST_F(Use, BenchSweepsPrecisions) {
+  graph::Builder builder(2);
+  const std::string x = builder.relu(builder.conv(builder.input("x", Dtype::f32, {-1, 3, 12, 12}), 8, {.bias = true}));
+  ASSERT_TRUE(write_file(at("conv.onnx"), *graph::serialize_onnx(*builder.finish({builder.conv(x, 8, {.bias = true})}, {}))).ok());
+  const std::vector<std::string> command{"bench", at("conv.onnx"), "--runs", "10", "--batch", "1", "--threads", "1"};
+  std::vector<std::string> sweep = command;
+  sweep.insert(sweep.end(), {"--precision", "f32,int8", "--json", "--ops"});
+  const Json figures = call(sweep).json();
+  ASSERT_EQ(figures["precisions"].size(), 2U);
+  EXPECT_EQ(figures["precisions"][0]["precision"], "f32");
+  EXPECT_EQ(figures["precisions"][1]["precision"], "int8");
+  for (const Json& each : figures["precisions"]) {
+    EXPECT_GT(each["batches"][0]["p50_ms"], 0);
+    EXPECT_GT(each["peak_gflops_per_second"], 0);
+    double flops = 0;
+    for (const Json& step : each["operators"]) flops += step["flops"].get<double>();
+    EXPECT_GE(flops, 2.0 * 12 * 12 * 8 * 9 * (3 + 8));  // the two convolutions' products
+  }
+  std::vector<std::string> wrong = command;
+  wrong.insert(wrong.end(), {"--precision", "f32,int9"});
+  const Outcome refused = call(wrong);
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("\"int9\" is not one of f32, bf16, int8"));
+}
+
+TEST_F(Use, CompressWritesIntegersThatAgreeAndJudgesThem) {
+  graph::Builder builder(3);
+  const std::string x = builder.image_input(8, 8, 1, {127.5F}, {50.0F});
+  const std::string level = builder.flatten(builder.global_average_pool(builder.relu(builder.conv(x, 4, {.bias = true}))));
+  builder.rename(builder.softmax(builder.linear(level, 2)), "probabilities");
+  ASSERT_TRUE(write_file(at("untrained.onnx"), *graph::serialize_onnx(*builder.finish({"probabilities"}, {}))).ok());
+  const Json agreed =
+      call({"compress", at("untrained.onnx"), "--calibration", at("data"), "--output", at("compressed/int8.onnx"), "--json"}).json();
+  EXPECT_EQ(agreed["layers"], 2);
+  EXPECT_EQ(agreed["rows"], 12);
+  EXPECT_GT(agreed["signal_to_noise_db"], 20);
+  const auto written = graph::read_onnx(at("compressed/int8.onnx"));
+  ASSERT_TRUE(written.ok()) << written.error().message;
+  EXPECT_TRUE(std::ranges::any_of(written->nodes, [](const graph::Node& node) { return node.op_type == "QuantizeLinear"; }));
+  EXPECT_EQ(call({"compress", at("untrained.onnx"), "--calibration", at("data"), "--output", at("compressed/int8.onnx")}).code,
+            exit_code_of(ErrorKind::conflict));
+  // The package that knows the answer: nothing is lost.
+  const Json judged = call({"compress", at("light"), "--data", at("data"), "--output", at("compressed/light.onnx"), "--json"}).json();
+  EXPECT_EQ(judged["loss"]["points"], 0);
+  EXPECT_TRUE(judged["loss"]["within_tolerance"]);
+  const Outcome again = call({"compress", at("compressed/light.onnx"), "--data", at("data"), "--output", at("compressed/twice.onnx")});
+  EXPECT_EQ(again.code, exit_code_of(ErrorKind::unsupported));
+  EXPECT_THAT(again.err, HasSubstr("quantised already"));
+  EXPECT_EQ(call({"compress", at("light"), "--output", at("compressed/x.onnx")}).code, 2);
+}
+
 TEST_F(Use, BenchTakesAnyInputsAndTheSizesThatItIsTold) {
   graph::Builder builder(2);
   const std::string a = builder.input("left", Dtype::f32, {-1, 3, -1, 6});
