@@ -32,8 +32,11 @@ Result<void> plan_quantize(Planner& planner, const Node& node) {
       return {};
     }
     const Location source = known != nullptr ? planner.native(known->integers) : planner.native(x);
+    // A picture comes as planes, and convolutions of integers want its channels last.
+    const bool planes = processor_has_int8() && source.desc.data.ndims == 4 && is_row_major(source.desc);
+    const auto wanted = retyped(planes ? channels_last(source.desc) : source.desc, how->numbers);
     planner.define(y, converted(planner, node.name.empty() ? y : node.name, node.op_type, source, known != nullptr ? &known->how : nullptr,
-                                &*how, retyped(source.desc, how->numbers)));
+                                &*how, wanted));
     return {};
   }
   SIGHTLINE_TRY(const Split3 split, scales_along(planner, node));
