@@ -40,7 +40,7 @@ TEST_F(BuiltShapes, IsReleasedWithFiguresAndReport) {
   const Json document = first->json();
   EXPECT_TRUE(document.at("released").get<bool>()) << first->out;
   EXPECT_EQ(document.at("version"), 1);
-  EXPECT_EQ(document.at("steps").size(), 10U);
+  EXPECT_EQ(document.at("steps").size(), 11U);
   EXPECT_TRUE(path_exists(*folder / "shapes.yaml"));
   for (const char* file : {"config.pbtxt", "1/model.onnx", "1/golden/golden.json", "1/lineage.json", "1/card.md"}) {
     EXPECT_TRUE(path_exists(document.at("package_folder").get<std::string>() + "/" + file)) << file;
