@@ -1,8 +1,42 @@
 #include "runtime/weights.h"
 
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <new>
+
 #include "runtime/scheduler.h"
 
 namespace sightline::runtime {
+namespace {
+
+constexpr std::size_t page = std::size_t{2} << 20;
+constexpr std::size_t slab = 4 * page;
+constexpr std::size_t alignment = 64;
+// What is smaller than this stays with the allocator: a small net must not take a large page.
+constexpr std::size_t large = std::size_t{128} << 10;
+
+}  // namespace
+
+void LargePages::Free::operator()(std::byte* slab) const { std::free(slab); }
+
+std::byte* LargePages::take(std::size_t bytes) {
+  bytes = (bytes + alignment - 1) / alignment * alignment;
+  if (bytes > left_) {
+    const std::size_t size = std::max(slab, (bytes + page - 1) / page * page);
+    std::unique_ptr<std::byte, Free> fresh(static_cast<std::byte*>(std::aligned_alloc(page, size)));
+    if (fresh == nullptr) throw std::bad_alloc();
+    ::madvise(fresh.get(), size, MADV_HUGEPAGE);  // where the system refuses, pages are small and all else is the same
+    next_ = fresh.get();
+    left_ = size;
+    slabs_.push_back(std::move(fresh));
+  }
+  std::byte* taken = next_;
+  next_ += bytes;
+  left_ -= bytes;
+  return taken;
+}
 
 std::byte* WeightStore::in_layout(const std::string& key, const dnnl::memory::desc& plain_desc, const Tensor& plain,
                                   const dnnl::memory::desc& wanted) {
@@ -14,7 +48,9 @@ std::byte* WeightStore::in_layout(const std::string& key, const dnnl::memory::de
   // A caller without an OpenMP pool shall not get one for this.
   const int threads = ThreadScope::current();
   const ThreadScope scope(threads > 1 && Scheduler::shared().owns_pool() ? threads : 1);
-  dnnl::memory from(plain_desc, cpu_engine(), source), to(wanted, cpu_engine());
+  const std::size_t bytes = wanted.get_size();
+  dnnl::memory from(plain_desc, cpu_engine(), source);
+  dnnl::memory to = bytes < large ? dnnl::memory(wanted, cpu_engine()) : dnnl::memory(wanted, cpu_engine(), pages_.take(bytes));
   dnnl::stream stream(cpu_engine());
   dnnl::reorder(from, to).execute(stream, from, to);
   stream.wait();

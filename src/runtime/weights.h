@@ -1,13 +1,30 @@
 // The constants of a session in the layouts that its plans want. Plans for different batch sizes that want the same layout share it.
 #pragma once
 
+#include <cstddef>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "runtime/onednn.h"
 
 namespace sightline::runtime {
+
+// Memory in large pages for what is large: weights pass through a core once per answer, and with pages of 4 KiB looking up addresses is a
+// part of that time, as is getting the pages one by one while a net is loaded.
+class LargePages {
+ public:
+  std::byte* take(std::size_t bytes);  // aligned to 64 bytes; lives as long as this
+
+ private:
+  struct Free {
+    void operator()(std::byte* slab) const;
+  };
+  std::vector<std::unique_ptr<std::byte, Free>> slabs_;
+  std::size_t left_ = 0;  // of the last slab
+  std::byte* next_ = nullptr;
+};
 
 class WeightStore {
  public:
@@ -21,6 +38,7 @@ class WeightStore {
   std::size_t bytes() const { return bytes_; }
 
  private:
+  LargePages pages_;
   std::map<std::string, std::vector<dnnl::memory>> reordered_;
   std::map<std::string, Tensor> derived_;
   std::size_t bytes_ = 0;
