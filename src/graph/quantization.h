@@ -51,8 +51,9 @@ struct QuantizationPlan {
   std::size_t groups = 0;
 };
 
-// Layers named in `kept` stay f32, and with them the values that only they would have wanted. Errors: as infer_shapes.
-Result<QuantizationPlan> plan_quantization(const Graph& prepared, const std::set<std::string>& kept = {});
+// Layers named in `kept` stay f32, and with them the values that only they would have wanted. pairs_before_sums: a Q and a DQ also between
+// a layer and a residual sum, as ONNX Runtime wants it (without, it computes such a layer in f32). Errors: as infer_shapes.
+Result<QuantizationPlan> plan_quantization(const Graph& prepared, const std::set<std::string>& kept = {}, bool pairs_before_sums = false);
 
 // The weights of a layer as s8 and their scales, one for each channel of `axis`: |w| / 127 of the largest. A channel's scale is raised
 // where bias / (input_scale · scale) would not fit i32 otherwise.

@@ -28,8 +28,8 @@ bool is_one_of(const Names& names, const Node& node) {
 
 class Planning {
  public:
-  Planning(const Graph& graph, const std::map<std::string, ValueInfo>& values, const std::set<std::string>& kept)
-      : graph_(graph), values_(values), kept_(kept) {
+  Planning(const Graph& graph, const std::map<std::string, ValueInfo>& values, const std::set<std::string>& kept, bool pairs_before_sums)
+      : graph_(graph), values_(values), kept_(kept), pairs_before_sums_(pairs_before_sums) {
     for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
       const Node& node = graph.nodes[i];
       for (const std::string& input : node.inputs)
@@ -116,8 +116,8 @@ class Planning {
       if (next.size() == 1 && is_function(graph_.nodes[next[0]], value)) inside_.insert(value);
       if (next.size() == 2) enter_gate(value, graph_.nodes[next[0]], graph_.nodes[next[1]]);
       // The first layer whose result is summed takes the sum into its chain.
-      if (next.size() == 1 && is_binary(graph_.nodes[next[0]]) && !claimed_.contains(next[0]) && layers_.contains(head_.at(value)) &&
-          values_.at(value).shape == values_.at(graph_.nodes[next[0]].outputs[0]).shape) {
+      if (!pairs_before_sums_ && next.size() == 1 && is_binary(graph_.nodes[next[0]]) && !claimed_.contains(next[0]) &&
+          layers_.contains(head_.at(value)) && values_.at(value).shape == values_.at(graph_.nodes[next[0]].outputs[0]).shape) {
         inside_.insert(value);
         claimed_.insert(next[0]);
       }
@@ -253,6 +253,7 @@ class Planning {
   const Graph& graph_;
   const std::map<std::string, ValueInfo>& values_;
   const std::set<std::string>& kept_;
+  const bool pairs_before_sums_;
   std::map<std::string, std::vector<std::size_t>> readers_;
   std::map<std::string, std::size_t> maker_, head_;
   std::set<std::string> outside_, inside_, wanted_;
@@ -262,9 +263,9 @@ class Planning {
 
 }  // namespace
 
-Result<QuantizationPlan> plan_quantization(const Graph& prepared, const std::set<std::string>& kept) {
+Result<QuantizationPlan> plan_quantization(const Graph& prepared, const std::set<std::string>& kept, bool pairs_before_sums) {
   SIGHTLINE_TRY(const auto values, infer_shapes(prepared));
-  return Planning(prepared, values, kept).run();
+  return Planning(prepared, values, kept, pairs_before_sums).run();
 }
 
 }  // namespace sightline::graph

@@ -123,6 +123,22 @@ TEST(Quantization, PairsStandBehindActivationsAndSumsAndNowhereElse) {
   EXPECT_EQ(integer.opset, 17);
 }
 
+// The other convention: the sum reads integers on both sides.
+TEST(Quantization, PairsMayStandBeforeSumsToo) {
+  const Graph net = residual_net();
+  const auto plan = plan_quantization(net, {}, true);
+  ASSERT_TRUE(plan.ok());
+  EXPECT_EQ(plan->values.size(), 7U);
+  std::map<std::string, float> greatest;
+  for (const QuantizedValue& value : plan->values) greatest[value.name] = 1;
+  const auto integer = write_qdq(net, *plan, greatest);
+  ASSERT_TRUE(integer.ok()) << integer.error().message;
+  for (const Node& node : integer->nodes) {
+    if (node.op_type != "Add") continue;
+    for (const std::string& input : node.inputs) EXPECT_NE(source_of(*integer, input), "") << input;
+  }
+}
+
 TEST(Quantization, LayersThatAreKeptTakeTheirValuesWithThem) {
   const Graph net = residual_net();
   const auto all = plan_quantization(net);

@@ -182,7 +182,7 @@ Result<Quantizer> Quantizer::create(const graph::Graph& graph, std::span<const B
   auto state = std::make_unique<State>();
   state->options = options;
   SIGHTLINE_TRY(state->prepared, graph::prepare_for_quantization(graph));
-  SIGHTLINE_TRY(state->plan, graph::plan_quantization(state->prepared));
+  SIGHTLINE_TRY(state->plan, graph::plan_quantization(state->prepared, {}, options.pairs_before_sums));
   if (state->plan.layers.empty())
     return Error{ErrorKind::unsupported,
                  "the network has no Conv, ConvTranspose, Gemm or MatMul with constant f32 weights: there is nothing to quantise"};
@@ -214,7 +214,7 @@ std::vector<std::string> Quantizer::layers() const {
 
 Result<graph::Graph> Quantizer::quantize(const std::set<std::string>& kept) const {
   if (kept.empty()) return graph::write_qdq(state_->prepared, state_->plan, state_->greatest, state_->shifts);
-  SIGHTLINE_TRY(const graph::QuantizationPlan plan, graph::plan_quantization(state_->prepared, kept));
+  SIGHTLINE_TRY(const graph::QuantizationPlan plan, graph::plan_quantization(state_->prepared, kept, state_->options.pairs_before_sums));
   return graph::write_qdq(state_->prepared, plan, state_->greatest, state_->shifts);
 }
 

@@ -16,8 +16,9 @@ namespace sightline::runtime {
 struct QuantizerOptions {
   RangeMethod method = RangeMethod::percentile;
   // What comes before the first layer keeps its whole range, whatever the method.
-  double percentile = 0.9999;  // share of the elements that the range holds; 1: all
-  bool correct_bias = true;    // Nagel et al. 2019, "Data-free quantization", with means measured instead of worked out
+  double percentile = 0.9999;      // share of the elements that the range holds; 1: all
+  bool correct_bias = true;        // Nagel et al. 2019, "Data-free quantization", with means measured instead of worked out
+  bool pairs_before_sums = false;  // graph::plan_quantization
   int threads = 0;
 };
 

@@ -48,6 +48,7 @@ struct Loaded {
 struct Variant {
   std::string precision;  // f32, bf16, int8
   std::string file;
+  std::string rivals_file;  // integers with pairs where ONNX Runtime wants them; "" when the file is as it came
 };
 
 Result<graph::Graph> read_shaped(const std::string& file, const std::vector<std::string>& shapes) {
@@ -111,14 +112,15 @@ Result<Plan> plan_bench(const Options& options, const Console& console) {
 }
 
 // Integers whose ranges come from noise: as fast as any others.
-Result<std::string> quantised_file(const Plan& plan, const Options& options, const std::string& folder) {
+Result<std::string> quantised_file(const Plan& plan, const Options& options, const std::string& folder, bool pairs_before_sums) {
   SIGHTLINE_TRY(const graph::Graph graph, read_shaped(plan.subject.file, options.shapes));
   const std::int64_t batch = possible_batches(graph, {2})[0];
   std::vector<runtime::Batch> batches{noise_for(plan.subject.signature, batch, 11)};
-  SIGHTLINE_TRY(const runtime::Quantizer quantizer, runtime::Quantizer::create(graph, batches, {.threads = plan.subject.threads}));
+  SIGHTLINE_TRY(const runtime::Quantizer quantizer,
+                runtime::Quantizer::create(graph, batches, {.pairs_before_sums = pairs_before_sums, .threads = plan.subject.threads}));
   SIGHTLINE_TRY(const graph::Graph integer, quantizer.quantize());
   SIGHTLINE_TRY(const std::string bytes, graph::serialize_onnx(integer));
-  std::string file = folder + "/int8.onnx";
+  std::string file = folder + (pairs_before_sums ? "/int8-sums.onnx" : "/int8.onnx");
   SIGHTLINE_CHECK(write_file(file, bytes));
   return file;
 }
@@ -201,6 +203,8 @@ Result<BenchReport> bench_variant(const Plan& plan, const Variant& variant, cons
     if (variant.file != subject.file) {
       SIGHTLINE_TRY(Rival real, start_rival(plan, subject.file, "the f32 file", first));
       rivals.push_back(std::move(real));
+      SIGHTLINE_TRY(Rival own, start_rival(plan, variant.rivals_file, "a QDQ file in its own style", first));
+      rivals.push_back(std::move(own));
     }
   }
   for (const std::int64_t batch : subject.batches) {
@@ -251,7 +255,10 @@ Result<int> bench(const Options& options, Console& console) {
   for (const std::string& precision : plan.precisions) {
     Variant variant{.precision = precision, .file = plan.subject.file};
     if (precision == "int8" && !plan.quantised) {
-      SIGHTLINE_TRY(variant.file, quantised_file(plan, options, folder.path()));
+      SIGHTLINE_TRY(variant.file, quantised_file(plan, options, folder.path(), false));
+      if (options.rival) {
+        SIGHTLINE_TRY(variant.rivals_file, quantised_file(plan, options, folder.path(), true));
+      }
     }
     SIGHTLINE_TRY(BenchReport report, bench_variant(plan, variant, options, console));
     reports.push_back(std::move(report));
@@ -295,8 +302,9 @@ constexpr Verb bench_verb{
         "Winograd convolutions do fewer, so they may exceed the machine's peak, which is that of a matrix product in the same precision. A "
         "file without integers is quantised on noise for int8: its speed is right, its answers are not. With --rival the engines take "
         "turns of up to 30 runs each, because the same machine varies by a factor of two within minutes; the ratio is that of the medians. "
-        "ONNX Runtime runs the same file; for bf16, which it does not have here, the f32 file, and for int8 both. Loading is timed once, "
-        "from the file to the first answer, with the file already in the system's cache.",
+        "ONNX Runtime runs the same file; for bf16, which it does not have here, the f32 file, and for int8 both, and one with Q and DQ "
+        "before residual sums as well, without which it computes such layers in f32. Loading is timed once, from the file to the first "
+        "answer, with the file already in the system's cache.",
     .examples = examples,
     .declare = declare};
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "base/machine.h"
@@ -17,6 +18,9 @@ std::string inputs_text(const Subject& subject) {
     parts.push_back(fmt::format("{} {} {}", input.name, name_of(input.dtype), to_string(input.shape)));
   return join(parts, ", ");
 }
+
+// In the order of BenchReport::rivals.
+constexpr std::array<const char*, 3> rival_keys{"", "_f32", "_own"};
 
 std::string engine_name(const RivalFigures& rival) { return "ONNX Runtime, " + rival.runs; }
 
@@ -84,7 +88,7 @@ Json json_of_report(const BenchReport& report) {
     batch["gflops_per_second"] = each.gflops;
     for (std::size_t i = 0; i < each.theirs.size(); ++i) {
       const Versus& versus = each.theirs[i];
-      const std::string suffix = i == 0 ? "" : "_f32";
+      const std::string suffix = rival_keys[i];
       batch["rival" + suffix] = to_json(versus.timing);
       batch["ratio" + suffix] = versus.ratio;
       batch["lowest_ratio" + suffix] = versus.lowest;
@@ -101,11 +105,11 @@ Json json_of_report(const BenchReport& report) {
       {"memory", {{"weights", report.memory.weights}, {"arena", report.memory.arena}, {"growth", report.growth}, {"peak", peak_memory()}}}};
   for (std::size_t i = 0; i < report.rivals.size(); ++i) {
     const RivalFigures& rival = report.rivals[i];
-    document[i == 0 ? "rival" : "rival_f32"] = {{"name", "ONNX Runtime"},
-                                                {"version", report.rival_version},
-                                                {"runs", rival.runs},
-                                                {"load_ms", 1e3 * rival.load_seconds},
-                                                {"memory", {{"resident", rival.memory.resident}, {"growth", rival.memory.peak}}}};
+    document[fmt::format("rival{}", rival_keys[i])] = {{"name", "ONNX Runtime"},
+                                                       {"version", report.rival_version},
+                                                       {"runs", rival.runs},
+                                                       {"load_ms", 1e3 * rival.load_seconds},
+                                                       {"memory", {{"resident", rival.memory.resident}, {"growth", rival.memory.peak}}}};
   }
   for (const OperatorTime& each : report.operators)
     document["operators"].push_back(
