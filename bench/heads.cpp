@@ -1,6 +1,6 @@
-// sightline-heads [HEADS [CLASSES [BATCH [ROUNDS]]]]: many linear heads on one MobileNetV2 backbone (1280 features) in one session, against
-// one of these models alone: time for one batch and all heads, memory beyond the process's start, time to add a head. Prints ratios; wanted
-// for 1,000 heads of ten classes and one image: at most 1.5 of the time, 1.2 of the memory plus the heads' weights.
+// sightline-heads [HEADS [CLASSES [BATCH [ROUNDS [THREADS]]]]]: many linear heads on one MobileNetV2 backbone (1280 features) in one
+// session, against one of these models alone: time for one batch and all heads, memory beyond the process's start, time to add a head.
+// Prints ratios; wanted for 1,000 heads of ten classes and one image: at most 1.5 of the time, 1.2 of the memory plus the heads' weights.
 #include <fmt/format.h>
 #include <malloc.h>
 #include <sys/wait.h>
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "base/text.h"
 #include "bench/nets.h"
 #include "runtime/shared_session.h"
 
@@ -27,15 +28,15 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-// What is resident now, of what nobody else shares, in bytes.
+// What is resident now beside mapped files (whose pages other processes may share or not), in bytes.
 double own_memory() {
   ::malloc_trim(0);
   std::ifstream file("/proc/self/smaps_rollup");
   std::string word;
-  double kilobytes = 0, sum = 0;
+  double kilobytes = 0;
   while (file >> word)
-    if ((word == "Private_Dirty:" || word == "Private_Clean:") && file >> kilobytes) sum += kilobytes;
-  return sum * 1024;
+    if (word == "Anonymous:" && file >> kilobytes) return kilobytes * 1024;
+  return 0;
 }
 
 // The net with a head of its own: as if read from a file, nothing is shared with other models but by content.
@@ -99,20 +100,20 @@ double memory_of(Work work) {
   return grown;
 }
 
-Result<void> measure(int heads, int classes, std::int64_t batch, int rounds) {
+Result<void> measure(int heads, int classes, std::int64_t batch, int rounds, const runtime::Options& options) {
   const bench::Net& net =
       *std::ranges::find(bench::nets(), std::string("mobilenet-v2"), [](const bench::Net& each) { return std::string(each.name); });
   SIGHTLINE_TRY(const graph::Graph backbone, bench::unsettled_net(net));
   const Tensor input = images(batch);
 
   const double one_memory = memory_of([&](auto grown) {
-    auto session = runtime::Session::create(model_of(backbone, classes, 1));
+    auto session = runtime::Session::create(model_of(backbone, classes, 1), options);
     for (int i = 0; session.ok() && i < 3; ++i)
       if (!session->run(input).ok()) return -1.0;
     return session.ok() ? grown() : -1.0;
   });
   const double all_memory = memory_of([&](auto grown) {
-    runtime::SharedSession session;
+    runtime::SharedSession session(options);
     std::vector<double> seconds;
     if (!fill(session, backbone, heads, classes, seconds).ok()) return -1.0;
     for (int i = 0; i < 3; ++i)
@@ -120,8 +121,8 @@ Result<void> measure(int heads, int classes, std::int64_t batch, int rounds) {
     return grown();
   });
 
-  SIGHTLINE_TRY(runtime::Session one, runtime::Session::create(model_of(backbone, classes, 1)));
-  runtime::SharedSession shared;
+  SIGHTLINE_TRY(runtime::Session one, runtime::Session::create(model_of(backbone, classes, 1), options));
+  runtime::SharedSession shared(options);
   std::vector<double> adding;
   SIGHTLINE_CHECK(fill(shared, backbone, heads, classes, adding));
   const auto everything = all_of(heads), tenth = all_of(heads, 10), first = all_of(1);
@@ -151,7 +152,9 @@ Result<void> measure(int heads, int classes, std::int64_t batch, int rounds) {
     return 1e3 * sum / static_cast<double>(end - begin);
   };
   const std::size_t few = std::min<std::size_t>(20, adding.size());
-  fmt::print("{} heads of {} classes on MobileNetV2, batch {}, {} rounds by turns\n", heads, classes, batch, rounds);
+  fmt::print("{} heads of {} classes on MobileNetV2, batch {}, {} by turns, {}\n", heads, classes, batch,
+             plural(static_cast<std::uint64_t>(rounds), "round"),
+             options.threads > 0 ? plural(static_cast<std::uint64_t>(options.threads), "thread") : "all cores");
   // The least time is what the machine can do when nobody else wants it.
   const double least = std::ranges::min(one_times);
   const auto row = [&](const char* what, const std::vector<double>& times) {
@@ -175,7 +178,7 @@ Result<void> measure(int heads, int classes, std::int64_t batch, int rounds) {
 
 int main(int argc, char** argv) {
   const auto number = [&](int i, int otherwise) { return argc > i ? std::max(std::atoi(argv[i]), 1) : otherwise; };
-  const auto measured = measure(number(1, 1000), number(2, 10), number(3, 1), number(4, 60));
+  const auto measured = measure(number(1, 1000), number(2, 10), number(3, 1), number(4, 60), {.threads = argc > 5 ? number(5, 1) : 0});
   if (measured.ok()) return 0;
   fmt::print(stderr, "error: {}\n", measured.error().message);
   return exit_code_of(measured.error().kind);

@@ -247,7 +247,7 @@ struct Session::State {
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     if (!results.ok() || scheduler.begun() != begun + 1 || scheduler.crowded()) return results;
     std::optional<Way> loser;
-    tell(batch, [&](Choice& choice) { loser = choice.timed(todo.way, seconds); });
+    tell(batch, [&loser, way = todo.way, seconds](Choice& choice) { loser = choice.timed(way, seconds); });
     if (loser) forget(*loser, ways, batch);
     return results;
   }

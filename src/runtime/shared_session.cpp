@@ -173,15 +173,14 @@ struct SharedSession::State {
         checked = &model.inputs;
         for (std::size_t i = 0; i < given.size(); ++i) task.values[model.input_values[i]] = given[i];
       }
-      std::vector<std::size_t> outputs = wanted[m].outputs;
-      if (outputs.empty())
-        for (std::size_t i = 0; i < model.outputs.size(); ++i) outputs.push_back(i);
-      task.answers.emplace_back(outputs.size());
-      for (std::size_t o = 0; o < outputs.size(); ++o) {
-        if (outputs[o] >= model.outputs.size())
+      const std::vector<std::size_t>& some = wanted[m].outputs;  // none: all
+      task.answers.emplace_back(some.empty() ? model.outputs.size() : some.size());
+      for (std::size_t o = 0; o < task.answers.back().size(); ++o) {
+        const std::size_t which = some.empty() ? o : some[o];
+        if (which >= model.outputs.size())
           return Error{ErrorKind::usage, fmt::format("model \"{}\" has {}, there is none with number {}", wanted[m].model,
-                                                     plural(model.outputs.size(), "output"), outputs[o])};
-        const std::string& value = model.output_values[outputs[o]];
+                                                     plural(model.outputs.size(), "output"), which)};
+        const std::string& value = model.output_values[which];
         if (const auto head = model.heads.find(value); head != model.heads.end()) {
           Task::Heads& heads = task.heads[head->second.features];
           heads.places.push_back(banks.at(head->second.features).find(head->second.id));
@@ -213,8 +212,9 @@ struct SharedSession::State {
     }
     const int threads = options.threads > 0 ? options.threads : usable_cores();
     for (const auto& [features, heads] : task.heads) {
-      const std::vector<Tensor> results = HeadBank::evaluate(task.values.at(features), heads.places, threads);
-      for (std::size_t i = 0; i < results.size(); ++i) task.answers[heads.answers[i].first][heads.answers[i].second] = results[i];
+      std::vector<Tensor> results = HeadBank::evaluate(task.values.at(features), heads.places, threads);
+      for (std::size_t i = 0; i < results.size(); ++i)
+        task.answers[heads.answers[i].first][heads.answers[i].second] = std::move(results[i]);
     }
     for (const Task::Direct& direct : task.direct) task.answers[direct.model][direct.output] = task.values.at(direct.value);
     return std::move(task.answers);
