@@ -268,11 +268,6 @@ Location converted(Planner& planner, const std::string& name, const std::string&
   return destination;
 }
 
-Desc channels_last(const Desc& desc) {
-  if (desc.data.ndims != 4) return desc;
-  return {dnnl::memory::dims(desc.data.dims, desc.data.dims + 4), desc.data_type(), dnnl::memory::format_tag::nhwc};
-}
-
 std::optional<IntegerLayer> integer_layer(Planner& planner, const Node& node, std::size_t axis, std::int64_t channels, bool padded) {
   const Quantized* input = planner.quantized(node.inputs[0]);
   const Node* weights = planner.dequantized_constant(node.inputs[1]);

@@ -21,8 +21,6 @@ Tensor dequantized(const graph::Graph& graph, const graph::Node& node);
 // the wanted layout.
 Location converted(Planner& planner, const std::string& name, const std::string& op_type, const Location& source, const Quantization* from,
                    const Quantization* to, const dnnl::memory::desc& wanted);
-// Four dimensions: channels last, which oneDNN's integer kernels want. Others: as it is.
-dnnl::memory::desc channels_last(const dnnl::memory::desc& desc);
 
 // A layer whose input and constant weights are integers.
 struct IntegerLayer {

@@ -1,5 +1,6 @@
 // The same elements under another shape or order. Reshaping is a view of the row-major bytes; transposing is a view with other strides,
 // which the next convolution turns into its own layout at no extra cost.
+#include <algorithm>
 #include <cstring>
 #include <numeric>
 
@@ -31,9 +32,32 @@ Kernel transposing(const Shape& result, const std::vector<std::int64_t>& strides
   };
 }
 
+// A channel shuffle (Reshape to groups, Transpose, Reshape) where channels lie last: the groups are a view, and only putting the transposed
+// ones side by side moves anything. Nothing is made planes of.
+bool shuffles_channels_last(Planner& planner, const Node& node) {
+  const Location source = planner.native(node.inputs[0]);
+  const Shape &from = planner.shape_of(node.inputs[0]), &to = planner.shape_of(node.outputs[0]);
+  const auto type = source.desc.data_type();
+  if (is_channels_last(source.desc) && to.size() == 5 && to[0] == from[0] && to[1] * to[2] == from[1] && to[3] == from[2] &&
+      to[4] == from[3]) {
+    const std::int64_t row = from[1] * from[3];
+    planner.define(node.outputs[0], {{to, type, {row * from[2], to[2], 1, row, from[1]}}, source.buffer, source.offset});
+    return true;
+  }
+  if (from.size() != 5 || to != Shape{from[0], from[1] * from[2], from[3], from[4]} || source.desc.data.ndims != 5) return false;
+  const auto& blocking = source.desc.data.format_desc.blocking;
+  const std::int64_t row = to[1] * to[3];
+  const dnnl::memory::dims transposed{row * to[2], 1, from[1], row, to[1]};
+  if (blocking.inner_nblks != 0 || !std::equal(transposed.begin(), transposed.end(), blocking.strides)) return false;
+  const Location moved = planner.in_layout(node.inputs[0], {from, type, {row * to[2], from[2], 1, row, to[1]}});
+  planner.define(node.outputs[0], {{to, type, dnnl::memory::format_tag::nhwc}, moved.buffer, moved.offset});
+  return true;
+}
+
 }  // namespace
 
 Result<void> plan_reshape(Planner& planner, const Node& node) {
+  if (shuffles_channels_last(planner, node)) return {};
   Location location = planner.row_major_as_is(node.inputs[0]);
   location.desc = row_major(planner.shape_of(node.outputs[0]), location.desc.data_type());
   planner.define(node.outputs[0], location);

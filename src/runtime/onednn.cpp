@@ -126,6 +126,13 @@ bool is_row_major(const Desc& desc) {
   return same_bytes(desc, Desc(dims, desc.data_type(), strides));
 }
 
+Desc channels_last(const Desc& desc) {
+  if (desc.data.ndims != 4) return desc;
+  return {dnnl::memory::dims(desc.data.dims, desc.data.dims + 4), desc.data_type(), dnnl::memory::format_tag::nhwc};
+}
+
+bool is_channels_last(const Desc& desc) { return desc.data.ndims == 4 && same_bytes(desc, channels_last(desc)) && !is_row_major(desc); }
+
 bool is_reference(const dnnl::primitive_desc& primitive) {
   const char* name = primitive.impl_info_str();
   return name != nullptr && (std::strncmp(name, "ref", 3) == 0 || std::strncmp(name, "simple:ref", 10) == 0);

@@ -47,6 +47,10 @@ dnnl::memory::desc in_blocks(const Shape& shape);
 // Whether the same bytes mean the same tensor under both: an N×64×1×1 value in blocks of 16 channels is row-major as well.
 bool same_bytes(const dnnl::memory::desc& a, const dnnl::memory::desc& b);
 bool is_row_major(const dnnl::memory::desc& desc);
+// Four dimensions: channels last, which oneDNN's integer and AMX kernels want. Others: as it is.
+dnnl::memory::desc channels_last(const dnnl::memory::desc& desc);
+// Channels last and nothing else: false where that is row-major as well.
+bool is_channels_last(const dnnl::memory::desc& desc);
 
 // oneDNN falls back to plain loops for what its generated kernels cannot do; those are correct and slow.
 bool is_reference(const dnnl::primitive_desc& primitive);

@@ -108,11 +108,34 @@ Result<void> plan_split(Planner& planner, const Node& node) {
   const Shape& shape = planner.shape_of(node.inputs[0]);
   SIGHTLINE_TRY(const std::int64_t axis, graph::axis_of(node, node.integer("axis", 0), shape.size()));
   SIGHTLINE_TRY(const auto parts, graph::parts_of(planner.constants(), planner.opset(), node, shape));
-  const Split3 split = around(shape, static_cast<std::size_t>(axis));
+  Split3 split = around(shape, static_cast<std::size_t>(axis));
   const std::size_t element = moved_size(planner, node);
+  // Channels that lie last are cut pixel by pixel and go on lying last.
+  const Location native = planner.native(node.inputs[0]);
+  const bool named = std::ranges::all_of(node.outputs, [](const std::string& output) { return !output.empty(); });
+  const bool last = axis == 1 && named && is_channels_last(native.desc);
+  if (last) split = {split.outer * split.inner, split.size, 1};
   const auto bytes = [&](std::int64_t count) { return static_cast<std::size_t>(count * split.inner) * element; };
   std::vector<std::size_t> runs;
   for (std::int64_t part : parts) runs.push_back(bytes(part));
+  if (last) {
+    std::vector<Location> operands{native};
+    for (const std::string& output : node.outputs)
+      operands.push_back(planner.make(channels_last(row_major(planner.shape_of(output), native.desc.data_type()))));
+    planner.add(
+        node.name.empty() ? node.outputs[0] : node.name, node.op_type,
+        [runs, rows = split.outer](std::span<std::byte* const> at) {
+          const std::byte* from = at[0];
+          for (std::int64_t row = 0; row < rows; ++row)
+            for (std::size_t i = 0; i < runs.size(); ++i) {
+              std::memcpy(at[i + 1] + static_cast<std::size_t>(row) * runs[i], from, runs[i]);
+              from += runs[i];
+            }
+        },
+        operands);
+    for (std::size_t i = 0; i < node.outputs.size(); ++i) planner.define(node.outputs[i], operands[i + 1]);
+    return {};
+  }
   add_moving(planner, node, [runs, outer = split.outer, first = node.inputs.size()](std::span<std::byte* const> at) {
     const std::byte* from = at[0];
     for (std::int64_t row = 0; row < outer; ++row)

@@ -76,6 +76,32 @@ TEST(Precision, StepsInBf16AreThoseOfF32) {
   EXPECT_EQ(rounded, exact);
 }
 
+// A unit of ShuffleNet: what is split, shuffled and joined where channels lie last is not made planes of.
+TEST(Precision, ChannelShufflesMoveOnce) {
+  Builder b(2);
+  const std::string x = b.input("x", Dtype::f32, {-1, 3, 18, 18});
+  const auto sizes = [&](const std::string& name, const std::vector<std::int64_t>& shape) {
+    return b.constant(name, Tensor::of<std::int64_t>({static_cast<std::int64_t>(shape.size())}, shape));
+  };
+  std::string y = b.relu(b.conv(x, 24, {.bias = true}));
+  for (int i = 0; i < 2; ++i) {
+    const std::string to = std::to_string(i);
+    const std::string groups = b.node("Reshape", {y, sizes("split" + to, {0, 2, 12, 18, 18})});
+    const std::string swapped = b.node("Transpose", {groups}, {{"perm", std::vector<std::int64_t>{0, 2, 1, 3, 4}}});
+    y = b.relu(b.conv(b.node("Reshape", {swapped, sizes("join" + to, {0, 24, 18, 18})}), 24, {.kernel = 1}));
+  }
+  const Graph graph = *b.finish({b.linear(b.flatten(b.global_average_pool(y)), 7)}, {});
+  const Tensor input = noise({2, 3, 18, 18});
+  const Tensor wanted = reference_run(graph, {&input, 1})[0];
+  for (auto [precision, tolerance] : {std::pair{Precision::f32, 1e-4}, {Precision::bf16, 3e-2}}) {
+    auto session = Session::create(graph, {.threads = 1, .precision = precision});
+    ASSERT_TRUE(session.ok()) << session.error().message;
+    const auto got = session->run(input);
+    ASSERT_TRUE(got.ok());
+    EXPECT_LE(relative_difference(*got, wanted), tolerance);
+  }
+}
+
 // Sums are kept in f32, and a result that leaves the graph is not rounded: sums of many like numbers would stand still in bf16.
 TEST(Precision, SumsAndOutputsAreF32) {
   Builder b(1);
