@@ -24,7 +24,8 @@ struct ChannelSums {
     sums.resize(channels);
     const auto values = tensor.values<float>();
     for (std::size_t i = 0; i < values.size(); ++i) sums[i % channels] += static_cast<double>(values[i]);
-    rows += static_cast<double>(values.size() / channels);
+    const std::size_t count = values.size() / channels;
+    rows += static_cast<double>(count);
   }
 };
 

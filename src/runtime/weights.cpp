@@ -19,7 +19,7 @@ constexpr std::size_t large = std::size_t{128} << 10;
 
 }  // namespace
 
-void LargePages::Free::operator()(std::byte* slab) const { std::free(slab); }
+void LargePages::Free::operator()(std::byte* memory) const { std::free(memory); }
 
 std::byte* LargePages::take(std::size_t bytes) {
   bytes = (bytes + alignment - 1) / alignment * alignment;
