@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "graph/builder.h"
+#include "graph/integer_layers_for_test.h"
 #include "runtime/operator_cases_test.h"
 #include "runtime/quantizer.h"
 
@@ -458,6 +459,27 @@ TEST(Integers, AQuantizedNetStaysInIntegers) {
     EXPECT_THAT(types,
                 testing::AllOf(Contains("QuantizeLinear").Times(1), Not(Contains("DequantizeLinear")), Contains("Mul+QuantizeLinear"),
                                Contains("Conv+Sigmoid+QuantizeLinear"), Contains("Conv+Add+QuantizeLinear")));
+  }
+}
+
+// Each layer on the integers that ONNX's definition gives the layer before it: single steps, where the real number lies between two.
+TEST(Integers, EveryLayerIsWhatOnnxDefines) {
+  Graph real;
+  std::vector<Batch> batches;
+  const Graph graph = quantized_net(real, batches), opened = graph::opened_at_integers(graph);
+  const std::size_t outputs = graph.outputs.size();
+  const std::vector<Tensor> wanted = reference_run(opened, batches[0]);
+  Batch given = batches[0];
+  given.insert(given.end(), wanted.begin() + static_cast<std::ptrdiff_t>(outputs), wanted.end());
+  auto session = Session::create(graph::parted_at_integers(opened, outputs), {.threads = 2});
+  ASSERT_TRUE(session.ok()) << session.error().message;
+  const auto got = session->run(given);
+  ASSERT_TRUE(got.ok()) << got.error().message;
+  for (std::size_t i = outputs; i < wanted.size(); ++i) {
+    SCOPED_TRACE(opened.outputs[i].name);
+    const auto difference = graph::integer_difference((*got)[i], wanted[i]);
+    EXPECT_LE(difference.steps, 1);
+    EXPECT_LE(difference.share, 0.002);
   }
 }
 

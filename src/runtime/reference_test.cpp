@@ -100,6 +100,10 @@ class Reference {
     batch_ = inputs.empty() ? 1 : inputs[0].dim(0);
     shapes_ = *graph::infer_shapes(graph_, batch_);
     for (const Node& node : graph_.nodes) {
+      if (node.op_type == "Split") {
+        split(node);
+        continue;
+      }
       Values result = apply(node);
       if (result.dtype == Dtype::f32)
         for (double& v : result.data) v = static_cast<double>(static_cast<float>(v));
@@ -129,25 +133,48 @@ class Reference {
     return y;
   }
 
+  // Spatial sizes as depth, height and width.
+  static Indices widened(const Indices& sizes, std::int64_t filler) {
+    Indices wide(3 - sizes.size(), filler);
+    wide.insert(wide.end(), sizes.begin(), sizes.end());
+    return wide;
+  }
+
+  // Whole rows of the result at a time: whole nets are compared with this.
   Values conv(const Node& node) const {
     const Values &x = in(node, 0), &w = in(node, 1);
-    const auto window = *graph::window_of(node, x.shape, Shape(w.shape.begin() + 2, w.shape.end()));
-    const std::int64_t groups = node.integer("group", 1), out_each = w.shape[0] / groups;
+    const Indices spatial(w.shape.begin() + 2, w.shape.end());
+    const auto window = *graph::window_of(node, x.shape, spatial);
+    const std::int64_t out_each = w.shape[0] / node.integer("group", 1);
     Values y = result_of(node);
-    each(y.shape, [&](const Indices& at) {
-      double sum = has(node, 2) ? in(node, 2).data[static_cast<std::size_t>(at[1])] : 0;
-      each(Shape(w.shape.begin() + 1, w.shape.end()), [&](const Indices& k) {
-        Indices from{at[0], at[1] / out_each * w.shape[1] + k[0]}, tap{at[1], k[0]};
-        for (std::size_t i = 0; i + 2 < x.shape.size(); ++i) {
-          const std::int64_t p = at[i + 2] * window.strides[i] - window.pads_begin[i] + k[i + 1] * window.dilations[i];
-          if (p < 0 || p >= x.shape[i + 2]) return;
-          from.push_back(p);
-          tap.push_back(k[i + 1]);
+    const Indices from = widened({x.shape.begin() + 2, x.shape.end()}, 1), to = widened({y.shape.begin() + 2, y.shape.end()}, 1);
+    const Indices kernel = widened(spatial, 1), strides = widened(window.strides, 1), pads = widened(window.pads_begin, 0);
+    const Indices dilations = widened(window.dilations, 1);
+    double* result = y.data.data();
+    for (std::int64_t image = 0; image < y.shape[0]; ++image)
+      for (std::int64_t channel = 0; channel < y.shape[1]; ++channel) {
+        std::fill_n(result, to[0] * to[1] * to[2], has(node, 2) ? in(node, 2).data[static_cast<std::size_t>(channel)] : 0.0);
+        const double* tap = w.data.data() + channel * w.shape[1] * kernel[0] * kernel[1] * kernel[2];
+        for (std::int64_t i = 0; i < w.shape[1]; ++i) {
+          const double* plane = x.data.data() + (image * x.shape[1] + channel / out_each * w.shape[1] + i) * from[0] * from[1] * from[2];
+          each(kernel, [&](const Indices& k) {
+            const double weight = *tap++;
+            for (std::int64_t z = 0; z < to[0]; ++z)
+              for (std::int64_t v = 0; v < to[1]; ++v) {
+                const std::int64_t depth = z * strides[0] - pads[0] + k[0] * dilations[0];
+                const std::int64_t row = v * strides[1] - pads[1] + k[1] * dilations[1];
+                if (depth < 0 || depth >= from[0] || row < 0 || row >= from[1]) continue;
+                double* line = result + (z * to[1] + v) * to[2];
+                const double* source = plane + (depth * from[1] + row) * from[2];
+                for (std::int64_t u = 0; u < to[2]; ++u) {
+                  const std::int64_t column = u * strides[2] - pads[2] + k[2] * dilations[2];
+                  if (column >= 0 && column < from[2]) line[u] += weight * source[column];
+                }
+              }
+          });
         }
-        sum += x.at(from) * w.at(tap);
-      });
-      y.at(at) = sum;
-    });
+        result += to[0] * to[1] * to[2];
+      }
     return y;
   }
 
@@ -272,6 +299,52 @@ class Reference {
     });
     y.shape = shapes_.at(node.outputs[0]).shape;
     return y;
+  }
+
+  // The number of a per-tensor or per-axis parameter that belongs to an element.
+  static double along(const Values& parameter, const Indices& at, std::size_t axis) {
+    return parameter.data[parameter.data.size() == 1 ? 0 : static_cast<std::size_t>(at[axis])];
+  }
+  std::size_t quantized_axis(const Node& node) const {
+    const std::int64_t axis = node.integer("axis", 1);
+    return static_cast<std::size_t>(axis < 0 ? axis + static_cast<std::int64_t>(in(node, 0).shape.size()) : axis);
+  }
+  Values quantize(const Node& node) const {
+    const Values& x = in(node, 0);
+    Values y = result_of(node);
+    const std::size_t axis = quantized_axis(node);
+    const auto [low, high] = y.dtype == Dtype::u8 ? std::pair(0.0, 255.0) : std::pair(-128.0, 127.0);
+    each(y.shape, [&](const Indices& at) {
+      // f32 / f32 in f32, halves to the even neighbour.
+      const auto real = static_cast<float>(x.at(at)) / static_cast<float>(along(in(node, 1), at, axis));
+      y.at(at) = std::clamp(static_cast<double>(std::nearbyint(real)) + (has(node, 2) ? along(in(node, 2), at, axis) : 0), low, high);
+    });
+    return y;
+  }
+  Values dequantize(const Node& node) const {
+    const Values& x = in(node, 0);
+    Values y = result_of(node);
+    const std::size_t axis = quantized_axis(node);
+    each(y.shape, [&](const Indices& at) {
+      y.at(at) = (x.at(at) - (has(node, 2) ? along(in(node, 2), at, axis) : 0)) * along(in(node, 1), at, axis);
+    });
+    return y;
+  }
+
+  void split(const Node& node) {
+    const Values& x = in(node, 0);
+    std::int64_t axis = node.integer("axis", 0), begin = 0;
+    if (axis < 0) axis += static_cast<std::int64_t>(x.shape.size());
+    for (const std::string& output : node.outputs) {
+      Values y = zeros(shapes_.at(output).shape, x.dtype);
+      each(y.shape, [&](const Indices& at) {
+        Indices from = at;
+        from[static_cast<std::size_t>(axis)] += begin;
+        y.at(at) = x.at(from);
+      });
+      begin += y.shape[static_cast<std::size_t>(axis)];
+      values_[output] = std::move(y);
+    }
   }
 
   Values concat(const Node& node) const {
@@ -422,6 +495,8 @@ class Reference {
     if (op == "MatMul") return matmul(node);
     if (op == "Softmax" || op == "LogSoftmax") return softmax(node);
     if (op == "ReduceMean") return reduce_mean(node);
+    if (op == "QuantizeLinear") return quantize(node);
+    if (op == "DequantizeLinear") return dequantize(node);
     if (op == "Concat") return concat(node);
     if (op == "Pad") return pad(node);
     if (op == "Gather") return gather(node);

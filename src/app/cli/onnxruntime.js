@@ -60,7 +60,8 @@ const commands = {
     before = memory();
     const begin = process.hrtime.bigint();
     session = await ort.InferenceSession.create(request.file, {
-      intraOpNumThreads: request.threads, interOpNumThreads: 1, executionMode: 'sequential', graphOptimizationLevel: 'all', logSeverityLevel: 3
+      intraOpNumThreads: request.threads, interOpNumThreads: 1, executionMode: 'sequential',
+      graphOptimizationLevel: request.optimised ? 'all' : 'disabled', logSeverityLevel: 3
     });
     await session.run(feeds, wanted);
     return {seconds: Number(process.hrtime.bigint() - begin) * 1e-9};

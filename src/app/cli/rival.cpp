@@ -203,10 +203,12 @@ Result<OnnxRuntime> OnnxRuntime::start() {
 
 const std::string& OnnxRuntime::version() const { return state_->version; }
 
-Result<double> OnnxRuntime::load(const std::string& file, const graph::Graph& signature, std::span<const Tensor> inputs, int threads) {
+Result<double> OnnxRuntime::load(const std::string& file, const graph::Graph& signature, std::span<const Tensor> inputs, int threads,
+                                 bool optimised) {
   SIGHTLINE_TRY(Json request, state_->request_with("load", signature, inputs));
   request["file"] = absolute_path(file);
   request["threads"] = threads;
+  request["optimised"] = optimised;
   SIGHTLINE_TRY(const Json answer, state_->ask(request));
   return answer.value("seconds", 0.0);
 }

@@ -30,8 +30,10 @@ class OnnxRuntime {
   ~OnnxRuntime();
 
   const std::string& version() const;
-  // Loads the file with all graph optimisations and answers once; gives the seconds that both took. Error unsupported: what it says.
-  Result<double> load(const std::string& file, const graph::Graph& signature, std::span<const Tensor> inputs, int threads);
+  // Loads the file with all graph optimisations, or none (every node alone, as the file has it), and answers once; gives the seconds that
+  // both took. Error unsupported: what it says.
+  Result<double> load(const std::string& file, const graph::Graph& signature, std::span<const Tensor> inputs, int threads,
+                      bool optimised = true);
   // What it answers to these inputs, one tensor per output of the signature; time() runs the same inputs.
   Result<std::vector<Tensor>> answer(const graph::Graph& signature, std::span<const Tensor> inputs);
   // Seconds of each of so many runs, measured around session.run alone.
