@@ -40,7 +40,7 @@ test: all  ## build and run every test and check
 	@test -n "$(CORE)" || scripts/check-tests $(BUILD)
 
 # Libraries that are not instrumented (oneDNN, OpenMP) look full of races, which are none; nothing else is left out.
-THREADED := Scheduler.*:Ways.*:RuntimeConcurrency.*:SharedSession.*:HeadBank.*:MergedGraph.*
+THREADED := Team.*:Scheduler.*:Ways.*:RuntimeConcurrency.*:SharedSession.*:HeadBank.*:MergedGraph.*
 thread-test:  ## the runtime's threads under ThreadSanitizer
 	@$(MAKE) --no-print-directory configure SAN=thread
 	@cmake --build build/san-thread -j $(JOBS) --target sightline_runtime_test

@@ -1,5 +1,6 @@
 #include "runtime/onednn.h"
 
+#include <algorithm>
 #include <cstring>
 #include <mutex>
 #include <utility>
@@ -140,6 +141,15 @@ bool is_reference(const dnnl::primitive_desc& primitive) {
 
 bool is_fast(const dnnl::primitive_desc& primitive) {
   return !is_reference(primitive) && std::strstr(primitive.impl_info_str(), "gemm:jit") == nullptr;
+}
+
+bool has_independent_shares(const dnnl::primitive& primitive, const dnnl::primitive_desc_base& descriptor) {
+  using Kind = dnnl::primitive::kind;
+  // Matrix products pack operands for each other, reductions add up what others have reduced.
+  constexpr Kind kinds[] = {Kind::convolution, Kind::deconvolution, Kind::reorder,    Kind::eltwise, Kind::binary,
+                            Kind::pooling_v2,  Kind::resampling,    Kind::softmax_v2, Kind::prelu,   Kind::logsoftmax};
+  if (std::ranges::count(kinds, primitive.get_kind()) == 0) return false;
+  return std::strstr(descriptor.impl_info_str(), "gemm") == nullptr;
 }
 
 }  // namespace sightline::runtime

@@ -14,8 +14,8 @@ const dnnl::engine& cpu_engine();
 // Empties that cache: code of models that are gone should not stay in memory. Primitives in use live on.
 void flush_primitive_cache();
 
-// While it lives, oneDNN works with this many OpenMP threads in the calling thread. oneDNN sizes blocks and scratch memory by that
-// number when a primitive is made, so that planning and running must agree on it.
+// While it lives, oneDNN cuts its work into this many shares in the calling thread (team.h says who does them). oneDNN sizes blocks and
+// scratch memory by that number when a primitive is made, so that planning and running must agree on it.
 class ThreadScope {
  public:
   explicit ThreadScope(int threads);
@@ -56,5 +56,7 @@ bool is_channels_last(const dnnl::memory::desc& desc);
 bool is_reference(const dnnl::primitive_desc& primitive);
 // Generated for the shape: neither plain loops nor a matrix product over a copy of the windows.
 bool is_fast(const dnnl::primitive_desc& primitive);
+// Whether the shares of its parallel regions may be computed one after the other by one thread: none waits for what another one does.
+bool has_independent_shares(const dnnl::primitive& primitive, const dnnl::primitive_desc_base& descriptor);
 
 }  // namespace sightline::runtime

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <map>
 
+#include "runtime/team.h"
+
 namespace sightline::runtime {
 namespace {
 
@@ -125,8 +127,8 @@ Plan Plan::copy() const {
   copied.kept = kept;
   copied.arena_bytes_ = arena_bytes_;
   for (const Step& step : steps) {
-    Step& own =
-        copied.steps.emplace_back(Step{.name = step.name, .op_type = step.op_type, .primitive = step.primitive, .kernel = step.kernel});
+    Step& own = copied.steps.emplace_back(Step{
+        .name = step.name, .op_type = step.op_type, .primitive = step.primitive, .kernel = step.kernel, .independent = step.independent});
     for (const Operand& operand : step.operands)
       own.operands.push_back({operand.argument, operand.buffer,
                               operand.memory ? dnnl::memory(operand.memory.get_desc(), cpu_engine(), DNNL_MEMORY_NONE) : dnnl::memory(),
@@ -148,6 +150,7 @@ void Plan::execute(const dnnl::stream& stream, std::byte* arena, std::span<std::
     if (step.kernel) {
       step.kernel(step.addresses);
     } else {
+      Team::set_shares_independent(step.independent);
       dnnl::error::wrap_c_api(
           dnnl_primitive_execute(step.primitive.get(), stream.get(), static_cast<int>(step.arguments.size()), step.arguments.data()),
           "could not execute a primitive");

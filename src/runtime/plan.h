@@ -37,6 +37,7 @@ struct Step {
   std::string name, op_type;  // of the ONNX node; a fused step names them all ("Conv+Add+Relu")
   dnnl::primitive primitive;  // or
   Kernel kernel;              //
+  bool independent = false;   // shares of the primitive's parallel regions do not wait for each other (team.h)
   std::vector<Operand> operands;
   std::vector<dnnl_exec_arg_t> arguments;  // what the primitive is called with
   std::vector<std::byte*> addresses;       // what the kernel is called with

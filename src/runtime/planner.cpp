@@ -354,7 +354,7 @@ void Planner::define(const std::string& value, const Location& location) {
 
 void Planner::add(const std::string& name, const std::string& op_type, const dnnl::primitive& primitive,
                   const dnnl::primitive_desc_base& pd, const Arguments& arguments) {
-  Step step{.name = name, .op_type = op_type, .primitive = primitive};
+  Step step{.name = name, .op_type = op_type, .primitive = primitive, .independent = has_independent_shares(primitive, pd)};
   for (const auto& [argument, location] : arguments)
     step.operands.push_back({argument, location.buffer, dnnl::memory(location.desc, cpu_engine(), DNNL_MEMORY_NONE), location.offset});
   if (const auto scratch = pd.scratchpad_desc(); scratch.get_size() > 0)

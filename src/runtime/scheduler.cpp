@@ -1,7 +1,10 @@
 #include "runtime/scheduler.h"
 
+#include <immintrin.h>
+
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -11,6 +14,7 @@
 
 #include "base/machine.h"
 #include "runtime/onednn.h"
+#include "runtime/team.h"
 
 namespace sightline::runtime {
 namespace {
@@ -34,6 +38,13 @@ class Places {
     const int more = line_.empty() ? std::min(free_, most - least) : 0;
     free_ -= more;
     return least + more;
+  }
+  // Takes what is free now and nobody waits for.
+  int take_free(int most) {
+    const std::lock_guard lock(mutex_);
+    const int taken = line_.empty() ? std::min(free_, most) : 0;
+    free_ -= taken;
+    return taken;
   }
   void give_back(int count) {
     const std::lock_guard lock(mutex_);
@@ -67,30 +78,41 @@ class Places {
   std::uint64_t begun_ = 0;
 };
 
-// At most so many threads that wait for tasks; one is started when a task comes and none waits.
+// Threads that wait for tasks; one is started when a task comes and none waits, up to a number. Before they sleep they look about for a
+// while: the next task often comes within microseconds, and to be woken costs tens of them.
 class Crew {
  public:
-  explicit Crew(int most) : most_(static_cast<std::size_t>(std::max(most, 1))) {}
   ~Crew() {
     {
       const std::lock_guard lock(mutex_);
       closing_ = true;
+      ++posted_;
     }
     wake_.notify_all();
     for (std::thread& thread : threads_) thread.join();
   }
-  void post(std::function<void()> task) {
+  // most: threads that there may be for this task to find one.
+  void post(std::size_t most, std::function<void()> task) {
     const std::lock_guard lock(mutex_);
     tasks_.push_back(std::move(task));
-    if (tasks_.size() > idle_ && threads_.size() < most_) threads_.emplace_back([this] { work(); });
+    if (tasks_.size() > idle_ && threads_.size() < most) threads_.emplace_back([this] { work(); });
+    ++posted_;
     wake_.notify_one();
   }
 
  private:
   void work() {
+    constexpr std::chrono::microseconds patience{100};
     std::unique_lock lock(mutex_);
     while (true) {
       ++idle_;
+      if (tasks_.empty() && !closing_) {
+        const std::uint32_t seen = posted_;
+        lock.unlock();
+        const auto until = std::chrono::steady_clock::now() + patience;
+        while (posted_ == seen && std::chrono::steady_clock::now() < until) _mm_pause();
+        lock.lock();
+      }
       wake_.wait(lock, [&] { return closing_ || !tasks_.empty(); });
       --idle_;
       if (tasks_.empty()) return;
@@ -105,7 +127,8 @@ class Crew {
   std::condition_variable wake_;
   std::deque<std::function<void()>> tasks_;
   std::vector<std::thread> threads_;
-  std::size_t most_, idle_ = 0;
+  std::atomic<std::uint32_t> posted_{0};
+  std::size_t idle_ = 0;
   bool closing_ = false;
 };
 
@@ -156,17 +179,6 @@ struct Job {
   std::exception_ptr exception;
 };
 
-// The one calling thread that has an OpenMP pool gives that right back when it ends: libgomp ends the pool with it.
-std::atomic<bool> pool_is_owned{false};
-struct Ownership {
-  bool owns = false;        // the caller's right
-  bool is_of_crew = false;  // a thread of the scheduler's that is there for this
-  ~Ownership() {
-    if (owns) pool_is_owned = false;
-  }
-};
-thread_local Ownership ownership;
-
 // Gives places back however the body ends.
 class Held {
  public:
@@ -174,6 +186,7 @@ class Held {
   Held(const Held&) = delete;
   Held& operator=(const Held&) = delete;
   ~Held() { places_.give_back(count_); }
+  int count() const { return count_; }
 
  private:
   Places& places_;
@@ -183,11 +196,24 @@ class Held {
 }  // namespace
 
 struct Scheduler::State {
-  explicit State(int count) : cores(count), places(count), helpers(count - 1), masters(count / 2) {}
+  explicit State(int count) : cores(count), places(count) {}
   const int cores;
   Places places;
-  Crew helpers;  // run pieces: all places but the caller's may be theirs
-  Crew masters;  // run what OpenMP threads share: each has a pool, and takes at least two places
+  Crew helpers;  // all places but the callers' may be theirs
+
+  void lead(int threads, const std::function<void()>& body) {
+    const ThreadScope scope(std::max(threads, 1));
+    if (threads <= 1) {
+      body();
+      return;
+    }
+    const auto team = std::make_shared<Team>(threads);
+    const Team::Leading leading(*team);
+    // Where more threads are wanted than there are cores, they are given: some regions need them all.
+    const auto most = static_cast<std::size_t>(std::max(cores, threads) - 1);
+    for (int helper = 1; helper < team->threads(); ++helper) helpers.post(most, [team] { team->help(); });
+    body();
+  }
 };
 
 Scheduler& Scheduler::shared() {
@@ -203,42 +229,15 @@ int Scheduler::cores() const { return state_->cores; }
 bool Scheduler::crowded() const { return state_->places.in_use(); }
 std::uint64_t Scheduler::begun() const { return state_->places.begun(); }
 
-bool Scheduler::owns_pool() {
-  if (ownership.owns || ownership.is_of_crew) return true;
-  bool nobody = false;
-  ownership.owns = pool_is_owned.compare_exchange_strong(nobody, true);
-  return ownership.owns;
-}
-
 void Scheduler::together(int threads, const std::function<void()>& body) {
   const int wanted = std::clamp(threads, 1, state_->cores);
   const Held held(state_->places, state_->places.take(wanted, wanted));
-  if (threads <= 1 || owns_pool()) {
-    const ThreadScope scope(std::max(threads, 1));
-    body();
-    return;
-  }
-  std::mutex mutex;
-  std::condition_variable finished;
-  bool done = false;
-  std::exception_ptr exception;
-  state_->masters.post([&] {
-    ownership.is_of_crew = true;
-    std::exception_ptr thrown;
-    try {
-      const ThreadScope scope(threads);
-      body();
-    } catch (...) {
-      thrown = std::current_exception();
-    }
-    const std::lock_guard lock(mutex);
-    exception = thrown;
-    done = true;
-    finished.notify_one();  // under the lock: the caller's frame ends soon after
-  });
-  std::unique_lock lock(mutex);
-  finished.wait(lock, [&] { return done; });
-  if (exception) std::rethrow_exception(exception);
+  state_->lead(threads, body);
+}
+
+void Scheduler::with_idle_cores(int threads, const std::function<void()>& body) {
+  const Held held(state_->places, state_->places.take_free(std::min(threads, state_->cores)));
+  state_->lead(held.count(), body);
 }
 
 void Scheduler::side_by_side(std::size_t pieces, const std::function<void(std::size_t)>& body) {
@@ -248,7 +247,7 @@ void Scheduler::side_by_side(std::size_t pieces, const std::function<void(std::s
   const Held own(state_->places, 1);
   const auto job = std::make_shared<Job>(body, pieces, state_->places);
   job->coming = taken - 1;
-  for (int helper = 1; helper < taken; ++helper) state_->helpers.post([job] { job->help(); });
+  for (int helper = 1; helper < taken; ++helper) state_->helpers.post(static_cast<std::size_t>(state_->cores - 1), [job] { job->help(); });
   job->take_part();
   job->close();
 }

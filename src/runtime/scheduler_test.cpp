@@ -69,36 +69,40 @@ TEST(Scheduler, NeverMoreAtOnceThanPlaces) {
   EXPECT_EQ(scheduler.begun(), 12U * 20);
 }
 
-// The right to a pool goes with the thread that has it; all others hand over to a thread that is there for it.
-TEST(Scheduler, OneCallerAtMostOpensAPool) {
+// Whoever asks, work runs in the thread that brings it, and helpers come to it.
+TEST(Scheduler, WorkOfSeveralThreadsIsNotHandedOver) {
   Scheduler scheduler(2);
-  const auto runs_here = [&] {
-    std::thread::id at;
-    scheduler.together(2, [&] {
-      at = std::this_thread::get_id();
-      EXPECT_EQ(ThreadScope::current(), 2);
-    });
-    return at == std::this_thread::get_id();
-  };
-  // Whoever had the right before this test (this thread perhaps, through another test), two threads at once never both have it.
-  std::atomic<int> here{0};
+  std::atomic<int> elsewhere{0}, narrow{0};
   std::vector<std::thread> callers;
-  std::atomic<int> waiting{4};
   for (int t = 0; t < 4; ++t) {
     callers.emplace_back([&] {
-      if (runs_here()) ++here;
-      for (--waiting; waiting > 0;) std::this_thread::yield();  // all live at the same time
-      const bool owns = scheduler.owns_pool();                  // it may be free by the next line, so that no tells nothing
-      if (const bool ran_here = runs_here(); owns) {
-        EXPECT_TRUE(ran_here);
-      }
+      for (int i = 0; i < 20; ++i)
+        scheduler.together(2, [&, caller = std::this_thread::get_id()] {
+          if (std::this_thread::get_id() != caller) ++elsewhere;
+          if (ThreadScope::current() != 2) ++narrow;
+        });
     });
   }
   for (std::thread& caller : callers) caller.join();
-  EXPECT_LE(here, 1);
-  bool again = false;
-  if (!scheduler.owns_pool()) std::thread([&] { again = runs_here(); }).join();
-  EXPECT_TRUE(again || scheduler.owns_pool());
+  EXPECT_EQ(elsewhere, 0);
+  EXPECT_EQ(narrow, 0);
+}
+
+TEST(Scheduler, IdleCoresAreTakenWithoutWaiting) {
+  Scheduler scheduler(2);
+  scheduler.with_idle_cores(5, [] { EXPECT_EQ(ThreadScope::current(), 2); });
+  std::atomic<bool> begun{false}, done{false};
+  std::thread busy([&] {
+    scheduler.together(2, [&] {
+      begun = true;
+      while (!done) std::this_thread::yield();
+    });
+  });
+  while (!begun) std::this_thread::yield();
+  scheduler.with_idle_cores(2, [] { EXPECT_EQ(ThreadScope::current(), 1); });
+  done = true;
+  busy.join();
+  EXPECT_FALSE(scheduler.crowded());
 }
 
 TEST(Scheduler, WhatBodiesThrowReachesTheCaller) {

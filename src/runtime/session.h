@@ -15,7 +15,7 @@ namespace sightline::runtime {
 
 struct Options {
   // At most so many threads work for a run; small plans use fewer, because waking a thread costs more than it brings. A batch whose
-  // images do not depend on each other is shared out to threads that need not wait for each other; else oneDNN's OpenMP threads share
+  // images do not depend on each other is shared out to threads that need not wait for each other; else several threads share
   // each step (ways.h: which of them is measured where it is in doubt). 0: usable_cores().
   int threads = 0;
   // Where the processor cannot, f32 is used: Session::precision tells.
@@ -47,7 +47,7 @@ class Session {
 
   // One tensor per graph input, in order, all with the same N; gives one tensor per output. Any number of threads may call at the same
   // time, on one session or several (moving and destroying are for one): the scheduler gives them the cores in turn, and none opens a pool
-  // of OpenMP threads but the first. The same input gives the same bits however busy the machine is.
+  // of threads. The same input gives the same bits however busy the machine is.
   // Errors: usage when shapes or dtypes do not fit the signature.
   Result<std::vector<Tensor>> run(std::span<const Tensor> inputs);
   Result<Tensor> run(const Tensor& input);  // for graphs with one input and one output

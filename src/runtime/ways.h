@@ -11,7 +11,7 @@ namespace sightline::runtime {
 enum class Way {
   alone,     // the whole batch on one thread
   pieces,    // one piece of the batch per thread; nobody waits before the end
-  together,  // the whole batch, every step shared by OpenMP threads
+  together,  // the whole batch, every step shared by a team's threads
 };
 
 struct Ways {

@@ -7,6 +7,7 @@
 #include <new>
 
 #include "runtime/scheduler.h"
+#include "runtime/team.h"
 
 namespace sightline::runtime {
 namespace {
@@ -45,15 +46,15 @@ std::byte* WeightStore::in_layout(const std::string& key, const dnnl::memory::de
   auto& layouts = reordered_[key];
   for (const dnnl::memory& memory : layouts)
     if (memory.get_desc() == wanted) return static_cast<std::byte*>(memory.get_data_handle());
-  // A caller without an OpenMP pool shall not get one for this.
-  const int threads = ThreadScope::current();
-  const ThreadScope scope(threads > 1 && Scheduler::shared().owns_pool() ? threads : 1);
   const std::size_t bytes = wanted.get_size();
   dnnl::memory from(plain_desc, cpu_engine(), source);
   dnnl::memory to = bytes < large ? dnnl::memory(wanted, cpu_engine()) : dnnl::memory(wanted, cpu_engine(), pages_.take(bytes));
-  dnnl::stream stream(cpu_engine());
-  dnnl::reorder(from, to).execute(stream, from, to);
-  stream.wait();
+  Scheduler::shared().with_idle_cores(bytes < large ? 1 : ThreadScope::current(), [&] {
+    Team::set_shares_independent(true);
+    dnnl::stream stream(cpu_engine());
+    dnnl::reorder(from, to).execute(stream, from, to);
+    stream.wait();
+  });
   bytes_ += wanted.get_size();
   layouts.push_back(to);
   return static_cast<std::byte*>(to.get_data_handle());
