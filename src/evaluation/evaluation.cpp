@@ -217,7 +217,15 @@ Result<Evaluation> evaluate(package::Model& model, const dataset::Manifest& mani
   evaluation.model = model.name();
   evaluation.split = enum_name(options.split);
   evaluation.classes = model.labels();
-  SIGHTLINE_TRY(const Answers answers, answer_split(model, manifest, options.split, options.progress, options.threads));
+  Answers answers;
+  if (options.answers != nullptr) {
+    answers = *options.answers;
+    if (answers.samples.empty()) return Error{ErrorKind::invalid_data, fmt::format("there are no {} images", evaluation.split)};
+    SIGHTLINE_CHECK(check_answers(answers.probabilities, static_cast<std::int64_t>(answers.labels.size()),
+                                  static_cast<std::int64_t>(evaluation.classes.size())));
+  } else {
+    SIGHTLINE_TRY(answers, answer_split(model, manifest, options.split, options.progress, options.threads));
+  }
   evaluation.images_per_second = answers.seconds > 0 ? static_cast<double>(answers.labels.size()) / answers.seconds : 0;
   evaluation.figures = tasks::measure(answers.probabilities, answers.labels, evaluation.classes);
   SIGHTLINE_TRY(evaluation.intervals, bootstrap_intervals(answers.probabilities, answers.labels, {.threads = options.threads}));

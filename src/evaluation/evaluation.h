@@ -69,11 +69,15 @@ struct Evaluation {
   }
 };
 
+struct Answers;
 struct Options {
   dataset::Split split = dataset::Split::test;
   int threads = 0;
   int latency_runs = 200;
   bool progress = true;
+  // What the model answers to the split, where that is known already (from cached features of the same runtime plan); rows in the order of
+  // the manifest, columns in that of the model.
+  const Answers* answers = nullptr;
 };
 
 // Classes are matched by name: every class of the manifest must be one of the model's (invalid_data lists those that are not); figures are

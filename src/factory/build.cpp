@@ -41,22 +41,32 @@ Result<std::string> worker_version(const std::string& worker, const store::Works
 }  // namespace
 
 Result<std::vector<line::Step>> build_steps(const demand::Demand& demand, store::Workspace& workspace, const BuildOptions& options) {
-  BuildContext context{.workspace = &workspace, .demand = demand, .options = options};
+  BuildContext context{.workspace = &workspace, .demand = demand, .options = options, .sources = options.sources};
+  if (context.sources == nullptr) context.sources = std::make_shared<FeatureSources>();
   context.threads = demand.limits.cores > 0 ? std::min(demand.limits.cores, usable_cores()) : usable_cores();
   SIGHTLINE_TRY(const Digest listing, dataset::listing_digest(demand.data));
   SIGHTLINE_TRY(context.backbone, backbone_digest(demand));
-  SIGHTLINE_TRY(const std::string worker, line::find_worker("sightline-train"));
-  SIGHTLINE_TRY(const std::string version, worker_version(worker, workspace));
   std::vector<line::Step> steps;
   steps.push_back(import_step(context, listing));
   steps.push_back(split_step(context));
   steps.push_back(audit_step(context));
+  if (context.frozen()) {
+    steps.push_back(backbone_step(context));
+    steps.push_back(head_step(context));
+    steps.push_back(shared_package_step(context));
+    steps.push_back(compress_step(context));
+    steps.push_back(shared_evaluate_step(context));
+    steps.push_back(release_step(context));
+    return steps;
+  }
+  SIGHTLINE_TRY(const std::string worker, line::find_worker("sightline-train"));
+  SIGHTLINE_TRY(const std::string version, worker_version(worker, workspace));
   steps.push_back(recipe_step(context));
   steps.push_back(pack_step(context));
   steps.push_back(label_errors_step(context));
   if (context.imports()) steps.push_back(probe_step(context));
-  if (context.trains()) steps.push_back(train_step(context, worker, version));
-  if (context.imports() && context.trains()) steps.push_back(choose_step(context));
+  steps.push_back(train_step(context, worker, version));
+  if (context.imports()) steps.push_back(choose_step(context));
   steps.push_back(package_step(context));
   steps.push_back(compress_step(context));
   steps.push_back(evaluate_step(context));

@@ -3,21 +3,28 @@
 //   import → split → audit, recipe → pack → label-errors, train → package → compress → evaluate → release
 //
 // With a network that the demand brings (backbone.onnx) the head is fitted before anything is tuned, and the better of the two is taken:
-//   … pack → probe → train → choose → package …; with freeze: backbone only … pack → probe → package …
+//   … pack → probe → train → choose → package …
+// With freeze: backbone nothing is trained, and pictures are only looked at through the backbone (frozen_steps.cpp):
+//   import → split → audit, backbone → head → package → compress → evaluate → release
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "demand/demand.h"
+#include "factory/feature_sources.h"
 #include "line/line.h"
 #include "store/workspace.h"
 
 namespace sightline::factory {
 
 struct BuildOptions {
-  bool progress = true;  // bars on stderr
+  bool progress = true;    // bars on stderr
+  int latency_runs = 200;  // of the evaluation
+  // Shared by the builds of one process; made when there is none.
+  std::shared_ptr<FeatureSources> sources = nullptr;
 };
 
 // The steps of a demand, ready for line::Line. Reads the listing of the data folder (stat only). Errors: not_found, usage (no
@@ -46,12 +53,14 @@ struct BuildContext {
   BuildOptions options;
   int threads = 0;       // of training and measurements
   Digest backbone = {};  // of the files that demand.backbone names
+  std::shared_ptr<FeatureSources> sources;
 
   bool imports() const { return demand.backbone && demand.backbone->onnx; }
-  bool trains() const { return !imports() || demand.backbone->freeze != demand::Freeze::backbone; }
+  bool frozen() const { return imports() && demand.backbone->freeze == demand::Freeze::backbone; }
   // The steps that leave the model to begin training with and the trained one ("model", "history").
   std::string initial_step() const { return imports() ? "probe" : "recipe"; }
-  std::string trained_step() const { return !trains() ? "probe" : imports() ? "choose" : "train"; }
+  std::string trained_step() const { return frozen() ? "head" : imports() ? "choose" : "train"; }
+  std::string suspects_step() const { return frozen() ? "head" : "label-errors"; }
 };
 
 line::Step import_step(const BuildContext& context, const Digest& listing);
@@ -60,8 +69,12 @@ line::Step audit_step(const BuildContext& context);
 line::Step recipe_step(const BuildContext& context);
 line::Step pack_step(const BuildContext& context);
 line::Step label_errors_step(const BuildContext& context);
-line::Step probe_step(const BuildContext& context);   // backbone_steps.cpp
-line::Step choose_step(const BuildContext& context);  // backbone_steps.cpp
+line::Step probe_step(const BuildContext& context);     // backbone_steps.cpp
+line::Step choose_step(const BuildContext& context);    // backbone_steps.cpp
+line::Step backbone_step(const BuildContext& context);  // frozen_steps.cpp, as the next three
+line::Step head_step(const BuildContext& context);
+line::Step shared_package_step(const BuildContext& context);
+line::Step shared_evaluate_step(const BuildContext& context);
 line::Step train_step(const BuildContext& context, const std::string& worker, const std::string& worker_version);
 line::Step package_step(const BuildContext& context);
 line::Step compress_step(const BuildContext& context);

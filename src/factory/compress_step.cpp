@@ -248,7 +248,8 @@ line::Step compress_step(const BuildContext& build) {
     context.figure("precision", outcome.precision);
     context.figure("sentence", outcome.sentence);
     SIGHTLINE_CHECK(context.put("compression", json_text(to_json(outcome))));
-    return context.put_folder("package", kept);
+    SIGHTLINE_TRY(const auto files, context.workspace().blobs().tree(context.input("package")));
+    return context.put_folder("package", kept, files);
   };
   return step;
 }

@@ -53,24 +53,29 @@ void choose_tuning(const demand::Demand& demand, const modules::ImportedClassifi
 
 }  // namespace
 
-Result<ChosenRecipe> choose_imported_recipe(const demand::Demand& demand, const dataset::Manifest& manifest, int threads) {
+Result<modules::ImportedClassifier> import_network(const demand::Demand& demand, std::int64_t classes) {
   const demand::Backbone& backbone = *demand.backbone;
   SIGHTLINE_TRY(const graph::Graph source, graph::read_onnx(*backbone.onnx));
   const auto floats = [](const std::optional<std::vector<double>>& list) {
     return list ? std::vector<float>(list->begin(), list->end()) : std::vector<float>();
   };
-  ChosenRecipe chosen;
-  SIGHTLINE_TRY(modules::ImportedClassifier imported,
-                modules::import_classifier(source, *backbone.onnx,
-                                           {.cut = backbone.cut,
-                                            .classes = static_cast<std::int64_t>(manifest.classes.size()),
-                                            .side = demand.recipe.side.value_or(0),
-                                            .mean = floats(backbone.mean),
-                                            .deviation = floats(backbone.scale),
-                                            .seed = static_cast<std::uint64_t>(demand.seed)}));
+  SIGHTLINE_TRY(modules::ImportedClassifier imported, modules::import_classifier(source, *backbone.onnx,
+                                                                                 {.cut = backbone.cut,
+                                                                                  .classes = classes,
+                                                                                  .side = demand.recipe.side.value_or(0),
+                                                                                  .mean = floats(backbone.mean),
+                                                                                  .deviation = floats(backbone.scale),
+                                                                                  .seed = static_cast<std::uint64_t>(demand.seed)}));
   if (demand.recipe.side && *demand.recipe.side != imported.side)
     return Error{ErrorKind::usage, fmt::format("recipe.side is {}, but {} takes pictures of {} pixels a side; leave recipe.side out",
                                                *demand.recipe.side, file_name(*backbone.onnx), imported.side)};
+  return imported;
+}
+
+Result<ChosenRecipe> choose_imported_recipe(const demand::Demand& demand, const dataset::Manifest& manifest, int threads) {
+  const demand::Backbone& backbone = *demand.backbone;
+  ChosenRecipe chosen;
+  SIGHTLINE_TRY(modules::ImportedClassifier imported, import_network(demand, static_cast<std::int64_t>(manifest.classes.size())));
   chosen.recipe.backbone = file_name(*backbone.onnx);
   chosen.recipe.side = imported.side;
   chosen.recipe.channels = imported.channels;
@@ -82,18 +87,13 @@ Result<ChosenRecipe> choose_imported_recipe(const demand::Demand& demand, const 
   if (!broken.empty())
     return Error{ErrorKind::refused,
                  fmt::format("{} breaks the limits: {}; raise limits.size_mb or limits.latency_ms", chosen.recipe.backbone, broken)};
-  if (backbone.freeze == demand::Freeze::backbone) {
-    chosen.reasons.emplace_back("only the head learns, in closed form: the demand says so (backbone.freeze)");
-    chosen.recipe.augmentation = modules::Augmentation::none;
-  } else {
-    choose_budget(demand, chosen);
-    // Batch, class weights and augmentation follow from the pictures as for our own nets; its sentence on the rate does not hold here.
-    ChosenRecipe usual = chosen;
-    choose_training(demand, manifest, usual);
-    chosen.recipe = usual.recipe;
-    choose_tuning(demand, imported, chosen);
-    SIGHTLINE_CHECK(choose_augmentation(demand, manifest, chosen));
-  }
+  choose_budget(demand, chosen);
+  // Batch, class weights and augmentation follow from the pictures as for our own nets; its sentence on the rate does not hold here.
+  ChosenRecipe usual = chosen;
+  choose_training(demand, manifest, usual);
+  chosen.recipe = usual.recipe;
+  choose_tuning(demand, imported, chosen);
+  SIGHTLINE_CHECK(choose_augmentation(demand, manifest, chosen));
   chosen.graph = std::move(imported.graph);
   return chosen;
 }

@@ -24,7 +24,37 @@ namespace {
 
 constexpr std::size_t golden_count = 8;
 
-// Training samples spread evenly over the classes: what every opening of the package is checked with.
+// What the samples are, whatever folder they lie in: labels, pixels and splits, in order.
+Digest samples_digest(const dataset::Manifest& manifest) {
+  Sha256 hash;
+  for (const std::string& name : manifest.classes) hash.add_field(name);
+  for (const dataset::Sample& sample : manifest.samples)
+    hash.add_field(sample.digest).add_field(fmt::format("{} {}", sample.label, enum_name(sample.split)));
+  return hash.finish();
+}
+
+Result<Json> lineage_of(const BuildContext& build, const dataset::Manifest& manifest, const modules::Recipe& recipe, const Json& history) {
+  Json lineage = data_lineage(manifest);
+  lineage["weights"] = {{"origin", "initialised at random, trained here"}, {"licence", "as the data allow"}};
+  if (build.demand.backbone) {
+    SIGHTLINE_TRY(lineage["weights"], backbone_lineage(build.demand));
+    if (history.contains("choice")) lineage["weights"]["choice"] = history["choice"];
+  }
+  lineage["recipe"] = to_json(recipe);
+  lineage["schedule"] = history.contains("schedule") ? history["schedule"] : Json(nullptr);
+  lineage["seed"] = build.demand.seed;
+  lineage["sightline"] = version;
+  return lineage;
+}
+
+std::string progress_note(const Json& event, const std::string& last_epoch) {
+  const double speed = event.value("images_per_second", 0.0);
+  return fmt::format("epoch {}{}{}", event.value("epoch", 0), last_epoch,
+                     speed > 0 ? fmt::format("  {} images/s", human_count(static_cast<std::uint64_t>(speed))) : "");
+}
+
+}  // namespace
+
 Result<std::vector<package::GoldenSample>> choose_golden(const dataset::Manifest& manifest) {
   std::vector<std::size_t> chosen;
   std::vector<bool> taken(manifest.samples.size());
@@ -50,46 +80,19 @@ Result<std::vector<package::GoldenSample>> choose_golden(const dataset::Manifest
   return golden;
 }
 
-// What the samples are, whatever folder they lie in: labels, pixels and splits, in order.
-Digest samples_digest(const dataset::Manifest& manifest) {
-  Sha256 hash;
-  for (const std::string& name : manifest.classes) hash.add_field(name);
-  for (const dataset::Sample& sample : manifest.samples)
-    hash.add_field(sample.digest).add_field(fmt::format("{} {}", sample.label, enum_name(sample.split)));
-  return hash.finish();
-}
-
-Result<Json> lineage_of(const BuildContext& build, const dataset::Manifest& manifest, const modules::Recipe& recipe, const Json& history) {
+Json data_lineage(const dataset::Manifest& manifest) {
   std::array<std::int64_t, 3> counts{};
   for (const dataset::Sample& sample : manifest.samples) ++counts[static_cast<std::size_t>(sample.split)];
-  Json lineage;
-  lineage["data"] = {{"digest", samples_digest(manifest)},
-                     {"origin", manifest.origin},
-                     {"licence", manifest.licence},
-                     {"format", manifest.format},
-                     {"train", counts[0]},
-                     {"validation", counts[1]},
-                     {"test", counts[2]},
-                     {"rejected", manifest.rejected.size()}};
-  lineage["weights"] = {{"origin", "initialised at random, trained here"}, {"licence", "as the data allow"}};
-  if (build.demand.backbone) {
-    SIGHTLINE_TRY(lineage["weights"], backbone_lineage(build.demand));
-    if (history.contains("choice")) lineage["weights"]["choice"] = history["choice"];
-  }
-  lineage["recipe"] = to_json(recipe);
-  lineage["schedule"] = history.contains("schedule") ? history["schedule"] : Json(nullptr);
-  lineage["seed"] = build.demand.seed;
-  lineage["sightline"] = version;
-  return lineage;
+  return {{"data",
+           {{"digest", samples_digest(manifest)},
+            {"origin", manifest.origin},
+            {"licence", manifest.licence},
+            {"format", manifest.format},
+            {"train", counts[0]},
+            {"validation", counts[1]},
+            {"test", counts[2]},
+            {"rejected", manifest.rejected.size()}}}};
 }
-
-std::string progress_note(const Json& event, const std::string& last_epoch) {
-  const double speed = event.value("images_per_second", 0.0);
-  return fmt::format("epoch {}{}{}", event.value("epoch", 0), last_epoch,
-                     speed > 0 ? fmt::format("  {} images/s", human_count(static_cast<std::uint64_t>(speed))) : "");
-}
-
-}  // namespace
 
 Json machine_environment(int threads) { return {{"simd", simd_level()}, {"kernels", runtime::instruction_set()}, {"threads", threads}}; }
 

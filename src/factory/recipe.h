@@ -9,6 +9,7 @@
 #include "dataset/manifest.h"
 #include "demand/demand.h"
 #include "graph/graph.h"
+#include "modules/imported.h"
 #include "modules/training_spec.h"
 
 namespace sightline::factory {
@@ -27,6 +28,9 @@ Result<ChosenRecipe> choose_recipe(const demand::Demand& demand, const dataset::
 // The same for a network that the demand brings (backbone.onnx): imported and given a new head; how to tune it follows from what it is.
 // Errors: those of reading and importing; refused when it breaks the limits.
 Result<ChosenRecipe> choose_imported_recipe(const demand::Demand& demand, const dataset::Manifest& manifest, int threads);
+
+// The network of demand.backbone.onnx with a head for so many classes. Errors: those of reading and importing; usage (recipe.side).
+Result<modules::ImportedClassifier> import_network(const demand::Demand& demand, std::int64_t classes);
 
 // --- what both choices share (recipe.cpp) ---
 void choose_budget(const demand::Demand& demand, ChosenRecipe& chosen);

@@ -73,7 +73,7 @@ line::Step release_step(const BuildContext& build) {
                  {.name = "compression", .step = "compress", .output = "compression"},
                  {.name = "evaluation", .step = "evaluate", .output = "evaluation"},
                  {.name = "audit", .step = "audit", .output = "audit"},
-                 {.name = "suspects", .step = "label-errors", .output = "suspects"},
+                 {.name = "suspects", .step = build.suspects_step(), .output = "suspects"},
                  {.name = "history", .step = build.trained_step(), .output = "history"},
                  {.name = "manifest", .step = "split", .output = "manifest"}};
   step.outputs = {"verdict", "report"};

@@ -11,6 +11,7 @@
 #include "factory/build.h"
 #include "line/line.h"
 #include "modules/training_spec.h"
+#include "package/package.h"
 
 namespace sightline::factory {
 
@@ -20,8 +21,10 @@ Json machine_environment(int threads);
 Result<dataset::Manifest> read_manifest(line::StepContext& context);  // input "manifest"
 Result<modules::Recipe> read_recipe(line::StepContext& context);      // input "recipe"
 
-// What of the machine decides the bits that a model answers.
-Json machine_environment(int threads);
+// Training samples spread evenly over the classes: what every opening of the package is checked with.
+Result<std::vector<package::GoldenSample>> choose_golden(const dataset::Manifest& manifest);
+// {"data": what the samples are, where they come from and under which licence}
+Json data_lineage(const dataset::Manifest& manifest);
 
 // For Step::describe_change: "the label of 12 images changed, 3 images were added".
 std::function<std::string(const std::string&, const Digest&, const Digest&)> describe_manifest_change(const BuildContext& build);

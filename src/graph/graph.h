@@ -68,8 +68,15 @@ Result<Graph> read_onnx(const std::string& path, const ReadLimits& limits = {});
 Result<Graph> parse_onnx(std::string_view bytes, const std::string& source, const ReadLimits& limits = {});
 // Reads a file that holds one tensor (TensorProto), as the data sets beside ONNX's own test models are stored.
 Result<Tensor> read_tensor(const std::string& path, const ReadLimits& limits = {});
+// Weights that lie in a file of their own beside the model (ONNX external data), so that models which have them in common share the file.
+struct ExternalWeights {
+  std::string file;                              // a plain name, from the model's folder
+  std::map<std::string, std::uint64_t> offsets;  // of initializers, in bytes; those that are not named stay in the model
+};
+// What that file holds: the initializers of at least `least` bytes, by name, each aligned to 64 bytes; fills places.offsets.
+std::string external_weights(const Graph& graph, std::size_t least, ExternalWeights& places);
 // Deterministic: equal graphs give equal bytes. Written for opset graph.opset, IR 8; passes ONNX's own checker.
-Result<std::string> serialize_onnx(const Graph& graph);
+Result<std::string> serialize_onnx(const Graph& graph, const ExternalWeights& external = {});
 
 // --- checking and shapes (check.cpp, shapes.cpp) ---
 

@@ -317,6 +317,26 @@ TEST(OnnxTest, ReadsExternalDataBesideTheModelAndNowhereElse) {
   EXPECT_EQ(read("absent.data", "0").error().kind, ErrorKind::not_found);
 }
 
+TEST(OnnxTest, WeightsInAFileBesideTheModelAreTheSameModel) {
+  const Folder folder;
+  const Graph graph = small_classifier(5);
+  ExternalWeights places{.file = "shared.data", .offsets = {}};
+  const std::string weights = external_weights(graph, 64, places);
+  ASSERT_FALSE(places.offsets.empty());
+  EXPECT_LT(places.offsets.size(), graph.initializers.size());  // the small ones stay
+  for (const auto& [name, offset] : places.offsets) EXPECT_EQ(offset % 64, 0U) << name;
+  auto model = serialize_onnx(graph, places);
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  EXPECT_LT(model->size() + weights.size() / 2, bytes_of(graph).size());
+  const std::string path = folder.write("model.onnx", *model);
+  EXPECT_EQ(read_onnx(path).error().kind, ErrorKind::not_found);
+  folder.write("shared.data", weights);
+  const auto read = read_onnx(path);
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  EXPECT_EQ(bytes_of(*read), bytes_of(graph));
+  EXPECT_EQ(digest_of(*read), digest_of(graph));
+}
+
 TEST(OnnxTest, AMissingFileAndAFolderAreErrors) {
   const Folder folder;
   EXPECT_EQ(read_onnx((folder / "absent.onnx").string()).error().kind, ErrorKind::not_found);

@@ -4,6 +4,7 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <onnx/onnx_pb.h>
 
+#include <algorithm>
 #include <set>
 
 #include "base/json.h"
@@ -17,11 +18,30 @@ namespace {
 constexpr std::int64_t kIrVersion = 8;
 constexpr std::uint64_t kProtobufLimit = 2'000'000'000;  // a message ends at 2 GiB
 
-void write_tensor(const std::string& name, const Tensor& tensor, onnx::TensorProto& proto) {
+void write_signature(const std::string& name, const Tensor& tensor, onnx::TensorProto& proto) {
   proto.set_name(name);
   proto.set_data_type(static_cast<std::int32_t>(onnx_dtype(tensor.dtype())));
   for (std::int64_t d : tensor.shape()) proto.add_dims(d);
+}
+
+void write_tensor(const std::string& name, const Tensor& tensor, onnx::TensorProto& proto) {
+  write_signature(name, tensor, proto);
   proto.set_raw_data(tensor.data(), tensor.byte_count());
+}
+
+// Its bytes are in another file.
+void write_external(const std::string& name, const Tensor& tensor, const std::string& file, std::uint64_t offset,
+                    onnx::TensorProto& proto) {
+  write_signature(name, tensor, proto);
+  proto.set_data_location(onnx::TensorProto::EXTERNAL);
+  const auto put = [&](const char* key, const std::string& value) {
+    auto& entry = *proto.add_external_data();
+    entry.set_key(key);
+    entry.set_value(value);
+  };
+  put("location", file);
+  put("offset", std::to_string(offset));
+  put("length", std::to_string(tensor.byte_count()));
 }
 
 void write_value(const ValueInfo& value, onnx::ValueInfoProto& proto) {
@@ -75,7 +95,7 @@ void write_node(const Node& node, onnx::NodeProto& proto) {
   for (const auto& [name, attribute] : node.attributes) write_attribute(name, attribute, *proto.add_attribute());
 }
 
-Result<void> write_model(const Graph& graph, onnx::ModelProto& model) {
+Result<void> write_model(const Graph& graph, const ExternalWeights& external, onnx::ModelProto& model) {
   model.set_ir_version(kIrVersion);
   model.set_producer_name("sightline");
   auto& opset = *model.add_opset_import();
@@ -92,7 +112,14 @@ Result<void> write_model(const Graph& graph, onnx::ModelProto& model) {
   auto& proto = *model.mutable_graph();
   proto.set_name(graph.name.empty() ? "graph" : graph.name);
   for (const Node& node : graph.nodes) write_node(node, *proto.add_node());
-  for (const auto& [name, tensor] : graph.initializers) write_tensor(name, tensor, *proto.add_initializer());
+  for (const auto& [name, tensor] : graph.initializers) {
+    const auto place = external.offsets.find(name);
+    if (place == external.offsets.end()) {
+      write_tensor(name, tensor, *proto.add_initializer());
+    } else {
+      write_external(name, tensor, external.file, place->second, *proto.add_initializer());
+    }
+  }
   for (const ValueInfo& input : graph.inputs) write_value(input, *proto.add_input());
   for (const ValueInfo& output : graph.outputs) write_value(output, *proto.add_output());
   std::map<std::string, std::string> metadata = graph.metadata;
@@ -111,16 +138,29 @@ Result<void> write_model(const Graph& graph, onnx::ModelProto& model) {
 
 }  // namespace
 
-Result<std::string> serialize_onnx(const Graph& graph) {
+std::string external_weights(const Graph& graph, std::size_t least, ExternalWeights& places) {
+  constexpr std::size_t alignment = 64;
+  std::string bytes;
+  places.offsets.clear();
+  for (const auto& [name, tensor] : graph.initializers) {
+    if (tensor.byte_count() < std::max<std::size_t>(least, 1)) continue;
+    bytes.resize((bytes.size() + alignment - 1) / alignment * alignment);
+    places.offsets[name] = bytes.size();
+    bytes.append(reinterpret_cast<const char*>(tensor.data()), tensor.byte_count());
+  }
+  return bytes;
+}
+
+Result<std::string> serialize_onnx(const Graph& graph, const ExternalWeights& external) {
   SIGHTLINE_CHECK(check(graph));
   std::uint64_t size = 0;
-  for (const auto& [name, tensor] : graph.initializers) size += tensor.byte_count();
+  for (const auto& [name, tensor] : graph.initializers) size += external.offsets.contains(name) ? 0 : tensor.byte_count();
   if (size > kProtobufLimit)
     return Error{ErrorKind::unsupported, fmt::format("the weights have {}; an ONNX file holds at most 2 GB", human_bytes(size))};
   // Protobuf and the JSON library throw when memory runs out or a name is no UTF-8.
   try {
     onnx::ModelProto model;
-    SIGHTLINE_CHECK(write_model(graph, model));
+    SIGHTLINE_CHECK(write_model(graph, external, model));
     std::string bytes;
     {
       google::protobuf::io::StringOutputStream stream(&bytes);

@@ -91,9 +91,9 @@ Result<void> StepContext::put_file(const std::string& output, const std::string&
   SIGHTLINE_TRY(outputs_[output], workspace_.blobs().adopt_file(path));
   return {};
 }
-Result<void> StepContext::put_folder(const std::string& output, const std::string& path) {
+Result<void> StepContext::put_folder(const std::string& output, const std::string& path, const std::map<std::string, Digest>& known) {
   SIGHTLINE_CHECK(may_put(output));
-  SIGHTLINE_TRY(outputs_[output], workspace_.blobs().put_tree(path));
+  SIGHTLINE_TRY(outputs_[output], workspace_.blobs().put_tree(path, known));
   return {};
 }
 void StepContext::figure(const std::string& name, const Json& value) { figures_[name] = value; }

@@ -54,8 +54,9 @@ class StepContext {
 
   // Each declared output exactly once. Error internal: not declared, or put twice.
   Result<void> put(const std::string& output, std::string_view bytes);
-  Result<void> put_file(const std::string& output, const std::string& path);    // adopts the file
-  Result<void> put_folder(const std::string& output, const std::string& path);  // as a tree
+  Result<void> put_file(const std::string& output, const std::string& path);  // adopts the file
+  // As a tree; `known` as BlobStore::put_tree.
+  Result<void> put_folder(const std::string& output, const std::string& path, const std::map<std::string, Digest>& known = {});
   void figure(const std::string& name, const Json& value);  // kept in the log beside the outputs, not part of any digest
 
  private:

@@ -3,6 +3,7 @@
 //   NAME/config.pbtxt       Triton's configuration
 //   NAME/labels.txt         one label a line, for Triton
 //   NAME/1/model.onnx       cast, layout, normalisation, softmax inside; metadata_props with the OpenVINO Model API keys and ours
+//   NAME/1/backbone.data    where the model shares a backbone with others: its weights (ONNX external data), a hard link
 //   NAME/1/golden/          samples (PNG) and golden.json with their expected outputs, checked when the package is opened
 //   NAME/1/lineage.json     data, recipe, code version, seed, parent, licences
 //   NAME/1/card.md          for people; beside the digest, not in it (it quotes measurements)
@@ -12,6 +13,7 @@
 #pragma once
 
 #include <array>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -45,6 +47,12 @@ struct GoldenSample {
   image::Image picture;  // before preprocessing
 };
 
+// Weights that other packages have as well: a file that is linked (copied where links are not possible) as 1/backbone.data.
+struct SharedWeights {
+  std::string path;                              // the file; "": none
+  std::map<std::string, std::uint64_t> offsets;  // of initializers in it, which must be the graph's
+};
+
 struct Contents {
   std::string name;  // of the model
   std::string task = "classify";
@@ -54,6 +62,7 @@ struct Contents {
   std::vector<GoldenSample> golden;  // 1 to 64, usually 8
   Json lineage = Json::object();
   Precision precision = Precision::f32;
+  SharedWeights shared;
 };
 
 // Writes folder (which must not exist): everything into a temporary folder beside it, synced, reopened, golden samples run and compared,

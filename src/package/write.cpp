@@ -44,14 +44,24 @@ output [
 // Names of values come from graphs of anyone; in the configuration they stand between quotes.
 bool needs_no_quoting(const std::string& name) { return is_printable(name, 1000) && name.find_first_of("\"\\") == std::string::npos; }
 
+// One file under two names where the file system can do that.
+Result<void> link_or_copy(const std::string& from, const std::string& to) {
+  if (::link(from.c_str(), to.c_str()) == 0) return {};
+  SIGHTLINE_TRY(const std::string content, read_file(from));
+  return write_file(to, content);
+}
+
 Result<void> fill(const Contents& contents, const std::string& folder) {
   graph::Graph graph = contents.graph;
   SIGHTLINE_CHECK(add_metadata(graph, contents));
   if (!needs_no_quoting(graph.inputs[0].name) || !needs_no_quoting(graph.outputs[0].name) || graph.outputs[0].shape.size() != 2)
     return Error{ErrorKind::invalid_data, "cannot package the model: its input and output need plain names, and its output the shape N×K"};
   if (!contents.lineage.is_object()) return Error{ErrorKind::invalid_data, "cannot package the model: its lineage is not a JSON object"};
-  SIGHTLINE_TRY(const std::string model, graph::serialize_onnx(graph));
+  graph::ExternalWeights external;
+  if (!contents.shared.path.empty()) external = {shared_name, contents.shared.offsets};
+  SIGHTLINE_TRY(const std::string model, graph::serialize_onnx(graph, external));
   SIGHTLINE_CHECK(make_directories(folder + "/" + version_folder));
+  if (!contents.shared.path.empty()) SIGHTLINE_CHECK(link_or_copy(contents.shared.path, folder + "/" + shared_file));
   SIGHTLINE_CHECK(write_file(folder + "/" + config_file, config_text(graph)));
   SIGHTLINE_CHECK(write_file(folder + "/" + labels_file, join(contents.labels, "\n") + "\n"));
   SIGHTLINE_CHECK(write_file(folder + "/" + model_file, model));
@@ -109,6 +119,8 @@ Result<std::uint64_t> shipped_size(const std::string& folder) {
     if (code) return Error{ErrorKind::not_found, fmt::format("{}/{}: {}", folder, name, code.message())};
     size += bytes;
   }
+  std::error_code none;  // most packages share nothing
+  if (const auto bytes = fs::file_size(fs::path(folder) / shared_file, none); !none) size += bytes;
   return size;
 }
 

@@ -30,7 +30,8 @@ class BlobStore {
   Result<Digest> adopt_file(const std::string& path);  // moves when on the same file system
   // Every regular file below folder, hidden ones too; gives the digest of the tree blob. Empty folders and modes are not kept. Error
   // invalid_data: a symbolic link, a device, or a name that is_tree_path refuses.
-  Result<Digest> put_tree(const std::string& folder);
+  // A file that is a hard link to the blob that `known` names for its path is that blob, and is not read.
+  Result<Digest> put_tree(const std::string& folder, const std::map<std::string, Digest>& known = {});
 
   // Error not_found says which blob is missing. Size is checked against nothing: verify() hashes.
   Result<std::string> get(const Digest& digest) const;

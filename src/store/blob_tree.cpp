@@ -126,13 +126,19 @@ Result<std::map<std::string, TreeEntry>> parse_tree(std::string_view text, const
   return entries;
 }
 
-Result<Digest> BlobStore::put_tree(const std::string& folder) {
+Result<Digest> BlobStore::put_tree(const std::string& folder, const std::map<std::string, Digest>& known) {
   if (!is_directory(folder)) return Error{ErrorKind::not_found, folder + " is no folder"};
   SIGHTLINE_TRY(const std::vector<std::string> files, regular_files(folder));
   TreeText tree;
   for (const std::string& path : files) {
     TreeFile file;
-    SIGHTLINE_TRY(file.sha256, put_file(folder + "/" + path));
+    const auto shared = known.find(path);
+    std::error_code code;
+    if (shared != known.end() && fs::equivalent(folder + "/" + path, path_of(shared->second), code) && !code) {
+      file.sha256 = shared->second;
+    } else {
+      SIGHTLINE_TRY(file.sha256, put_file(folder + "/" + path));
+    }
     SIGHTLINE_TRY(file.bytes, bytes_of(file.sha256));
     tree.files[path] = file;
   }

@@ -145,10 +145,18 @@ Result<int> run_explain(Console& console, const BuildArguments& arguments) {
   if (rows.empty()) return Error{ErrorKind::not_found, fmt::format("no step of \"{}\" ever ran in {}", demand.name, workspace.root())};
   console.document({{"name", demand.name}, {"steps", list}});
   console.table({"when", "step", "took", "why it ran"}, rows);
-  const bool chooses = demand.backbone && demand.backbone->onnx && demand.backbone->freeze != demand::Freeze::backbone;
-  for (const auto& [step, title] : {std::pair{"recipe", "why this recipe:"}, {"choose", "why this model:"}}) {
+  const bool imports = demand.backbone && demand.backbone->onnx;
+  const bool frozen = imports && demand.backbone->freeze == demand::Freeze::backbone;
+  struct Chosen {
+    const char *step, *title;
+    bool taken;
+  };
+  for (const auto& [step, title, taken] : {Chosen{"recipe", "why this recipe:", !frozen},
+                                           {"choose", "why this model:", imports && !frozen},
+                                           {"backbone", "how the backbone is read:", frozen},
+                                           {"head", "why this head:", frozen}}) {
     const line::StepRecord* record = log.last(demand.name, step);
-    if (record == nullptr || (step == std::string_view("choose") && !chooses) || !record->figures.contains("reasons")) continue;
+    if (record == nullptr || !taken || !record->figures.contains("reasons")) continue;
     console.say("\n{}", title);
     for (const Json& reason : record->figures["reasons"]) console.say("  - {}", reason.get<std::string>());
     if (!record->figures.contains("weights")) continue;
@@ -186,7 +194,9 @@ constexpr Verb build_verb{
     "from a demand to a measured, gated release",
     "Runs the line: import, split, audit, recipe, pack, label-errors, train, package, compress, evaluate, release (and probe and "
     "choose around train\n"
-    "when the demand brings a network). A step whose inputs, settings\n"
+    "when the demand brings a network; with its backbone frozen: import, split, audit, backbone, head, package, compress, evaluate, "
+    "release). A "
+    "step whose inputs, settings\n"
     "and program are those of an earlier run is not run again. Ctrl-C stops at a safe point; the same command goes on from there.\n"
     "Exit code 8 when the gate refuses the model.",
     build_examples,

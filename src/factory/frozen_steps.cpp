@@ -1,0 +1,308 @@
+// backbone, head and what follows from them: a model that is a frozen backbone with a head of its own. Nothing is trained; what the
+// backbone says of each picture is computed once for all demands, and the package shares the backbone's weights with every other.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+
+#include "base/files.h"
+#include "base/progress.h"
+#include "base/text.h"
+#include "base/version.h"
+#include "evaluation/evaluation.h"
+#include "factory/build.h"
+#include "factory/feature_sources.h"
+#include "factory/recipe.h"
+#include "factory/step_inputs.h"
+#include "features/backbone.h"
+#include "graph/graph.h"
+#include "heads/linear.h"
+#include "modules/imported.h"
+#include "package/layout.h"
+#include "package/package.h"
+#include "runtime/session.h"
+
+namespace sightline::factory {
+namespace {
+
+// Test pictures that go through the whole package beside what the cached features say.
+constexpr std::size_t checked_pictures = 16;
+constexpr double largest_difference = 1e-4;
+
+std::vector<std::int64_t> samples_of(const dataset::Manifest& manifest, std::initializer_list<dataset::Split> splits) {
+  std::vector<std::int64_t> samples;
+  for (std::size_t i = 0; i < manifest.samples.size(); ++i)
+    if (std::find(splits.begin(), splits.end(), manifest.samples[i].split) != splits.end()) samples.push_back(static_cast<std::int64_t>(i));
+  return samples;
+}
+
+std::vector<std::int32_t> labels_of(const dataset::Manifest& manifest, const std::vector<std::int64_t>& samples) {
+  std::vector<std::int32_t> labels;
+  labels.reserve(samples.size());
+  for (const std::int64_t sample : samples) labels.push_back(manifest.samples[static_cast<std::size_t>(sample)].label);
+  return labels;
+}
+
+Result<std::shared_ptr<const features::FeatureSource>> source_of(const BuildContext& build, line::StepContext& context) {
+  return build.sources->of(context.workspace(), context.input("backbone"), build.threads);
+}
+
+// The backbone with the head behind it.
+graph::Graph joined(const graph::Graph& backbone, const graph::Graph& head) {
+  graph::Graph graph = backbone;
+  graph.nodes.insert(graph.nodes.end(), head.nodes.begin(), head.nodes.end());
+  for (const auto& [name, tensor] : head.initializers) graph.initializers[name] = tensor;
+  graph.outputs = head.outputs;
+  graph.opset = std::max(graph.opset, head.opset);
+  return graph;
+}
+
+struct ImportedBackbone {
+  graph::Graph graph;
+  features::About about;
+};
+Result<ImportedBackbone> import_backbone(const demand::Demand& demand) {
+  SIGHTLINE_TRY(modules::ImportedClassifier imported, import_network(demand, 2));
+  ImportedBackbone backbone;
+  imported.graph.outputs = {{features::value, Dtype::f32, {-1, imported.features}, {}}};
+  backbone.graph = graph::serving_graph(imported.graph);
+  SIGHTLINE_TRY(const Json lineage, backbone_lineage(demand));
+  SIGHTLINE_TRY(backbone.about, struct_from_json<features::About>(lineage));
+  backbone.about.cut = imported.cut;
+  backbone.about.reasons = imported.reasons;
+  return backbone;
+}
+
+// features f32 N×D → "probabilities" f32 N×K
+graph::Graph head_graph(const heads::LinearHead& head) {
+  graph::Graph graph;
+  graph.name = "head";
+  graph.inputs = {{features::value, Dtype::f32, {-1, head.weight.dim(1)}, {}}};
+  graph.outputs = {{"probabilities", Dtype::f32, {-1, head.weight.dim(0)}, {}}};
+  graph.initializers = {{modules::head_weight, head.weight}, {modules::head_bias, head.bias}};
+  graph.nodes = {{.name = "logits",
+                  .op_type = "Gemm",
+                  .inputs = {features::value, modules::head_weight, modules::head_bias},
+                  .outputs = {"logits"},
+                  .attributes = {{"transB", std::int64_t{1}}},
+                  .domain = ""},
+                 {.name = "probabilities",
+                  .op_type = "Softmax",
+                  .inputs = {"logits"},
+                  .outputs = {"probabilities"},
+                  .attributes = {{"axis", std::int64_t{1}}},
+                  .domain = ""}};
+  return graph;
+}
+graph::Graph untrained_head(std::int64_t dimensions, std::int64_t classes) {
+  return head_graph({Tensor::zeros(Dtype::f32, {classes, dimensions}), Tensor::zeros(Dtype::f32, {classes})});
+}
+
+struct FittedHead {
+  graph::Graph graph;
+  Json figures;  // what was chosen and how well it did out of fold
+  std::vector<dataset::Suspect> suspects;
+};
+// features f32 N×D of `samples`.
+Result<FittedHead> fit_head(const Tensor& features, const dataset::Manifest& manifest, const std::vector<std::int64_t>& samples,
+                            std::uint64_t seed) {
+  const std::vector<std::int32_t> labels = labels_of(manifest, samples);
+  const auto classes = static_cast<int>(manifest.classes.size());
+  FittedHead fitted;
+  SIGHTLINE_TRY(const heads::LinearHead head, heads::fit_logistic(features, labels, classes, 1e-2));
+  fitted.graph = head_graph(head);
+  SIGHTLINE_TRY(const Tensor probabilities, heads::out_of_fold_probabilities(features, labels, {}, classes, 5, seed));
+  fitted.suspects = dataset::rank_label_errors(manifest, samples, probabilities);
+  fitted.suspects.resize(std::min(fitted.suspects.size(), std::max<std::size_t>(100, samples.size() / 10)));
+  fitted.figures = {{"kind", "logistic"}};
+  return fitted;
+}
+
+Result<void> keep_limits(const BuildContext& build, const graph::Graph& graph, const features::Backbone& backbone) {
+  modules::Recipe recipe;
+  recipe.backbone = backbone.about.file;
+  recipe.side = backbone.side;
+  recipe.channels = backbone.channels;
+  SIGHTLINE_TRY(const std::string broken, broken_limit(build.demand, graph, recipe, build.threads));
+  if (broken.empty()) return {};
+  return Error{ErrorKind::refused,
+               fmt::format("{} breaks the limits: {}; raise limits.size_mb or limits.latency_ms", backbone.about.file, broken)};
+}
+
+// Some pictures through the whole package, one by one: they must be answered as the cached features say. Gives the seconds that the split
+// would take at this speed.
+Result<double> check_package(package::Model& model, const dataset::Manifest& manifest, const evaluation::Answers& answers) {
+  const dataset::SampleReader reader(manifest.root);
+  const std::size_t count = answers.samples.size(), checked = std::min(count, checked_pictures);
+  const auto classes = static_cast<std::size_t>(answers.probabilities.dim(1));
+  const auto begin = std::chrono::steady_clock::now();
+  for (std::size_t i = 0; i < checked; ++i) {
+    const std::size_t at = i * count / checked;
+    const std::string& path = manifest.samples[static_cast<std::size_t>(answers.samples[at])].path;
+    SIGHTLINE_TRY(const image::Image picture, reader.read(path));
+    SIGHTLINE_TRY(const Tensor row, model.probabilities(model.prepare(picture)));
+    const auto expected = answers.probabilities.values<float>().subspan(at * classes, classes);
+    for (std::size_t c = 0; c < classes; ++c) {
+      const double difference = std::abs(static_cast<double>(row.values<float>()[c]) - expected[c]);
+      if (!(difference <= largest_difference))
+        return Error{ErrorKind::internal,
+                     fmt::format("{}: the package gives class \"{}\" a probability of {:.6g}, its features and head {:.6g}; "
+                                 "remove the folder features/ of the workspace and build again",
+                                 path, model.labels()[c], row.values<float>()[c], expected[c])};
+    }
+  }
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return checked == 0 ? 0 : seconds * static_cast<double>(count) / static_cast<double>(checked);
+}
+
+}  // namespace
+
+line::Step backbone_step(const BuildContext& build) {
+  line::Step step{.name = "backbone", .version = 1, .says = "read the network and cut it at its features"};
+  const demand::Backbone& backbone = *build.demand.backbone;
+  step.parameters = {{"cut", backbone.cut},
+                     {"mean", to_json(backbone.mean)},
+                     {"scale", to_json(backbone.scale)},
+                     {"side", to_json(build.demand.recipe.side)},
+                     {"licence", to_json(backbone.licence)},
+                     {"origin", to_json(backbone.origin)}};
+  step.environment = {{"import", modules::import_version}};
+  step.inputs = {{.name = "file", .digest = build.backbone}};
+  step.outputs = {"backbone"};
+  step.body = [build](line::StepContext& context) -> Result<void> {
+    SIGHTLINE_TRY(const ImportedBackbone imported, import_backbone(build.demand));
+    SIGHTLINE_TRY(const graph::Cost cost, graph::cost_of(imported.graph));
+    context.figure("parameters", cost.parameters);
+    context.figure("mflops", std::round(static_cast<double>(cost.flops) / 1e4) / 100);
+    context.figure("features", imported.graph.outputs[0].shape[1]);
+    context.figure("reasons", to_json(imported.about.reasons));
+    SIGHTLINE_TRY(const std::string folder, context.fresh_folder("backbone"));
+    SIGHTLINE_CHECK(features::write_backbone(imported.graph, imported.about, folder));
+    return context.put_folder("backbone", folder);
+  };
+  return step;
+}
+
+line::Step head_step(const BuildContext& build) {
+  line::Step step{.name = "head", .version = 1, .says = "fit the head on what the backbone says of the pictures"};
+  step.parameters = {{"seed", build.demand.seed}, {"limits", to_json(build.demand.limits)}};
+  step.environment = machine_environment(build.threads);
+  step.inputs = {{.name = "backbone", .step = "backbone", .output = "backbone"},
+                 {.name = "manifest", .step = "split", .output = "manifest"}};
+  step.outputs = {"head", "history", "suspects"};
+  step.describe_change = describe_manifest_change(build);
+  step.body = [build](line::StepContext& context) -> Result<void> {
+    SIGHTLINE_TRY(const dataset::Manifest manifest, read_manifest(context));
+    SIGHTLINE_TRY(const auto source, source_of(build, context));
+    const features::Backbone& backbone = source->backbone();
+    const auto classes = static_cast<std::int64_t>(manifest.classes.size());
+    SIGHTLINE_CHECK(keep_limits(build, joined(backbone.graph, untrained_head(backbone.dimensions, classes)), backbone));
+
+    const std::vector<std::int64_t> samples = samples_of(manifest, {dataset::Split::train, dataset::Split::validation});
+    std::optional<Progress> progress;
+    if (build.options.progress) progress.emplace("features", samples.size(), "images");
+    features::Counts counts;
+    SIGHTLINE_TRY(const Tensor features, features_of(*source, manifest, samples, progress ? &*progress : nullptr, &counts));
+    if (progress) progress->finish();
+    context.figure("features_computed", counts.computed);
+    context.figure("features_reused", counts.reused);
+    SIGHTLINE_TRY(const FittedHead fitted, fit_head(features, manifest, samples, static_cast<std::uint64_t>(build.demand.seed)));
+    for (const auto& [name, figure] : fitted.figures.items()) context.figure(name, figure);
+    SIGHTLINE_TRY(const std::string onnx, graph::serialize_onnx(fitted.graph));
+    SIGHTLINE_CHECK(context.put("head", onnx));
+    SIGHTLINE_CHECK(context.put("suspects", json_text(to_json(fitted.suspects))));
+    return context.put("history", json_text(Json{{"schedule", nullptr}, {"epochs", Json::array()}, {"head", fitted.figures}}, 1));
+  };
+  return step;
+}
+
+line::Step shared_package_step(const BuildContext& build) {
+  line::Step step{.name = "package", .version = 1, .says = "join backbone and head, write, reopen and verify the package"};
+  step.parameters = {{"name", build.demand.name}, {"licence", build.demand.data.licence}, {"origin", build.demand.data.origin}};
+  step.environment = machine_environment(build.threads);
+  step.inputs = {{.name = "backbone", .step = "backbone", .output = "backbone"},
+                 {.name = "head", .step = "head", .output = "head"},
+                 {.name = "history", .step = "head", .output = "history"},
+                 {.name = "manifest", .step = "split", .output = "manifest"}};
+  step.outputs = {"package"};
+  step.describe_change = describe_manifest_change(build);
+  step.body = [build](line::StepContext& context) -> Result<void> {
+    SIGHTLINE_TRY(const dataset::Manifest manifest, read_manifest(context));
+    SIGHTLINE_TRY(const auto source, source_of(build, context));
+    const features::Backbone& backbone = source->backbone();
+    SIGHTLINE_TRY(const graph::Graph head, graph::read_onnx(context.input_path("head")));
+    SIGHTLINE_TRY(const std::string history_text, context.read_input("history"));
+    SIGHTLINE_TRY(const Json history, parse_json(history_text, "history.json"));
+    package::Contents contents;
+    contents.name = build.demand.name;
+    contents.graph = joined(backbone.graph, head);
+    contents.labels = manifest.classes;
+    contents.preprocessing = preprocessing_of(backbone);
+    contents.shared = {.path = backbone.weights_path, .offsets = backbone.offsets};
+    contents.lineage = data_lineage(manifest);
+    contents.lineage["weights"] = to_json(backbone.about);
+    contents.lineage["weights"].erase("reasons");
+    contents.lineage["weights"]["head"] = "fitted here";
+    contents.lineage["recipe"] = {
+        {"backbone", backbone.about.file}, {"side", backbone.side}, {"head", history.value("head", Json::object())}};
+    contents.lineage["seed"] = build.demand.seed;
+    contents.lineage["sightline"] = version;
+    SIGHTLINE_TRY(contents.golden, choose_golden(manifest));
+    SIGHTLINE_TRY(const std::string parent, context.fresh_folder("package"));
+    const std::string folder = parent + "/" + build.demand.name;
+    SIGHTLINE_CHECK(package::write_package(contents, folder));
+    SIGHTLINE_TRY(const std::uint64_t size, package::shipped_size(folder));
+    context.figure("size_bytes", size);
+    SIGHTLINE_TRY(const auto files, context.workspace().blobs().tree(context.input("backbone")));
+    return context.put_folder("package", folder, {{package::shared_file, files.at(features::weights_file)}});
+  };
+  return step;
+}
+
+line::Step shared_evaluate_step(const BuildContext& build) {
+  line::Step step{.name = "evaluate", .version = 2, .says = "measure the package on the untouched test split"};
+  step.environment = machine_environment(build.threads);
+  step.inputs = {{.name = "package", .step = "compress", .output = "package"},
+                 {.name = "backbone", .step = "backbone", .output = "backbone"},
+                 {.name = "head", .step = "head", .output = "head"},
+                 {.name = "manifest", .step = "split", .output = "manifest"}};
+  step.outputs = {"evaluation"};
+  step.describe_change = describe_manifest_change(build);
+  step.body = [build](line::StepContext& context) -> Result<void> {
+    SIGHTLINE_TRY(const dataset::Manifest manifest, read_manifest(context));
+    SIGHTLINE_TRY(const auto source, source_of(build, context));
+    SIGHTLINE_TRY(const graph::Graph head, graph::read_onnx(context.input_path("head")));
+    SIGHTLINE_TRY(const std::string parent, context.fresh_folder("package"));
+    const std::string folder = parent + "/" + build.demand.name;
+    SIGHTLINE_CHECK(context.workspace().blobs().materialize(context.input("package"), folder));
+    SIGHTLINE_TRY(package::Model model, package::Model::open(folder, {.threads = build.threads, .check_golden = false}));
+
+    evaluation::Options options{.split = dataset::Split::test, .threads = build.threads, .progress = build.options.progress};
+    options.latency_runs = build.options.latency_runs;
+    evaluation::Answers answers;
+    answers.samples = samples_of(manifest, {dataset::Split::test});
+    answers.labels = labels_of(manifest, answers.samples);
+    if (model.precision() == package::Precision::f32) {  // another precision has other features: all pictures go through the package
+      std::optional<Progress> progress;
+      if (build.options.progress) progress.emplace("features", answers.samples.size(), "images");
+      SIGHTLINE_TRY(const Tensor features, features_of(*source, manifest, answers.samples, progress ? &*progress : nullptr));
+      if (progress) progress->finish();
+      SIGHTLINE_TRY(runtime::Session session, runtime::Session::create(head, {.threads = build.threads}));
+      SIGHTLINE_TRY(answers.probabilities, session.run(features));
+      SIGHTLINE_TRY(answers.seconds, check_package(model, manifest, answers));
+      options.answers = &answers;
+    }
+    SIGHTLINE_TRY(const evaluation::Evaluation evaluation, evaluation::evaluate(model, manifest, folder, options));
+    context.figure("top1", evaluation.figures.top1);
+    context.figure("macro_f1", evaluation.figures.macro_f1);
+    context.figure("p95_ms", evaluation.latency.p95);
+    context.figure("size_bytes", evaluation.size_bytes);
+    return context.put("evaluation", json_text(to_json(evaluation)));
+  };
+  return step;
+}
+
+}  // namespace sightline::factory

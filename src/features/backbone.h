@@ -1,0 +1,53 @@
+// A frozen backbone: a graph from a picture to the vector that describes it, kept as a folder that models share.
+//
+//   backbone.onnx   u8 N×H×W×C "image" → f32 N×D "features"; what it is stands in its metadata
+//   backbone.data   its weights (ONNX external data)
+//
+// The folder lies in the store as a tree, so that the weights are one blob for every model that is built on them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "base/json.h"
+#include "base/result.h"
+#include "base/sha256.h"
+#include "graph/graph.h"
+#include "runtime/precision.h"
+
+namespace sightline::features {
+
+inline constexpr const char* graph_file = "backbone.onnx";
+inline constexpr const char* weights_file = "backbone.data";
+inline constexpr const char* value = "features";
+
+struct About {
+  std::string file;  // its name where it was imported from
+  Digest file_digest;
+  std::string origin = "not stated", licence = "not stated";
+  std::string cut;                   // the value that describes the picture, as the file called it
+  std::vector<std::string> reasons;  // what was found and what was assumed, a sentence each
+  static constexpr auto fields() {
+    return std::tuple{field("file", &About::file),     field("digest", &About::file_digest),
+                      field("origin", &About::origin), field("licence", &About::licence),
+                      field("cut", &About::cut),       field("reasons", &About::reasons)};
+  }
+};
+
+struct Backbone {
+  graph::Graph graph;
+  std::map<std::string, std::uint64_t> offsets;  // of initializers in weights_path
+  std::string weights_path;
+  About about;
+  int side = 0, channels = 0;
+  std::int64_t dimensions = 0;  // D
+  Digest digest;                // Merkle digest of "features": equal for equal functions, whatever the names and whoever made them
+};
+
+// folder must exist. Errors: invalid_data (not a graph from one square picture to f32 N×D), io.
+Result<void> write_backbone(const graph::Graph& graph, const About& about, const std::string& folder);
+// Errors name the file: not_found, invalid_data.
+Result<Backbone> read_backbone(const std::string& folder);
+
+}  // namespace sightline::features

@@ -1,0 +1,165 @@
+#include "features/features.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "base/random.h"
+#include "base/temporary_folder.h"
+#include "graph/builder.h"
+#include "runtime/session.h"
+
+namespace sightline::features {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr int side = 12;
+
+graph::Graph small_backbone(std::uint64_t seed = 3) {
+  graph::Builder builder(seed);
+  const std::string x = builder.image_input(side, side, 3, {127.0F, 127.0F, 127.0F}, {64.0F, 64.0F, 64.0F});
+  builder.rename(builder.flatten(builder.global_average_pool(builder.relu(builder.conv(x, 24, {.bias = true})))), value);
+  return *builder.finish({value}, {});
+}
+
+Backbone written_and_read(const graph::Graph& graph, const std::string& folder) {
+  EXPECT_TRUE(make_directories(folder).ok());
+  EXPECT_TRUE(write_backbone(graph, {.file = "net.onnx", .licence = "MIT", .cut = "v7", .reasons = {"because"}}, folder).ok());
+  auto backbone = read_backbone(folder);
+  EXPECT_TRUE(backbone.ok()) << backbone.error().message;
+  return *std::move(backbone);
+}
+
+Tensor picture(std::uint64_t seed) {
+  Tensor tensor(Dtype::u8, {1, side, side, 3});
+  Random random(seed);
+  for (auto& each : tensor.values<std::uint8_t>()) each = static_cast<std::uint8_t>(random.below(256));
+  return tensor;
+}
+Digest name(std::uint64_t seed) { return sha256_of(std::to_string(seed)); }
+
+std::vector<Digest> names(std::uint64_t begin, std::uint64_t end) {
+  std::vector<Digest> all;
+  for (std::uint64_t i = begin; i < end; ++i) all.push_back(name(i));
+  return all;
+}
+
+TEST(Backbone, ComesBackAsItWasWritten) {
+  TemporaryFolder folder;
+  const graph::Graph graph = small_backbone();
+  const Backbone backbone = written_and_read(graph, folder / "b");
+  EXPECT_EQ(backbone.side, side);
+  EXPECT_EQ(backbone.channels, 3);
+  EXPECT_EQ(backbone.dimensions, 24);
+  EXPECT_EQ(backbone.about.licence, "MIT");
+  EXPECT_EQ(backbone.about.cut, "v7");
+  EXPECT_EQ(backbone.about.reasons, std::vector<std::string>{"because"});
+  EXPECT_EQ(backbone.digest, graph::digest_of(graph));
+  EXPECT_NE(backbone.digest, written_and_read(small_backbone(4), folder / "c").digest);
+  // The weights lie where the offsets say.
+  const auto file = MappedFile::open(backbone.weights_path);
+  ASSERT_TRUE(file.ok());
+  ASSERT_FALSE(backbone.offsets.empty());
+  for (const auto& [key, offset] : backbone.offsets) {
+    const Tensor& tensor = backbone.graph.initializers.at(key);
+    const auto there = file->bytes().subspan(offset, tensor.byte_count());
+    EXPECT_TRUE(std::equal(there.begin(), there.end(), tensor.bytes().begin())) << key;
+  }
+}
+
+TEST(Backbone, RefusesWhatIsNone) {
+  TemporaryFolder folder;
+  graph::Graph graph = small_backbone();
+  graph.outputs[0].name = "other";
+  EXPECT_THAT(write_backbone(graph, {}, folder.path()).error().message, HasSubstr("other"));
+  EXPECT_EQ(read_backbone(folder / "absent").error().kind, ErrorKind::not_found);
+  ASSERT_TRUE(write_file(folder / graph_file, *graph::serialize_onnx(small_backbone())).ok());
+  EXPECT_THAT(read_backbone(folder.path()).error().message, HasSubstr("does not say what it is"));
+}
+
+TEST(Features, AreThoseOfTheRuntimeAndComputedOnce) {
+  TemporaryFolder folder;
+  const graph::Graph graph = small_backbone();
+  std::atomic<int> asked = 0;
+  const auto prepare = [&](std::size_t i) -> Result<Tensor> {
+    ++asked;
+    return picture(i);
+  };
+  Tensor first;
+  {
+    const auto source = FeatureSource::open(written_and_read(graph, folder / "b"), folder / "cache", 2);
+    ASSERT_TRUE(source.ok()) << source.error().message;
+    Counts counts;
+    auto features = (*source)->features(names(0, 37), prepare, nullptr, &counts);
+    ASSERT_TRUE(features.ok()) << features.error().message;
+    EXPECT_EQ(counts.computed, 37U);
+    EXPECT_EQ(counts.reused, 0U);
+    first = *features;
+    // In the fixed batch of 16 the session gives these bits, whatever else is in the batch.
+    auto session = runtime::Session::create(graph, {.threads = 2});
+    for (std::uint64_t i = 0; i < 37; ++i) {
+      Tensor batch(Dtype::u8, {16, side, side, 3});
+      for (std::int64_t row = 0; row < 16; ++row) {
+        const Tensor one = picture(i);
+        std::copy(one.bytes().begin(), one.bytes().end(), batch.rows(row, row + 1).bytes().begin());
+      }
+      EXPECT_TRUE(session->run(batch)->rows(0, 1).same_as(first.rows(static_cast<std::int64_t>(i), static_cast<std::int64_t>(i) + 1))) << i;
+    }
+  }
+  asked = 0;
+  const auto source = FeatureSource::open(written_and_read(graph, folder / "again"), folder / "cache", 2);
+  Counts counts;
+  auto features = (*source)->features(names(0, 40), prepare, nullptr, &counts);
+  ASSERT_TRUE(features.ok());
+  EXPECT_EQ(asked, 3);
+  EXPECT_EQ(counts.computed, 3U);
+  EXPECT_EQ(counts.reused, 37U);
+  EXPECT_TRUE(features->rows(0, 37).same_as(first));
+}
+
+TEST(Features, APictureThatIsWantedTwiceIsComputedOnce) {
+  TemporaryFolder folder;
+  const auto source = FeatureSource::open(written_and_read(small_backbone(), folder / "b"), folder / "cache", 1);
+  std::vector<Digest> wanted = names(0, 3);
+  wanted.push_back(name(1));
+  std::atomic<int> asked = 0;
+  auto features = (*source)->features(wanted, [&](std::size_t i) -> Result<Tensor> {
+    ++asked;
+    return picture(i);
+  });
+  ASSERT_TRUE(features.ok());
+  EXPECT_EQ(asked, 3);
+  EXPECT_TRUE(features->rows(3, 4).same_as(features->rows(1, 2)));
+}
+
+TEST(Features, AnErrorOfAPictureReachesTheCallerAndAnotherBackboneHasItsOwnCache) {
+  TemporaryFolder folder;
+  const auto source = FeatureSource::open(written_and_read(small_backbone(), folder / "b"), folder / "cache", 1);
+  const auto fails = [](std::size_t i) -> Result<Tensor> {
+    if (i == 2) return Error{ErrorKind::invalid_data, "picture 2 is broken"};
+    return picture(i);
+  };
+  EXPECT_THAT((*source)->features(names(0, 5), fails).error().message, HasSubstr("picture 2 is broken"));
+  EXPECT_THAT((*source)
+                  ->features(names(0, 1),
+                             [](std::size_t) -> Result<Tensor> {
+                               return Tensor(Dtype::u8, {1, 3, 3, 3});
+                             })
+                  .error()
+                  .message,
+              HasSubstr("prepared as"));
+  const auto fine = [](std::size_t i) -> Result<Tensor> { return picture(i); };
+  ASSERT_TRUE((*source)->features(names(0, 5), fine).ok());
+  const auto other = FeatureSource::open(written_and_read(small_backbone(9), folder / "c"), folder / "cache", 1);
+  Counts counts;
+  ASSERT_TRUE((*other)->features(names(0, 5), fine, nullptr, &counts).ok());
+  EXPECT_EQ(counts.computed, 5U);
+  auto none = (*other)->features({}, fine);
+  ASSERT_TRUE(none.ok());
+  EXPECT_EQ(none->dim(0), 0);
+}
+
+}  // namespace
+}  // namespace sightline::features
