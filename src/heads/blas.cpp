@@ -8,8 +8,8 @@
 extern "C" {
 void dpotrf_(const char* uplo, const int* n, double* a, const int* lda, int* info);
 void dpotrs_(const char* uplo, const int* n, const int* nrhs, const double* a, const int* lda, double* b, const int* ldb, int* info);
-void dsyev_(const char* jobz, const char* uplo, const int* n, double* a, const int* lda, double* w, double* work, const int* lwork,
-            int* info);
+void dsyevd_(const char* jobz, const char* uplo, const int* n, double* a, const int* lda, double* w, double* work, const int* lwork,
+             int* iwork, const int* liwork, int* info);
 }
 
 namespace sightline::heads {
@@ -36,15 +36,17 @@ void solve(const std::vector<double>& factored, std::int64_t n, std::vector<doub
   dpotrs_("U", &size, &count, factored.data(), &size, right_sides.data(), &size, &info);
 }
 
+// Divide and conquer (Cuppen 1981): several times as fast as the QR iteration on matrices of hundreds of rows.
 Result<std::vector<double>> eigen(std::vector<double>& matrix, std::int64_t n) {
   const int size = static_cast<int>(n);
   std::vector<double> values(static_cast<std::size_t>(n));
-  int info = 0, lwork = -1;
+  int info = 0, asked = -1, integers = 0;
   double wanted = 0;
-  dsyev_("V", "U", &size, matrix.data(), &size, values.data(), &wanted, &lwork, &info);
-  lwork = static_cast<int>(wanted);
+  dsyevd_("V", "U", &size, matrix.data(), &size, values.data(), &wanted, &asked, &integers, &asked, &info);
+  const int lwork = static_cast<int>(wanted);
   std::vector<double> work(static_cast<std::size_t>(lwork));
-  dsyev_("V", "U", &size, matrix.data(), &size, values.data(), work.data(), &lwork, &info);
+  std::vector<int> iwork(static_cast<std::size_t>(integers));
+  dsyevd_("V", "U", &size, matrix.data(), &size, values.data(), work.data(), &lwork, iwork.data(), &integers, &info);
   if (info != 0) return Error{ErrorKind::internal, fmt::format("the eigenvalues of a {}×{} matrix did not converge", n, n)};
   return values;
 }

@@ -9,39 +9,10 @@
 
 #include "base/interrupt.h"
 #include "base/random.h"
+#include "heads/clouds_for_test.h"
 
 namespace sightline::heads {
 namespace {
-
-// Classes as clouds around random centres; `spread` against centres of unit deviation.
-struct Clouds {
-  Tensor features;
-  std::vector<std::int32_t> labels;
-};
-Clouds make_clouds(std::int64_t count, std::int64_t dimensions, int classes, double spread, std::uint64_t seed) {
-  Clouds clouds{Tensor(Dtype::f32, {count, dimensions}), {}};
-  const auto values = clouds.features.values<float>();
-  for (std::int64_t i = 0; i < count; ++i) {
-    Random random(seed, static_cast<std::uint64_t>(i));
-    const auto label = static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(classes)));
-    clouds.labels.push_back(label);
-    Random centre(seed + 1, static_cast<std::uint64_t>(label));
-    for (std::int64_t j = 0; j < dimensions; ++j)
-      values[static_cast<std::size_t>(i * dimensions + j)] = static_cast<float>(centre.normal() + spread * random.normal());
-  }
-  return clouds;
-}
-
-double accuracy(const Tensor& scores, const std::vector<std::int32_t>& labels) {
-  const auto classes = static_cast<std::size_t>(scores.dim(1));
-  const auto values = scores.values<float>();
-  std::size_t right = 0;
-  for (std::size_t i = 0; i < labels.size(); ++i) {
-    const auto row = values.subspan(i * classes, classes);
-    right += std::max_element(row.begin(), row.end()) - row.begin() == labels[i] ? 1 : 0;
-  }
-  return static_cast<double>(right) / static_cast<double>(labels.size());
-}
 
 TEST(Ridge, OneFeatureHasTheAnalyticSolution) {
   // x = -1, 0, 1, 4 with mean 1, centred sum of squares 14; target of class 1 is 0, 0, 1, 1.

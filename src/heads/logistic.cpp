@@ -1,3 +1,5 @@
+#include "heads/logistic.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,26 +17,19 @@ namespace sightline::heads {
 namespace {
 
 constexpr std::size_t memory = 10;            // pairs that L-BFGS keeps
-constexpr double small_gradient = 1e-5;       // largest component at which the optimum counts as reached
-constexpr double small_step = 1e-9;           // relative decrease of the loss below which single precision has no more to give
 constexpr double sufficient_decrease = 1e-4;  // Armijo
 
 double dot(const std::vector<double>& a, const std::vector<double>& b) { return std::inner_product(a.begin(), a.end(), b.begin(), 0.0); }
 
-// Mean cross entropy of softmax(W x + b) plus penalty/2 · |W|² over standardised features x. Parameters: K×D weights, then K intercepts.
+// Mean cross entropy of softmax(W x + b) plus Σ penalty_j/2 · W_j² over scaled features x. Parameters: K×D weights, then K intercepts.
 class LogisticLoss {
  public:
-  LogisticLoss(const Tensor& features, std::span<const std::int32_t> labels, int classes, double penalty)
-      : features_(features),
-        labels_(labels),
-        classes_(classes),
-        penalty_(penalty),
-        scaling_(standardisation(features)),
-        rows_(labels.size()) {
-    std::iota(rows_.begin(), rows_.end(), std::int64_t{0});
+  // emphasis: by row of the features. What is referred to must outlive the loss.
+  LogisticLoss(const Tensor& features, const Scaling& scaling, std::span<const std::int64_t> rows, std::span<const std::int32_t> labels,
+               std::span<const double> emphasis, int classes, std::span<const double> penalty)
+      : features_(features), scaling_(scaling), rows_(rows), labels_(labels), emphasis_(emphasis), classes_(classes), penalty_(penalty) {
+    for (const std::int64_t row : rows) total_ += emphasis[static_cast<std::size_t>(row)];
   }
-
-  const Scaling& scaling() const { return scaling_; }
 
   Result<double> operator()(const std::vector<double>& parameters, std::vector<double>& gradient) const {
     const auto d = static_cast<std::size_t>(features_.dim(1));
@@ -49,41 +44,48 @@ class LogisticLoss {
       answers.resize(part.size() * k);
       cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, count, classes_, static_cast<int>(d), 1.0F, block, static_cast<int>(d),
                   weight.data(), static_cast<int>(d), 0.0F, answers.data(), classes_);
-      for (std::size_t r = 0; r < part.size(); ++r) {
-        float* row = answers.data() + r * k;
-        double most = -std::numeric_limits<double>::infinity();
-        for (std::size_t c = 0; c < k; ++c) most = std::max(most, row[c] + bias[c]);
-        double sum = 0;
-        for (std::size_t c = 0; c < k; ++c) sum += std::exp(row[c] + bias[c] - most);
-        const auto label = static_cast<std::size_t>(labels_[static_cast<std::size_t>(part[r])]);
-        loss -= row[label] + bias[label] - most - std::log(sum);
-        for (std::size_t c = 0; c < k; ++c) {
-          const double residual = std::exp(row[c] + bias[c] - most) / sum - (c == label ? 1 : 0);
-          gradient[k * d + c] += residual;
-          row[c] = static_cast<float>(residual);
-        }
-      }
+      for (std::size_t r = 0; r < part.size(); ++r) loss += residuals(part[r], answers.data() + r * k, bias, gradient.data() + k * d);
       cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, classes_, static_cast<int>(d), count, 1.0F, answers.data(), classes_, block,
                   static_cast<int>(d), 0.0F, of_block.data(), static_cast<int>(d));
       for (std::size_t i = 0; i < k * d; ++i) gradient[i] += of_block[i];
     }));
-    const double n = static_cast<double>(labels_.size());
-    for (double& g : gradient) g /= n;
-    loss /= n;
+    for (double& g : gradient) g /= total_;
+    loss /= total_;
     for (std::size_t i = 0; i < k * d; ++i) {
-      loss += 0.5 * penalty_ * parameters[i] * parameters[i];
-      gradient[i] += penalty_ * parameters[i];
+      const double penalty = penalty_[i % d];
+      loss += 0.5 * penalty * parameters[i] * parameters[i];
+      gradient[i] += penalty * parameters[i];
     }
     return loss;
   }
 
  private:
+  // Turns a row's scores (without intercepts) into emphasised residuals, adds them to the intercepts' gradient, returns the loss.
+  double residuals(std::int64_t sample, float* row, const double* bias, double* of_bias) const {
+    const auto k = static_cast<std::size_t>(classes_);
+    double most = -std::numeric_limits<double>::infinity();
+    for (std::size_t c = 0; c < k; ++c) most = std::max(most, row[c] + bias[c]);
+    double sum = 0;
+    for (std::size_t c = 0; c < k; ++c) sum += std::exp(row[c] + bias[c] - most);
+    const auto label = static_cast<std::size_t>(labels_[static_cast<std::size_t>(sample)]);
+    const double emphasis = emphasis_[static_cast<std::size_t>(sample)];
+    const double loss = -emphasis * (row[label] + bias[label] - most - std::log(sum));
+    for (std::size_t c = 0; c < k; ++c) {
+      const double residual = emphasis * (std::exp(row[c] + bias[c] - most) / sum - (c == label ? 1 : 0));
+      of_bias[c] += residual;
+      row[c] = static_cast<float>(residual);
+    }
+    return loss;
+  }
+
   const Tensor& features_;
+  const Scaling& scaling_;
+  std::span<const std::int64_t> rows_;
   std::span<const std::int32_t> labels_;
+  std::span<const double> emphasis_;
   int classes_;
-  double penalty_;
-  Scaling scaling_;
-  std::vector<std::int64_t> rows_;
+  std::span<const double> penalty_;  // D
+  double total_ = 0;
 };
 
 struct Step {
@@ -111,14 +113,14 @@ std::vector<double> direction_of(const std::deque<Step>& steps, const std::vecto
   return direction;
 }
 
-Result<void> minimise(const LogisticLoss& loss, std::vector<double>& parameters, int iterations) {
+Result<void> minimise(const LogisticLoss& loss, std::vector<double>& parameters, const LogisticEffort& effort) {
   std::vector<double> gradient, next_gradient, next(parameters.size());
   SIGHTLINE_TRY(double value, loss(parameters, gradient));
   std::deque<Step> steps;
-  for (int iteration = 0; iteration < iterations; ++iteration) {
+  for (int iteration = 0; iteration < effort.iterations; ++iteration) {
     const double largest =
         std::abs(*std::max_element(gradient.begin(), gradient.end(), [](double a, double b) { return std::abs(a) < std::abs(b); }));
-    if (largest < small_gradient) return {};
+    if (largest < effort.small_gradient) return {};
     std::vector<double> direction = direction_of(steps, gradient);
     const double slope = dot(direction, gradient);
     double length = steps.empty() ? std::min(1.0, 1 / std::sqrt(dot(gradient, gradient))) : 1.0;
@@ -141,7 +143,7 @@ Result<void> minimise(const LogisticLoss& loss, std::vector<double>& parameters,
     // The loss is convex, so only rounding makes this fail.
     if (step.curvature > 1e-12 * dot(step.moved, step.moved)) steps.push_back(std::move(step));
     if (steps.size() > memory) steps.pop_front();
-    const bool settled = value - next_value < small_step * std::abs(value);
+    const bool settled = value - next_value < effort.small_step * std::abs(value);
     std::swap(parameters, next);
     std::swap(gradient, next_gradient);
     value = next_value;
@@ -152,25 +154,71 @@ Result<void> minimise(const LogisticLoss& loss, std::vector<double>& parameters,
 
 }  // namespace
 
+LogisticPath::LogisticPath(const Spectrum& spectrum, std::span<const std::int32_t> labels, int classes, std::span<const double> emphasis)
+    : spectrum_(spectrum),
+      coordinates_(Dtype::f32, {spectrum.samples, spectrum.rank}),
+      labels_(labels),
+      classes_(classes),
+      emphasis_(labels.size(), 1.0) {
+  std::transform(spectrum.coordinates.begin(), spectrum.coordinates.end(), coordinates_.values<float>().begin(),
+                 [](double x) { return static_cast<float>(x); });
+  if (!emphasis.empty()) std::copy(emphasis.begin(), emphasis.end(), emphasis_.begin());
+}
+
+Result<std::vector<Coefficients>> LogisticPath::without(std::span<const std::int64_t> held_out, std::span<const double> penalties,
+                                                        const LogisticEffort& effort) const {
+  const auto r = static_cast<std::size_t>(spectrum_.rank), k = static_cast<std::size_t>(classes_);
+  std::vector<bool> out(labels_.size());
+  for (const std::int64_t row : held_out) out[static_cast<std::size_t>(row)] = true;
+  std::vector<std::int64_t> rows;
+  for (std::size_t i = 0; i < labels_.size(); ++i)
+    if (!out[i]) rows.push_back(static_cast<std::int64_t>(i));
+
+  std::vector<Coefficients> path;
+  Coefficients at{std::vector<double>(k * r), std::vector<double>(k)};
+  Scaling scaling{std::vector<float>(r), std::vector<float>(r)};
+  std::vector<double> own_penalty(r), parameters(k * r + k);
+  for (const double penalty : penalties) {
+    for (std::size_t j = 0; j < r; ++j) {
+      // A class against the rest has p(1 - p) ≤ 1/4 of the scatter as its Hessian.
+      const double curvature = 0.25 * spectrum_.values[j] / spectrum_.total + penalty;
+      scaling.scale[j] = static_cast<float>(1 / std::sqrt(curvature));
+      own_penalty[j] = penalty * scaling.scale[j] * scaling.scale[j];
+    }
+    for (std::size_t i = 0; i < k * r; ++i) parameters[i] = at.weight[i] / scaling.scale[i % r];
+    std::copy(at.bias.begin(), at.bias.end(), parameters.begin() + static_cast<std::ptrdiff_t>(k * r));
+    const LogisticLoss loss(coordinates_, scaling, rows, labels_, emphasis_, classes_, own_penalty);
+    SIGHTLINE_CHECK(minimise(loss, parameters, effort));
+    for (std::size_t i = 0; i < k * r; ++i) at.weight[i] = parameters[i] * scaling.scale[i % r];
+    std::copy(parameters.begin() + static_cast<std::ptrdiff_t>(k * r), parameters.end(), at.bias.begin());
+    path.push_back(at);
+  }
+  return path;
+}
+
 Result<LinearHead> fit_logistic(const Tensor& features, std::span<const std::int32_t> labels, int classes, double penalty, int iterations) {
   SIGHTLINE_CHECK(check_training_data(features, labels, classes));
   if (!(penalty >= 0) || !std::isfinite(penalty))
     return Error{ErrorKind::usage, fmt::format("the penalty must not be negative, but is {}", penalty)};
   const BlasThreads threads;
-  const LogisticLoss loss(features, labels, classes, penalty);
   const auto d = static_cast<std::size_t>(features.dim(1));
   const auto k = static_cast<std::size_t>(classes);
+  const Scaling scaling = standardisation(features);
+  std::vector<std::int64_t> rows(labels.size());
+  std::iota(rows.begin(), rows.end(), std::int64_t{0});
+  const std::vector<double> emphasis(labels.size(), 1.0), penalties(d, penalty);
+  const LogisticLoss loss(features, scaling, rows, labels, emphasis, classes, penalties);
   std::vector<double> parameters(k * d + k);
-  SIGHTLINE_CHECK(minimise(loss, parameters, iterations));
+  SIGHTLINE_CHECK(minimise(loss, parameters, {.iterations = iterations}));
   LinearHead head{Tensor(Dtype::f32, {classes, features.dim(1)}), Tensor(Dtype::f32, {classes})};
   const auto weight = head.weight.values<float>();
   const auto bias = head.bias.values<float>();
   for (std::size_t c = 0; c < k; ++c) {
     double intercept = parameters[k * d + c];
     for (std::size_t j = 0; j < d; ++j) {
-      const double raw = parameters[c * d + j] * loss.scaling().scale[j];
+      const double raw = parameters[c * d + j] * scaling.scale[j];
       weight[c * d + j] = static_cast<float>(raw);
-      intercept -= raw * loss.scaling().mean[j];
+      intercept -= raw * scaling.mean[j];
     }
     bias[c] = static_cast<float>(intercept);
   }

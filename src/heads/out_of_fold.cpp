@@ -4,58 +4,17 @@
 #include <array>
 #include <cmath>
 #include <limits>
-#include <map>
 #include <vector>
 
 #include "base/interrupt.h"
-#include "base/random.h"
 #include "heads/blas.h"
 #include "heads/checks.h"
+#include "heads/folds.h"
 #include "heads/gram.h"
 #include "heads/linear.h"
 
 namespace sightline::heads {
 namespace {
-
-// Samples of one non-negative group share a fold; each fold gets its share of every class.
-std::vector<int> assign_folds(std::span<const std::int32_t> labels, std::span<const std::int64_t> groups, int classes, int folds,
-                              std::uint64_t seed) {
-  std::map<std::int64_t, std::vector<std::size_t>> together;
-  std::vector<std::vector<std::size_t>> units;
-  for (std::size_t i = 0; i < labels.size(); ++i) {
-    if (!groups.empty() && groups[i] >= 0) {
-      together[groups[i]].push_back(i);
-    } else {
-      units.push_back({i});
-    }
-  }
-  for (auto& [group, members] : together) units.push_back(std::move(members));
-  Random(seed, 0x666f6c64ULL).shuffle(units);
-  std::stable_sort(units.begin(), units.end(), [](const auto& a, const auto& b) { return a.size() > b.size(); });
-  std::vector<std::vector<std::int64_t>> count(static_cast<std::size_t>(folds),
-                                               std::vector<std::int64_t>(static_cast<std::size_t>(classes)));
-  std::vector<std::int64_t> size(static_cast<std::size_t>(folds));
-  std::vector<int> fold_of(labels.size());
-  for (const auto& unit : units) {
-    int best = 0;
-    std::int64_t least = -1;
-    for (int f = 0; f < folds; ++f) {
-      std::int64_t crowd = 0;  // how many of the same class the fold holds already; its size breaks ties
-      for (std::size_t i : unit) crowd += count[static_cast<std::size_t>(f)][static_cast<std::size_t>(labels[i])];
-      crowd = crowd * static_cast<std::int64_t>(labels.size() + 1) + size[static_cast<std::size_t>(f)];
-      if (least < 0 || crowd < least) {
-        least = crowd;
-        best = f;
-      }
-    }
-    for (std::size_t i : unit) {
-      fold_of[i] = best;
-      count[static_cast<std::size_t>(best)][static_cast<std::size_t>(labels[i])]++;
-    }
-    size[static_cast<std::size_t>(best)] += static_cast<std::int64_t>(unit.size());
-  }
-  return fold_of;
-}
 
 // Turns scores into probabilities: softmax(score / temperature).
 void softmax(const float* score, std::size_t classes, double temperature, double* out) {

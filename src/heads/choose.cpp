@@ -1,0 +1,211 @@
+#include "heads/choose.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/parallel.h"
+#include "heads/blas.h"
+#include "heads/candidates.h"
+#include "heads/checks.h"
+#include "heads/selection.h"
+
+namespace sightline::heads {
+namespace {
+
+constexpr int few_samples = 100;      // below, more folds and several repeats
+constexpr int bootstrap_draws = 200;  // for the figure without the winner's curse
+
+struct Fold {
+  int repeat = 0;
+  std::vector<std::int64_t> rows;
+};
+
+std::vector<Fold> folds_of(std::span<const std::int32_t> labels, std::span<const std::int64_t> groups, int classes, int folds, int repeats,
+                           std::uint64_t seed) {
+  std::vector<Fold> result;
+  for (int repeat = 0; repeat < repeats; ++repeat) {
+    const std::vector<int> fold_of =
+        assign_folds(labels, groups, classes, folds, seed + 0x9e3779b97f4a7c15ULL * static_cast<std::uint64_t>(repeat));
+    for (int f = 0; f < folds; ++f) {
+      Fold fold{repeat, {}};
+      for (std::size_t i = 0; i < fold_of.size(); ++i)
+        if (fold_of[i] == f) fold.rows.push_back(static_cast<std::int64_t>(i));
+      if (!fold.rows.empty()) result.push_back(std::move(fold));
+    }
+  }
+  return result;
+}
+
+// Share of the repeats that are right, and mean log loss at the setting's own temperature, for each sample.
+void judge_answers(std::span<const Tensor> scores, std::span<const std::int32_t> labels, double temperature, float* right, float* loss) {
+  const auto k = static_cast<std::size_t>(scores[0].dim(1));
+  const auto part = 1 / static_cast<double>(scores.size());
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    const auto label = static_cast<std::size_t>(labels[i]);
+    double hits = 0, losses = 0;
+    for (const Tensor& each : scores) {
+      const auto row = each.values<float>().subspan(i * k, k);
+      const auto best = static_cast<std::size_t>(std::ranges::max_element(row) - row.begin());
+      double sum = 0;
+      for (const float score : row) sum += std::exp((static_cast<double>(score) - row[best]) / temperature);
+      hits += best == label ? part : 0;
+      losses += part * (std::log(sum) + (static_cast<double>(row[best]) - row[label]) / temperature);
+    }
+    right[i] = static_cast<float>(hits);
+    loss[i] = static_cast<float>(losses);
+  }
+}
+
+std::string name_of(const Setting& setting) {
+  const std::string columns = setting.kept > 0 ? fmt::format(" on {} columns", setting.kept) : "";
+  switch (setting.kind) {
+    case Kind::nearest_mean: return setting.value > 0 ? "nearest class mean by angle" : "nearest class mean";
+    case Kind::ridge: return setting.kept > 0 ? "ridge" + columns : fmt::format("ridge (penalty {:g})", setting.value);
+    case Kind::discriminant: return fmt::format("linear discriminant (shrinkage {:g})", setting.value);
+    case Kind::logistic: return fmt::format("logistic (penalty {:g})", setting.value);
+    case Kind::random_features: return fmt::format("random features and ridge (penalty {:g})", setting.value);
+  }
+  return "";
+}
+
+std::string sentence_of(std::span<const Setting> settings, const Selection& selection, const Judged& judged, const std::string& measured) {
+  const Selection::Entry& chosen = selection.candidates[selection.chosen];
+  const Selection::Entry& best = selection.candidates[selection.best];
+  const char* metric = judged.balanced ? "balanced accuracy" : "accuracy";
+  const std::string name = name_of(settings[chosen.setting]);
+  const std::string figure = fmt::format("{}: {} {:.3f} {}", name, metric, chosen.metric, measured);
+  if (selection.candidates.size() == 1) return figure;
+  if (selection.chosen != selection.best)
+    return fmt::format(
+        "{}; {} has {:.3f}, which is better by no more than the noise of the difference ({:.3f}), and the simpler head is taken", figure,
+        name_of(settings[best.setting]), best.metric, chosen.standard_error);
+  std::size_t second = selection.candidates.size();
+  for (std::size_t c = 0; c < selection.candidates.size(); ++c) {
+    if (c == selection.chosen) continue;
+    if (second == selection.candidates.size() || selection.candidates[c].metric > selection.candidates[second].metric) second = c;
+  }
+  const Selection::Entry& next = selection.candidates[second];
+  return fmt::format("{}; next comes {} with {:.3f}", figure, name_of(settings[next.setting]), next.metric);
+}
+
+Result<void> check_options(const ChooseOptions& options, const Tensor& features) {
+  const auto usage = [](std::string message) { return Error{ErrorKind::usage, std::move(message)}; };
+  if (options.kinds.empty()) return usage("a choice of heads wants at least one kind of head");
+  if (options.folds == 1 || options.folds < 0) return usage(fmt::format("a choice of heads wants at least 2 folds, not {}", options.folds));
+  if (options.repeats < 0) return usage(fmt::format("{} repeats of the folds", options.repeats));
+  if (options.hidden < 1 || options.hidden > most_dimensions)
+    return usage(fmt::format("{} random features; 1 to {} are possible", options.hidden, most_dimensions));
+  if (!(options.standard_errors >= 0)) return usage("standard_errors must not be negative");
+  std::int64_t width = 0;
+  for (const std::int64_t each : options.cut_widths) width += std::max<std::int64_t>(each, 1);
+  if (!options.cut_widths.empty() && width != features.dim(1))
+    return usage(fmt::format("the cuts' widths add up to {}, but there are {} features", width, features.dim(1)));
+  return {};
+}
+
+}  // namespace
+
+Result<void> check_for_choice(const Tensor& features, std::span<const std::int32_t> labels, std::span<const std::int64_t> groups,
+                              int classes) {
+  SIGHTLINE_CHECK(check_training_data(features, labels, classes));
+  if (!groups.empty() && groups.size() != labels.size())
+    return Error{ErrorKind::invalid_data, fmt::format("{} groups for {} samples", groups.size(), labels.size())};
+  if (std::ranges::all_of(labels, [&](std::int32_t label) { return label == labels[0]; }))
+    return Error{
+        ErrorKind::invalid_data,
+        fmt::format("all {} samples are of one class; a head tells at least two apart, so give it samples of another", labels.size())};
+  return {};
+}
+
+std::vector<double> balancing_emphasis(std::span<const std::int32_t> labels, int classes) {
+  std::vector<double> count(static_cast<std::size_t>(classes));
+  for (const std::int32_t label : labels) count[static_cast<std::size_t>(label)] += 1;
+  const auto present = static_cast<double>(std::ranges::count_if(count, [](double c) { return c > 0; }));
+  std::vector<double> emphasis;
+  bool even = true;
+  for (const std::int32_t label : labels) {
+    emphasis.push_back(static_cast<double>(labels.size()) / (present * count[static_cast<std::size_t>(label)]));
+    even = even && std::abs(emphasis.back() - 1) < 1e-12;
+  }
+  if (even) emphasis.clear();
+  return emphasis;
+}
+
+Result<Choice> choose_head(const Tensor& features, std::span<const std::int32_t> labels, std::span<const std::int64_t> groups, int classes,
+                           const ChooseOptions& options) {
+  SIGHTLINE_CHECK(check_for_choice(features, labels, groups, classes));
+  SIGHTLINE_CHECK(check_options(options, features));
+  const BlasThreads blas(1);  // threads stand side by side instead, so that the bits do not depend on their number
+  const bool few = labels.size() < few_samples;
+  const int repeats = options.repeats > 0 ? options.repeats : (few ? 3 : 1);
+  const std::vector<double> emphasis = options.balanced ? balancing_emphasis(labels, classes) : std::vector<double>{};
+  Judged judged{.labels = labels, .classes = classes, .balanced = options.balanced, .standard_errors = options.standard_errors};
+  judged.units = units_of(labels.size(), groups);
+  if (judged.units.count < 2)
+    return Error{ErrorKind::invalid_data, "all samples are of one group, so that none can be judged by a head that has not seen its group"};
+  Choice choice;
+  choice.folds = std::min<int>(options.folds > 0 ? options.folds : (few ? 10 : 5), judged.units.count);
+
+  SIGHTLINE_TRY(const Candidates candidates, Candidates::prepare(features, labels, classes, emphasis, options));
+  const std::span<const Setting> settings = candidates.settings();
+  const std::vector<Fold> folds = folds_of(labels, groups, classes, choice.folds, repeats, options.seed);
+  const std::size_t n = labels.size(), k = static_cast<std::size_t>(classes);
+  std::vector<std::vector<Tensor>> scores(settings.size());  // by setting, by repeat
+  for (auto& of_setting : scores)
+    for (int repeat = 0; repeat < repeats; ++repeat) of_setting.emplace_back(Dtype::f32, Shape{features.dim(0), classes});
+  SIGHTLINE_CHECK(parallel_for(
+      folds.size(),
+      [&](std::size_t f) -> Result<void> {
+        SIGHTLINE_TRY(const std::vector<Tensor> answers, candidates.judge(folds[f].rows));
+        for (std::size_t s = 0; s < settings.size(); ++s) {
+          const auto from = answers[s].values<float>();
+          Tensor& to = scores[s][static_cast<std::size_t>(folds[f].repeat)];
+          for (std::size_t i = 0; i < folds[f].rows.size(); ++i)
+            std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(i * k), k,
+                        to.values<float>().begin() + folds[f].rows[i] * static_cast<std::int64_t>(k));
+        }
+        return {};
+      },
+      options.threads));
+
+  judged.right.resize(settings.size() * n);
+  judged.loss.resize(settings.size() * n);
+  std::vector<double> temperatures(settings.size());
+  SIGHTLINE_CHECK(parallel_for(
+      settings.size(),
+      [&](std::size_t s) -> Result<void> {
+        temperatures[s] = temperature_of(scores[s], labels, emphasis);
+        judge_answers(scores[s], labels, temperatures[s], judged.right.data() + s * n, judged.loss.data() + s * n);
+        return {};
+      },
+      options.threads));
+  for (const Setting& setting : settings) judged.candidate_of.push_back(setting.candidate);
+
+  const Selection selection = select(judged);
+  for (const Selection::Entry& entry : selection.candidates) {
+    const Expected figures = figures_of(judged, entry.setting);
+    choice.candidates.push_back({.kind = settings[entry.setting].kind,
+                                 .setting = settings[entry.setting].value,
+                                 .kept = settings[entry.setting].kept,
+                                 .accuracy = figures.accuracy,
+                                 .balanced_accuracy = figures.balanced_accuracy,
+                                 .log_loss = entry.loss,
+                                 .behind = entry.behind,
+                                 .standard_error = entry.standard_error});
+  }
+  choice.chosen = selection.chosen;
+  SIGHTLINE_TRY(const Expected expected, expected_of_choice(judged, bootstrap_draws, options.seed));
+  choice.accuracy = expected.accuracy;
+  choice.balanced_accuracy = expected.balanced_accuracy;
+  const std::size_t winner = selection.candidates[selection.chosen].setting;
+  SIGHTLINE_TRY(choice.head, candidates.fit(settings[winner]));
+  choice.head.temperature = temperatures[winner];
+  choice.scores = std::move(scores[winner]);
+  const std::string times = repeats > 1 ? fmt::format(", {} times", repeats) : "";
+  choice.sentence = sentence_of(settings, selection, judged, fmt::format("on {} samples in {} folds{}", n, choice.folds, times));
+  return choice;
+}
+
+}  // namespace sightline::heads

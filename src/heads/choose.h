@@ -1,0 +1,89 @@
+// Which head for these features: candidates compete on the same folds, the winner is fitted again on everything. docs/heads.md says when
+// which of them wins and what the figures mean.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/fields.h"
+#include "base/result.h"
+#include "heads/head.h"
+#include "tensor/tensor.h"
+
+namespace sightline::heads {
+
+struct ChooseOptions {
+  std::vector<Kind> kinds = {Kind::nearest_mean, Kind::ridge, Kind::discriminant, Kind::logistic};
+  bool balanced = false;  // classes count alike, however many samples they have: in the fits, in the choice, in the temperature
+  int folds = 0;          // 0: 10 below 100 samples, else 5
+  int repeats = 0;        // of the folds, drawn anew; 0: 3 below 100 samples, else 1
+  std::uint64_t seed = 0;
+  std::vector<std::int64_t> cut_widths;  // columns of each cut when features are concatenated ones; empty: one cut
+  std::vector<std::int64_t> keep;        // ridge on only so many columns competes too, those with the largest F statistic
+  std::int64_t hidden = 1024;            // units of random_features
+  Activation activation = Activation::relu;
+  double standard_errors = 1;  // a simpler head is preferred when it is behind by no more than so many of the paired difference
+  int threads = 1;             // folds are judged side by side; the bits do not depend on it
+};
+
+struct CandidateFigure {
+  Kind kind = Kind::ridge;
+  double setting = 0;     // ridge, discriminant, random_features: alpha, relative to the mean eigenvalue; logistic: the penalty, likewise;
+                          // nearest_mean: 0 by distance, 1 by angle
+  std::int64_t kept = 0;  // columns; 0: all
+  double accuracy = 0, balanced_accuracy = 0, log_loss = 0;  // out of fold; of the best setting, so a little too good
+  double behind = 0;                                         // the choice's metric, against the best candidate
+  double standard_error = 0;                                 // of `behind`, paired by sample (by group where there are groups)
+  static constexpr auto fields() {
+    return std::tuple{field("kind", &CandidateFigure::kind),
+                      field("setting", &CandidateFigure::setting),
+                      field("kept", &CandidateFigure::kept),
+                      field("accuracy", &CandidateFigure::accuracy),
+                      field("balanced_accuracy", &CandidateFigure::balanced_accuracy),
+                      field("log_loss", &CandidateFigure::log_loss),
+                      field("behind", &CandidateFigure::behind),
+                      field("standard_error", &CandidateFigure::standard_error)};
+  }
+};
+
+struct Choice {
+  Head head;                                // fitted on all samples, temperature from the out-of-fold scores
+  std::vector<Tensor> scores;               // f32 N×K for each repeat: of each sample by heads that saw neither it nor its group
+  std::vector<CandidateFigure> candidates;  // simplest first
+  std::size_t chosen = 0;
+  int folds = 0;
+  // What the whole procedure, choice included, reaches out of fold: every sample set drawn from this one chooses for itself and is judged
+  // on what it did not draw (Tsamardinos et al. 2018). Without the winner's curse, so a little below candidates[chosen].
+  double accuracy = 0, balanced_accuracy = 0;
+  std::string sentence;  // for a person: what was chosen and why
+};
+
+// features f32 N×D; labels N in [0, classes); groups: samples of one non-negative group are never on both sides of a fold, empty for none.
+// Deterministic for the seed. Memory: about 4·N·min(N, D) + 2·N·D doubles. Errors: invalid_data (shapes, labels, values that are not
+// finite, samples of fewer than two classes, a single group), usage (options), unsupported (more than 8192 features), interrupted,
+// internal.
+Result<Choice> choose_head(const Tensor& features, std::span<const std::int32_t> labels, std::span<const std::int64_t> groups, int classes,
+                           const ChooseOptions& options = {});
+
+// Ridge regression alone, alpha chosen by the exact leave-one-out error among penalties() relative to the mean eigenvalue.
+struct RidgeFit {
+  Head head;                      // temperature from the leave-one-out scores
+  double alpha = 0;               // relative
+  Tensor scores;                  // f32 N×K, leave-one-out
+  std::vector<double> penalties;  // relative, rising
+  std::vector<double> errors;     // mean squared leave-one-out error of each
+};
+Result<RidgeFit> fit_ridge_leave_one_out(const Tensor& features, std::span<const std::int32_t> labels, int classes, bool balanced = false,
+                                         std::span<const std::int64_t> cut_widths = {});
+
+// The columns with the largest F statistic (between-class over within-class variance), ascending. Columns that are constant come last.
+std::vector<std::int64_t> best_columns(const Tensor& features, std::span<const std::int32_t> labels, int classes,
+                                       std::span<const std::int64_t> rows, std::int64_t count);
+
+// The inverse temperature's inverse: T that makes the labels most likely under softmax(scores / T), one pseudo-sample short of certainty
+// (Platt 1999), so that answers without a mistake do not claim to be sure. emphasis: per sample, empty: 1 each.
+double temperature_of(std::span<const Tensor> scores, std::span<const std::int32_t> labels, std::span<const double> emphasis = {});
+
+}  // namespace sightline::heads

@@ -1,0 +1,342 @@
+#include "heads/choose.h"
+
+#include <gmock/gmock.h>
+
+#include <array>
+#include <set>
+#include <thread>
+
+#include "base/interrupt.h"
+#include "heads/clouds_for_test.h"
+#include "heads/selection.h"
+
+namespace sightline::heads {
+namespace {
+
+using testing::HasSubstr;
+
+Choice chosen(const Clouds& clouds, int classes, const ChooseOptions& options = {}, const std::vector<std::int64_t>& groups = {}) {
+  auto choice = choose_head(clouds.features, clouds.labels, groups, classes, options);
+  EXPECT_TRUE(choice.ok()) << (choice.ok() ? "" : choice.error().message);
+  return choice.ok() ? *std::move(choice) : Choice{};
+}
+
+TEST(ChooseHead, SeparatesWhatIsSeparableWithMoreFeaturesThanSamplesAndFewer) {
+  for (const std::int64_t dimensions : {5, 300}) {
+    const Clouds train = make_clouds(120, dimensions, 3, 0.2, 3);
+    const Choice choice = chosen(train, 3);
+    EXPECT_EQ(choice.candidates.size(), 4U);
+    EXPECT_EQ(choice.candidates[choice.chosen].accuracy, 1.0);
+    EXPECT_EQ(choice.accuracy, 1.0);
+    EXPECT_EQ(choice.chosen, 0U) << "the simplest of equals: " << choice.sentence;
+    ASSERT_EQ(choice.scores.size(), 1U);
+    EXPECT_EQ(choice.scores[0].shape(), (Shape{120, 3}));
+    // New samples of the same clouds: their centres depend on the seed alone.
+    const Clouds all = make_clouds(400, dimensions, 3, 0.2, 3);
+    EXPECT_EQ(accuracy(scores_of(choice.head, all.features), all.labels), 1.0);
+    EXPECT_THAT(choice.sentence, HasSubstr("120 samples in 5 folds"));
+  }
+}
+
+TEST(ChooseHead, EstimatesWhatNewSamplesWillSee) {
+  const Clouds all = make_clouds(4200, 60, 4, 4.0, 11);
+  Clouds train{all.features.rows(0, 200), {all.labels.begin(), all.labels.begin() + 200}};
+  const Tensor others = all.features.rows(200, 4200);
+  const std::vector<std::int32_t> wanted(all.labels.begin() + 200, all.labels.end());
+  const Choice choice = chosen(train, 4);
+  const double truth = accuracy(scores_of(choice.head, others), wanted);
+  EXPECT_NEAR(choice.accuracy, truth, 0.09);  // three standard errors of 200 samples
+  EXPECT_LE(choice.accuracy, choice.candidates[choice.chosen].accuracy + 0.02);
+  // Probabilities are honest: mean confidence is the accuracy.
+  const Tensor probabilities = probabilities_of(choice.head, others);
+  double confidence = 0;
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    const auto row = probabilities.values<float>().subspan(i * 4, 4);
+    confidence += *std::ranges::max_element(row) / static_cast<double>(wanted.size());
+  }
+  EXPECT_NEAR(confidence, truth, 0.08);
+}
+
+TEST(ChooseHead, LabelsByChanceLookLikeChance) {
+  Clouds clouds = make_clouds(150, 400, 3, 1, 5);
+  Random random(9);
+  for (std::int32_t& label : clouds.labels) label = static_cast<std::int32_t>(random.below(3));
+  const Choice choice = chosen(clouds, 3);
+  EXPECT_LT(choice.accuracy, 0.46);
+}
+
+TEST(ChooseHead, SamplesOfAGroupDoNotJudgeEachOther) {
+  Clouds clouds = make_clouds(160, 200, 2, 1, 31);
+  std::vector<std::int64_t> groups(160);
+  const auto values = clouds.features.values<float>();
+  Random random(2);
+  for (std::size_t i = 0; i < 160; ++i) {  // four near copies each, labels by chance
+    groups[i] = static_cast<std::int64_t>(i / 4);
+    clouds.labels[i] = i / 4 % 2 == 0 ? 0 : 1;
+    for (std::size_t j = 0; j < 200; ++j)
+      values[i * 200 + j] =
+          i % 4 == 0 ? static_cast<float>(random.normal()) : values[i / 4 * 800 + j] + static_cast<float>(0.1 * random.normal());
+  }
+  EXPECT_LT(chosen(clouds, 2, {}, groups).accuracy, 0.7);
+  EXPECT_GT(chosen(clouds, 2).accuracy, 0.95);
+}
+
+TEST(ChooseHead, ThreadsAndRunsGiveTheSameBits) {
+  const Clouds clouds = make_clouds(90, 150, 3, 2.0, 7);
+  ChooseOptions options{.seed = 5};
+  options.kinds.push_back(Kind::random_features);
+  options.hidden = 64;
+  options.keep = {20};
+  options.balanced = true;
+  const Choice once = chosen(clouds, 3, options);
+  options.threads = 2;
+  const Choice again = chosen(clouds, 3, options);
+  Choice beside, other;
+  std::thread first([&] { beside = chosen(clouds, 3, options); });
+  std::thread second([&] { other = chosen(clouds, 3, options); });
+  first.join();
+  second.join();
+  for (const Choice* each : std::array<const Choice*, 3>{&again, &beside, &other}) {
+    EXPECT_TRUE(once.head.linear.weight.same_as(each->head.linear.weight));
+    EXPECT_TRUE(once.head.linear.bias.same_as(each->head.linear.bias));
+    EXPECT_EQ(once.head.temperature, each->head.temperature);
+    EXPECT_TRUE(once.scores[2].same_as(each->scores[2]));
+    EXPECT_EQ(once.accuracy, each->accuracy);
+    EXPECT_EQ(once.sentence, each->sentence);
+  }
+}
+
+TEST(ChooseHead, BearsFewAndOddSamples) {
+  const std::vector<Kind> every{Kind::nearest_mean, Kind::ridge, Kind::discriminant, Kind::logistic, Kind::random_features};
+  for (const bool balanced : {false, true}) {
+    const ChooseOptions options{.kinds = every, .balanced = balanced, .hidden = 32};
+    // One sample per class.
+    Clouds single{Tensor::of<float>({3, 4}, {1, 0, 0, 9, 0, 1, 0, 9, 0, 0, 1, 9}), {0, 1, 2}};
+    EXPECT_EQ(chosen(single, 3, options).head.classes(), 3);
+    // Two samples in all; a class that has none; a constant feature; copies.
+    Clouds two{Tensor::of<float>({2, 3}, {1, 2, 5, 2, 1, 5}), {0, 1}};
+    EXPECT_EQ(accuracy(scores_of(chosen(two, 2, options).head, two.features), two.labels), 1.0);
+    Clouds gap = make_clouds(30, 8, 2, 0.2, 3);
+    const Choice with_gap = chosen(gap, 4, options);
+    EXPECT_EQ(with_gap.head.classes(), 4);
+    EXPECT_EQ(accuracy(scores_of(with_gap.head, gap.features), gap.labels), 1.0);
+    // Nothing varies.
+    Clouds flat{Tensor::filled({20, 5}, 4.0F), std::vector<std::int32_t>(20, 0)};
+    for (std::size_t i = 0; i < 6; ++i) flat.labels[i] = 1;
+    const Choice shares = chosen(flat, 2, options);
+    for (const float value : shares.head.linear.weight.values<float>()) EXPECT_TRUE(std::isfinite(value));
+    // A thousand to one.
+    Clouds rare = make_clouds(1001, 10, 2, 0.3, 8);
+    for (std::size_t i = 0; i < 1001; ++i) {
+      rare.labels[i] = i == 77 ? 1 : 0;
+      for (std::size_t j = 0; j < 10; ++j) rare.features.values<float>()[i * 10 + j] += i == 77 ? 8 : 0;
+    }
+    const Choice imbalanced = chosen(rare, 2, options);
+    for (const float value : imbalanced.scores[0].values<float>()) EXPECT_TRUE(std::isfinite(value));
+    EXPECT_GT(imbalanced.accuracy, 0.99);
+  }
+}
+
+TEST(ChooseHead, BalancedFitsHearTheRareClass) {
+  // One class in twenty, overlapping: without balance it is hardly ever named.
+  Clouds clouds = make_clouds(1000, 10, 2, 1, 13);
+  Random random(4);
+  for (std::size_t i = 0; i < 1000; ++i) {
+    clouds.labels[i] = i % 20 == 0 ? 1 : 0;
+    for (std::size_t j = 0; j < 10; ++j)
+      clouds.features.values<float>()[i * 10 + j] = static_cast<float>(random.normal() + (i % 20 == 0 ? 0.5 : 0));
+  }
+  const Choice plain = chosen(clouds, 2, {.kinds = {Kind::ridge, Kind::logistic, Kind::discriminant}});
+  const Choice balanced = chosen(clouds, 2, {.kinds = {Kind::ridge, Kind::logistic, Kind::discriminant}, .balanced = true});
+  EXPECT_GT(balanced.balanced_accuracy, 0.7);
+  EXPECT_LT(plain.balanced_accuracy, 0.65);
+  EXPECT_GT(plain.accuracy, balanced.accuracy);
+}
+
+TEST(ChooseHead, KeepsTheColumnsThatMatter) {
+  // 4 columns with a signal among 400.
+  Clouds clouds = make_clouds(120, 400, 2, 1, 3);
+  Random random(6);
+  for (std::size_t i = 0; i < 120; ++i)
+    for (std::size_t j = 0; j < 400; ++j)
+      clouds.features.values<float>()[i * 400 + j] = static_cast<float>(random.normal() + (j % 100 == 7 ? 1.6 * clouds.labels[i] : 0));
+  const Choice choice = chosen(clouds, 2, {.kinds = {Kind::ridge}, .keep = {4}});
+  EXPECT_EQ(choice.chosen, 1U) << choice.sentence;
+  EXPECT_EQ(choice.head.columns, (std::vector<std::int64_t>{7, 107, 207, 307}));
+  EXPECT_GT(choice.candidates[1].accuracy, choice.candidates[0].accuracy + 0.1);
+  // Of pure noise the best columns look good only to those who chose them on the same samples.
+  for (std::int32_t& label : clouds.labels) label = static_cast<std::int32_t>(random.below(2));
+  EXPECT_LT(chosen(clouds, 2, {.kinds = {Kind::ridge}, .keep = {4}}).accuracy, 0.65);
+}
+
+TEST(ChooseHead, RandomFeaturesBendTheBorder) {
+  // Inside against outside of a ball: no linear head can.
+  Clouds clouds{Tensor(Dtype::f32, {400, 3}), {}};
+  Random random(12);
+  for (std::size_t i = 0; i < 400; ++i) {
+    double square = 0;
+    for (std::size_t j = 0; j < 3; ++j) {
+      const double x = random.normal();
+      clouds.features.values<float>()[i * 3 + j] = static_cast<float>(x);
+      square += x * x;
+    }
+    clouds.labels.push_back(square > 2.4 ? 1 : 0);
+  }
+  for (const Activation activation : {Activation::relu, Activation::cosine}) {
+    ChooseOptions options{.hidden = 256, .activation = activation};
+    options.kinds.push_back(Kind::random_features);
+    const Choice choice = chosen(clouds, 2, options);
+    EXPECT_EQ(choice.head.kind, Kind::random_features) << choice.sentence;
+    EXPECT_GT(choice.accuracy, 0.85);
+    EXPECT_GT(accuracy(scores_of(choice.head, clouds.features), clouds.labels), 0.9);
+  }
+}
+
+TEST(ChooseHead, CutsOfOneSizeAndAnotherCountAlike) {
+  // The label is in the small cut; the large one is noise of a huge scale.
+  const Clouds small = make_clouds(80, 6, 2, 0.8, 21), noise = make_clouds(80, 600, 2, 1.0, 99);
+  Tensor large = noise.features.copy();
+  Random random(3);
+  for (float& value : large.values<float>()) value = static_cast<float>(1000 * random.normal());
+  const auto joined = concatenate(std::vector<Tensor>{small.features, large});
+  ASSERT_TRUE(joined.ok());
+  EXPECT_EQ(joined->widths, (std::vector<std::int64_t>{6, 600}));
+  const Choice alike = chosen({joined->features, small.labels}, 2, {.cut_widths = joined->widths});
+  const Choice one = chosen({joined->features, small.labels}, 2);
+  EXPECT_GT(alike.accuracy, one.accuracy + 0.05);
+}
+
+TEST(ChooseHead, RefusesWhatCannotBeChosen) {
+  const Clouds clouds = make_clouds(20, 3, 2, 1, 1);
+  const auto error = [&](const std::vector<std::int32_t>& labels, const std::vector<std::int64_t>& groups, const ChooseOptions& options) {
+    const auto choice = choose_head(clouds.features, labels, groups, 2, options);
+    return choice.ok() ? Error{ErrorKind::internal, "none"} : choice.error();
+  };
+  EXPECT_THAT(error(std::vector<std::int32_t>(20, 1), {}, {}).message, HasSubstr("one class"));
+  EXPECT_THAT(error(clouds.labels, std::vector<std::int64_t>(20, 3), {}).message, HasSubstr("one group"));
+  EXPECT_EQ(error(clouds.labels, {1, 2}, {}).kind, ErrorKind::invalid_data);
+  EXPECT_EQ(error({0, 1}, {}, {}).kind, ErrorKind::invalid_data);
+  EXPECT_EQ(error(clouds.labels, {}, {.kinds = {}}).kind, ErrorKind::usage);
+  EXPECT_EQ(error(clouds.labels, {}, {.folds = 1}).kind, ErrorKind::usage);
+  EXPECT_EQ(error(clouds.labels, {}, {.cut_widths = {1, 1}}).kind, ErrorKind::usage);
+  EXPECT_EQ(error(clouds.labels, {}, {.hidden = 0}).kind, ErrorKind::usage);
+  request_interrupt();
+  const Error interrupted = error(clouds.labels, {}, {});
+  clear_interrupt();
+  EXPECT_EQ(interrupted.kind, ErrorKind::interrupted);
+}
+
+TEST(RidgeLeaveOneOut, ChoosesTheRegulariserThatNewSamplesWant) {
+  const Clouds all = make_clouds(3100, 50, 3, 5.0, 41);
+  const Tensor train = all.features.rows(0, 100);
+  const std::vector<std::int32_t> labels(all.labels.begin(), all.labels.begin() + 100);
+  const auto fit = fit_ridge_leave_one_out(train, labels, 3);
+  ASSERT_TRUE(fit.ok());
+  ASSERT_EQ(fit->penalties.size(), fit->errors.size());
+  const auto least = std::ranges::min_element(fit->errors) - fit->errors.begin();
+  EXPECT_EQ(fit->alpha, fit->penalties[static_cast<std::size_t>(least)]);
+  EXPECT_GT(fit->alpha, fit->penalties.front()) << "noisy data want more than the least penalty";
+  EXPECT_EQ(fit->scores.shape(), (Shape{100, 3}));
+  const std::vector<std::int32_t> wanted(all.labels.begin() + 100, all.labels.end());
+  EXPECT_NEAR(accuracy(fit->scores, labels), accuracy(scores_of(fit->head, all.features.rows(100, 3100)), wanted), 0.15);
+}
+
+TEST(Selection, TakesTheSimplerHeadWithinTheNoiseOnly) {
+  std::vector<std::int32_t> labels(100, 0);
+  for (std::size_t i = 0; i < 50; ++i) labels[i] = 1;
+  Judged judged{.candidate_of = {0, 1}, .labels = labels, .classes = 2};
+  judged.units = units_of(100, {});
+  judged.right.assign(200, 1.0F);
+  judged.loss.assign(200, 0.5F);
+  // The simple one loses 1 sample that the other has: within one standard error of the difference (0.00995).
+  judged.right[3] = 0;
+  Selection selection = select(judged);
+  EXPECT_EQ(selection.best, 1U);
+  EXPECT_NEAR(selection.candidates[0].behind, 0.01, 1e-6);
+  EXPECT_NEAR(selection.candidates[0].standard_error, std::sqrt(0.01 * 0.99 / 100), 1e-6);
+  EXPECT_EQ(selection.chosen, 1U);
+  judged.standard_errors = 1.1;
+  EXPECT_EQ(select(judged).chosen, 0U);
+  judged.standard_errors = 1;
+  // A loss and a gain for two: the noise is larger than the difference.
+  judged.right[4] = judged.right[5] = 0;
+  judged.right[106] = judged.right[107] = 0;
+  EXPECT_EQ(select(judged).best, 1U);
+  EXPECT_EQ(select(judged).chosen, 0U);
+  // In one group what was three samples is one.
+  std::vector<std::int64_t> groups(100, -1);
+  groups[3] = groups[4] = groups[5] = 7;
+  judged.units = units_of(100, groups);
+  EXPECT_EQ(judged.units.count, 98);
+  EXPECT_GT(select(judged).candidates[0].standard_error, 0.03);
+}
+
+TEST(Selection, TheWinnersCurseIsTakenOff) {
+  // Twenty candidates that guess: the best looks better than 0.5, choosing does not reach it.
+  double best = 0, chosen_by_rule = 0;
+  constexpr int trials = 20;
+  for (int trial = 0; trial < trials; ++trial) {
+    Random random(100, static_cast<std::uint64_t>(trial));
+    std::vector<std::int32_t> labels(80);
+    for (std::int32_t& label : labels) label = static_cast<std::int32_t>(random.below(2));
+    Judged judged{.labels = labels, .classes = 2, .standard_errors = 0};
+    judged.units = units_of(80, {});
+    for (int c = 0; c < 20; ++c) {
+      judged.candidate_of.push_back(c);
+      for (std::size_t i = 0; i < 80; ++i) {
+        judged.right.push_back(random.uniform() < 0.5 ? 1 : 0);
+        judged.loss.push_back(0.7F);
+      }
+    }
+    const Selection selection = select(judged);
+    best += selection.candidates[selection.best].metric / trials;
+    const auto expected = expected_of_choice(judged, 100, 1);
+    ASSERT_TRUE(expected.ok());
+    chosen_by_rule += expected->accuracy / trials;
+  }
+  EXPECT_GT(best, 0.58);
+  EXPECT_NEAR(chosen_by_rule, 0.5, 0.025);
+}
+
+TEST(Folds, KeepGroupsTogetherAndShareOutClasses) {
+  const Clouds clouds = make_clouds(200, 1, 4, 1, 2);
+  std::vector<std::int64_t> groups(200, -1);
+  for (std::size_t i = 0; i < 60; ++i) groups[i] = static_cast<std::int64_t>(i / 3);
+  const std::vector<int> folds = assign_folds(clouds.labels, groups, 4, 5, 1);
+  std::vector<std::vector<int>> count(5, std::vector<int>(4));
+  for (std::size_t i = 0; i < 200; ++i) {
+    if (groups[i] >= 0) {
+      EXPECT_EQ(folds[i], folds[i / 3 * 3]);
+    }
+    ++count[static_cast<std::size_t>(folds[i])][static_cast<std::size_t>(clouds.labels[i])];
+  }
+  for (std::size_t c = 0; c < 4; ++c) {
+    const auto all = std::ranges::count(clouds.labels, static_cast<std::int32_t>(c));
+    for (const auto& fold : count) EXPECT_NEAR(fold[c], static_cast<double>(all) / 5, 1.5);
+  }
+  EXPECT_NE(folds, assign_folds(clouds.labels, groups, 4, 5, 2));
+}
+
+TEST(Temperature, RecoversTheTrueOneAndNeverClaimsCertainty) {
+  Random random(5);
+  Tensor scores(Dtype::f32, {4000, 3});
+  std::vector<std::int32_t> labels;
+  for (std::size_t i = 0; i < 4000; ++i) {
+    double p[3], sum = 0;
+    for (std::size_t c = 0; c < 3; ++c) {
+      const double score = random.normal() * 2;
+      scores.values<float>()[i * 3 + c] = static_cast<float>(2.5 * score);  // the true temperature is 2.5
+      sum += p[c] = std::exp(score);
+    }
+    const double draw = random.uniform() * sum;
+    labels.push_back(draw < p[0] ? 0 : draw < p[0] + p[1] ? 1 : 2);
+  }
+  EXPECT_NEAR(temperature_of(std::span(&scores, 1), labels), 2.5, 0.15);
+  const Tensor sure = Tensor::of<float>({4, 2}, {5, 0, 5, 0, 0, 5, 0, 5});
+  const double temperature = temperature_of(std::span(&sure, 1), std::vector<std::int32_t>{0, 0, 1, 1});
+  EXPECT_NEAR(probabilities_of(sure, temperature).values<float>()[0], 5.0 / 6, 0.01);
+  EXPECT_EQ(temperature_of({}, {}), 1);
+}
+
+}  // namespace
+}  // namespace sightline::heads
