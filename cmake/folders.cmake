@@ -67,6 +67,13 @@ function(sightline_add_folders layers)
       # Loops without LibTorch, in several instruction sets: they want the vectoriser's full cost model.
       set_source_files_properties(${CMAKE_SOURCE_DIR}/src/autograd/channel_loops.cpp PROPERTIES COMPILE_OPTIONS -O3 SKIP_PRECOMPILE_HEADERS ON)
       target_precompile_headers(${target} PRIVATE <torch/torch.h>)
+    elseif(folder STREQUAL "runtime" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+      # Loops in several instruction sets over finite numbers: least and greatest are then one instruction, and a choice needs no branch.
+      set(options -O3 -ffinite-math-only -fno-signed-zeros -fno-trapping-math)
+      if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
+        list(APPEND options -mprefer-vector-width=512)
+      endif()
+      set_source_files_properties(${CMAKE_SOURCE_DIR}/src/runtime/channel_loops.cpp PROPERTIES COMPILE_OPTIONS "${options}")
     elseif(folder STREQUAL "training")
       target_precompile_headers(${target} REUSE_FROM sightline_autograd)
     endif()

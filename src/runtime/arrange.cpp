@@ -5,6 +5,7 @@
 
 #include "graph/operators.h"
 #include "runtime/integers.h"
+#include "runtime/team.h"
 
 namespace sightline::runtime {
 namespace {
@@ -32,6 +33,55 @@ dnnl::memory::data_type common_numbers(Planner& planner, const Node& node) {
   return common ? *common : own;
 }
 
+// A short run of bytes: faster than a call of memcpy, and than oneDNN's concat, which moves rows of few channels at a third of the speed.
+void copy_run(std::byte* to, const std::byte* from, std::size_t bytes) {
+  constexpr std::size_t unit = 16;
+  std::size_t done = 0;
+  for (; done + unit <= bytes; done += unit) std::memcpy(to + done, from + done, unit);
+  if (done == bytes) return;
+  if (done > 0) {
+    std::memcpy(to + bytes - unit, from + bytes - unit, unit);  // once more what lies before the end
+  } else {
+    for (; done < bytes; ++done) to[done] = from[done];
+  }
+}
+
+// Channels that lie last, pixel by pixel.
+bool concat_pixels(Planner& planner, const Node& node, std::size_t axis, dnnl::memory::data_type numbers) {
+  const Shape& shape = planner.shape_of(node.outputs[0]);
+  if (axis != 1 || shape.size() != 4) return false;
+  std::vector<std::size_t> runs;
+  std::vector<Location> operands;
+  for (const std::string& input : node.inputs) {
+    const dnnl::memory::desc desc = planner.native(input).desc;
+    if (!same_bytes(desc, channels_last(desc))) return false;
+    runs.push_back(static_cast<std::size_t>(planner.shape_of(input)[1]) * dnnl::memory::data_type_size(numbers));
+  }
+  for (const std::string& input : node.inputs)
+    operands.push_back(planner.in_layout(input, channels_last(row_major(planner.shape_of(input), numbers))));
+  const Location destination = planner.make(channels_last(row_major(shape, numbers)));
+  operands.push_back(destination);
+  planner.add(
+      name_of_step(node), node.op_type,
+      [runs, pixels = shape[0] * shape[2] * shape[3]](std::span<std::byte* const> at) {
+        constexpr std::int64_t least_pixels = 512;
+        std::size_t stride = 0;
+        for (const std::size_t run : runs) stride += run;
+        in_parallel(pixels, least_pixels, [&](std::int64_t first, std::int64_t last) {
+          for (auto pixel = static_cast<std::size_t>(first); pixel < static_cast<std::size_t>(last); ++pixel) {
+            std::byte* to = at[runs.size()] + pixel * stride;
+            for (std::size_t i = 0; i < runs.size(); ++i) {
+              copy_run(to, at[i] + pixel * runs[i], runs[i]);
+              to += runs[i];
+            }
+          }
+        });
+      },
+      operands);
+  planner.define(node.outputs[0], destination);
+  return true;
+}
+
 // In the layout that the inputs have, blocks of channels or channels last: possible when oneDNN can cut it at the seams.
 bool concat_as_laid_out(Planner& planner, const Node& node, std::size_t axis) {
   if (data_type_of(planner.dtype_of(node.outputs[0])) == dnnl::memory::data_type::undef) return false;
@@ -48,6 +98,7 @@ bool concat_as_laid_out(Planner& planner, const Node& node, std::size_t axis) {
   }
   if (std::ranges::all_of(descs, is_row_major)) return false;
   if (descs[0].data.format_desc.blocking.inner_nblks == 0 && std::ranges::any_of(descs, is_row_major)) return false;
+  if (concat_pixels(planner, node, axis, numbers)) return true;
   dnnl_primitive_desc_t raw = nullptr;
   std::vector<dnnl_memory_desc_t> sources;
   for (const auto& desc : descs) {

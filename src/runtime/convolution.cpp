@@ -217,7 +217,7 @@ Result<std::size_t> plan_convolution(Planner& planner, Nodes chain) {
   SIGHTLINE_CHECK(check_constant_weights(planner, node));
   const bool bias = Planner::has_input(node, 2);
   const Desc bias_desc = bias ? row_major({weight[0]}) : Desc();
-  const auto fused_by = [&](dnnl::algorithm algorithm, Numbers numbers, const Ends& ends) {
+  const auto fused_by = [&](dnnl::algorithm algorithm, Numbers numbers, const Ends& ends, Nodes offered) {
     const auto make = [&](const dnnl::primitive_attr& attributes, const Desc& dst) {
       return Convolution::primitive_desc(
           Convolution::desc(dnnl::prop_kind::forward_inference, algorithm, ends.source, any_layout(grouped, numbers), bias_desc, dst,
@@ -225,21 +225,29 @@ Result<std::size_t> plan_convolution(Planner& planner, Nodes chain) {
           attributes, cpu_engine(), true);
     };
     const auto bare = make(Planner::attributes(), ends.destination);
-    return bare ? fuse(planner, chain, bare, make) : Fused<Convolution::primitive_desc>{};
+    return bare ? fuse(planner, offered, bare, make) : Fused<Convolution::primitive_desc>{};
   };
   const Numbers numbers = planner.numbers_of(node);
   Fused<Convolution::primitive_desc> fused;
-  if (numbers != Numbers::f32)
-    fused = fused_by(dnnl::algorithm::convolution_direct, numbers,
-                     {any_layout(source, numbers), any_layout(result, planner.result_numbers_of(chain))});
+  if (numbers != Numbers::f32) {
+    const Ends ends{any_layout(source, numbers), any_layout(result, planner.result_numbers_of(chain))};
+    const auto alone = fused_by(dnnl::algorithm::convolution_direct, numbers, ends, chain.first(1));
+    const bool fast = alone.descriptor && is_fast(alone.descriptor);
+    if (const auto finish = fast ? finish_of(planner, chain, alone.descriptor, alone.descriptor.dst_desc()) : std::nullopt) {
+      add_step<Convolution>(planner, chain.first(1), alone, row_major(grouped));
+      add_finish(planner, chain, *finish, planner.native(node.outputs[0]));
+      return finish->nodes;
+    }
+    fused = fused_by(dnnl::algorithm::convolution_direct, numbers, ends, chain);
+  }
   if (!fused.descriptor || is_reference(fused.descriptor)) {
     for (const Ends& ends : ends_to_try(planner.native(node.inputs[0]).desc, source, result)) {
-      fused = fused_by(dnnl::algorithm::convolution_direct, Numbers::f32, ends);
+      fused = fused_by(dnnl::algorithm::convolution_direct, Numbers::f32, ends, chain);
       if (fused.descriptor && is_fast(fused.descriptor)) break;
     }
   }
   if (numbers == Numbers::f32 && winograd_pays(window, groups, weight, result)) {
-    const auto winograd = fused_by(dnnl::algorithm::convolution_winograd, Numbers::f32, {any_layout(source), any_layout(result)});
+    const auto winograd = fused_by(dnnl::algorithm::convolution_winograd, Numbers::f32, {any_layout(source), any_layout(result)}, chain);
     if (winograd.descriptor && is_good_winograd(winograd.descriptor, weight) && costs_little(planner, chain, winograd.nodes, fused.nodes))
       fused = winograd;
   }

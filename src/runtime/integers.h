@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/finish.h"
 #include "runtime/post_ops.h"
 
 namespace sightline::runtime {
@@ -72,6 +73,20 @@ std::size_t add_integer_layer(Planner& planner, Nodes chain, const IntegerLayer&
   using Numbers = dnnl::memory::data_type;
   const auto bare = make(integer_attributes(layer, 1), retyped(dst, Numbers::f32));
   if (!bare || is_reference(bare)) return 0;
+  const auto operands_of = [&](const auto& pd) {
+    Arguments arguments{{DNNL_ARG_SRC, planner.in_layout(layer.source, pd.src_desc())},
+                        {DNNL_ARG_WEIGHTS, integer_weights(planner, layer, plain, pd.weights_desc())}};
+    if (layer.has_bias()) arguments.emplace_back(DNNL_ARG_BIAS, integer_bias(planner, layer, axis));
+    return arguments;
+  };
+  if (const auto finish = finish_of(planner, chain, bare, bare.dst_desc())) {
+    Arguments arguments = operands_of(bare);
+    const Location destination = planner.make(bare.dst_desc());
+    arguments.emplace_back(DNNL_ARG_DST, destination);
+    planner.add(step_name(chain.first(1)), chain[0]->op_type, Primitive(bare), bare, arguments);
+    add_finish(planner, chain, *finish, destination);
+    return finish->nodes;
+  }
   for (std::size_t length = chain.size(); length > 0; --length) {
     const IntegerPostOps followers = integer_post_ops(planner, chain.first(length), bare.dst_desc());
     length = followers.nodes;
@@ -79,10 +94,7 @@ std::size_t add_integer_layer(Planner& planner, Nodes chain, const IntegerLayer&
     attributes.set_post_ops(followers.post_ops.ops);
     const auto pd = make(attributes, retyped(bare.dst_desc(), followers.stored));
     if (!pd || is_reference(pd)) continue;
-    const auto& read = pd.src_desc();
-    Arguments arguments{{DNNL_ARG_SRC, planner.in_layout(layer.source, read)},
-                        {DNNL_ARG_WEIGHTS, integer_weights(planner, layer, plain, pd.weights_desc())}};
-    if (layer.has_bias()) arguments.emplace_back(DNNL_ARG_BIAS, integer_bias(planner, layer, axis));
+    Arguments arguments = operands_of(pd);
     followers.add_arguments(planner, arguments);
     const Location destination = followers.destination(planner, pd.dst_desc());
     arguments.emplace_back(DNNL_ARG_DST, destination);

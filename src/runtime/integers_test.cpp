@@ -277,10 +277,52 @@ TEST(Integers, FollowersAreFused) {
   each("numbers per channel", s8, "Conv+Mul+Add+QuantizeLinear", [&](Qdq& q, Name y, Name, Name) {
     return q.add("Add", {q.add("Mul", {y, q.constant(random_tensor(random, {32, 1, 1}))}), q.constant(random_tensor(random, {32, 1, 1}))});
   });
-  // oneDNN cannot fuse it with integers.
-  each("PRelu", s8, "PRelu", [&](Qdq& q, Name y, Name, Name) {
+  each("PRelu", s8, "PRelu+QuantizeLinear", [&](Qdq& q, Name y, Name, Name) {
     return q.add("PRelu", {y, q.constant(random_tensor(random, {32, 1, 1}))});
   });
+}
+
+// Ends of layers that are a pass of their own: PRelu, which oneDNN cannot fuse with integers, and a Swish of many elements.
+TEST(Integers, FollowersAreOnePass) {
+  Random random(12);
+  const Kind source{0.02F, 0, Dtype::u8};
+  const std::vector<Kind> results{{0.1F, 0, Dtype::u8}, {0.1F, 0, Dtype::i8}, {0.1F, 30, Dtype::u8}, {0.1F, -20, Dtype::i8}};
+  for (const std::int64_t channels : {32, 37}) {
+    const Shape shape{2, channels, 9, 11};
+    const auto each = [&](const std::string& what, const Kind& result, const std::string& pass, auto build) {
+      Qdq q;
+      const std::string x = q.input({2, 16, 9, 11}, source), residual = q.input(shape, {0.03F, 0, Dtype::u8});
+      const std::string signed_residual = q.input(shape, {0.03F, -7, Dtype::i8});
+      const std::vector<float> scales(static_cast<std::size_t>(channels), 0.002F);
+      const std::string y = q.add("Conv",
+                                  {x, q.weights(random_integers(random, Dtype::i8, {channels, 16, 3, 3}, -127, 127), scales, 0),
+                                   q.constant(random_tensor(random, {channels}))},
+                                  {{"pads", Ints{1, 1, 1, 1}}});
+      q.finish(q.quantize(build(q, y, residual, signed_residual), result));
+      const std::vector<Tensor> inputs{random_integers(random, Dtype::u8, {2, 16, 9, 11}, 0, 255),
+                                       random_integers(random, Dtype::u8, shape, 0, 255),
+                                       random_integers(random, Dtype::i8, shape, -128, 127)};
+      const auto steps = verify(q.graph, inputs, fmt::format("{} of {} channels", what, channels));
+      if (processor_has_int8()) {
+        EXPECT_THAT(steps, testing::AllOf(Contains("Conv"), Contains(pass))) << what;
+      }
+    };
+    using Name = const std::string&;
+    for (const Kind& result : results) {
+      each("PRelu", result, "PRelu+QuantizeLinear", [&](Qdq& q, Name y, Name, Name) {
+        return q.add("PRelu", {y, q.constant(random_tensor(random, {channels, 1, 1}))});
+      });
+      each("PRelu with one slope, sum", result, "PRelu+Add+QuantizeLinear", [&](Qdq& q, Name y, Name r, Name) {
+        return q.add("Add", {r, q.add("PRelu", {y, q.constant(random_tensor(random, {1}))})});
+      });
+      each("Swish", result, "Sigmoid+Mul+QuantizeLinear", [](Qdq& q, Name y, Name, Name) {
+        return q.add("Mul", {y, q.add("Sigmoid", {y})});
+      });
+      each("Swish, sum", result, "Sigmoid+Mul+Add+QuantizeLinear", [](Qdq& q, Name y, Name, Name s) {
+        return q.add("Add", {q.add("Mul", {y, q.add("Sigmoid", {y})}), s});
+      });
+    }
+  }
 }
 
 // A residual that nobody reads again is where the sum is made; one that is read again stays.
@@ -402,6 +444,9 @@ TEST(Integers, OperatorsOnIntegers) {
                     {"coordinate_transformation_mode", std::string("asymmetric")},
                     {"nearest_mode", std::string("floor")}});
     });
+    each("Concat of odd channels", a, a, a, {2, 5, 8, 6}, [](Qdq& q, Name x, Name y) {
+      return q.add("Concat", {q.add("Concat", {x, y}, {{"axis", std::int64_t{1}}}), y}, {{"axis", std::int64_t{1}}});
+    });
     each("DepthToSpace", a, kind, a, {1}, [](Qdq& q, Name x, Name) {
       return q.add("DepthToSpace", {x}, {{"blocksize", std::int64_t{2}}});
     });
@@ -412,12 +457,36 @@ TEST(Integers, OperatorsOnIntegers) {
   const Kind gate{1.0F / 255, 0, Dtype::u8};
   for (const Kind& a : {kind, negative}) {
     each("Mul", a, gate, a, {2, 24, 1, 1}, [](Qdq& q, Name x, Name y) { return q.add("Mul", {x, y}); });
+    each("Mul, a zero point behind", a, gate, {0.04F, 20, Dtype::u8}, {2, 24, 1, 1}, [](Qdq& q, Name x, Name y) {
+      return q.add("Mul", {x, y});
+    });
+    each("Mul by negative gates", a, {0.01F, 0, Dtype::i8}, {0.04F, 0, Dtype::i8}, {2, 24, 1, 1}, [](Qdq& q, Name x, Name y) {
+      return q.add("Mul", {x, y});
+    });
     each("Mul of likes", a, gate, {0.02F, 0, Dtype::i8}, shape, [](Qdq& q, Name x, Name y) { return q.add("Mul", {y, x}); });
   }
   Qdq q;
   q.finish(q.quantize(q.add("GlobalAveragePool", {q.input({2, 24, 17, 13}, negative)}), {0.002F, 0, Dtype::i8}));
   const Tensor input = random_integers(random, Dtype::i8, {2, 24, 17, 13}, -128, 127);
   verify(q.graph, {&input, 1}, "GlobalAveragePool");
+}
+
+// Planes of three colours become integers with channels last in one pass.
+TEST(Integers, PicturesAreQuantisedInOnePass) {
+  Random random(13);
+  for (const Kind& kind : {Kind{0.02F, 0, Dtype::i8}, Kind{0.03F, 128, Dtype::u8}}) {
+    Qdq q;
+    q.graph.inputs.push_back({"picture", Dtype::f32, {2, 3, 37, 29}});
+    const std::string x = q.dequantize(q.quantize("picture", kind), kind);
+    const std::string y = q.add("Conv", {x, q.weights(random_integers(random, Dtype::i8, {16, 3, 3, 3}, -127, 127), {0.004F}, 0)});
+    q.finish(q.quantize(y, {0.15F, 0, Dtype::i8}));
+    const Tensor picture = random_tensor(random, {2, 3, 37, 29}, -4, 4);
+    const auto steps = verify(q.graph, {&picture, 1}, "a picture");
+    if (processor_has_int8()) {
+      EXPECT_EQ(steps[0], "QuantizeLinear");
+      EXPECT_EQ(std::ranges::count(steps, "reorder"), 1) << "of the result, which is asked for in planes";
+    }
+  }
 }
 
 // A net as the quantiser writes it: nothing is turned into real numbers between its layers.

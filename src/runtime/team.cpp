@@ -141,6 +141,27 @@ void Team::meet() {
   while (meetings_.load(std::memory_order_acquire) == meeting) wait_for_change(meetings_, meeting);
 }
 
+void in_parallel(std::int64_t count, std::int64_t least, const std::function<void(std::int64_t, std::int64_t)>& part) {
+  struct Work {
+    std::int64_t count;
+    const std::function<void(std::int64_t, std::int64_t)>& part;
+  };
+  const auto width = std::min<std::int64_t>(omp_get_max_threads(), std::max<std::int64_t>(count / least, 1));
+  if (width <= 1) {
+    part(0, count);
+    return;
+  }
+  Work work{count, part};
+  Team::set_shares_independent(true);
+  GOMP_parallel(
+      [](void* data) {
+        const Work& shared = *static_cast<const Work*>(data);
+        const std::int64_t width_now = omp_get_num_threads(), share = omp_get_thread_num();
+        shared.part(shared.count * share / width_now, shared.count * (share + 1) / width_now);
+      },
+      &work, static_cast<unsigned>(width), 0);
+}
+
 }  // namespace sightline::runtime
 
 using sightline::runtime::led;

@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 
 namespace sightline::runtime {
 
@@ -59,5 +60,9 @@ class Team {
   alignas(64) std::atomic<std::uint32_t> done_{0};  // shares of helpers that are finished
   alignas(64) std::atomic<std::uint32_t> met_{0}, meetings_{0};
 };
+
+// For steps of our own between oneDNN's: calls part(first, last) for pieces that make up [0, count), each of at least `least` unless there
+// is less, shared as oneDNN's work is. part must not throw.
+void in_parallel(std::int64_t count, std::int64_t least, const std::function<void(std::int64_t, std::int64_t)>& part);
 
 }  // namespace sightline::runtime

@@ -7,6 +7,8 @@
 #include <thread>
 #include <vector>
 
+#include "runtime/onednn.h"
+
 // What oneDNN calls. In this program they are team.cpp's.
 extern "C" {
 void GOMP_parallel(void (*body)(void*), void* data, unsigned threads, unsigned flags);
@@ -130,6 +132,24 @@ TEST(Team, OthersHaveTheirOwnThreads) {
   GOMP_parallel(look, &seen, 2, 0);
   EXPECT_EQ(seen.shares[0] + seen.shares[1], seen.width);
   EXPECT_EQ(omp_in_parallel(), 0);
+}
+
+// in_parallel: every element once, in as many pieces as there are threads, but none smaller than asked for.
+TEST(Team, StepsOfOurOwnAreCutIntoShares) {
+  Team team(4);
+  const Helpers threads(team, 2);
+  const Team::Leading leading(team);
+  const ThreadScope scope(4);
+  for (const auto& [count, least, pieces] : {std::array<std::int64_t, 3>{1000, 1, 4}, {1000, 400, 2}, {1000, 2000, 1}, {0, 1, 1}}) {
+    std::vector<std::atomic<int>> seen(static_cast<std::size_t>(count));
+    std::atomic<int> calls{0};
+    in_parallel(count, least, [&](std::int64_t first, std::int64_t last) {
+      ++calls;
+      for (std::int64_t i = first; i < last; ++i) ++seen[static_cast<std::size_t>(i)];
+    });
+    EXPECT_EQ(calls, pieces);
+    for (const auto& each : seen) ASSERT_EQ(each, 1);
+  }
 }
 
 }  // namespace

@@ -1,0 +1,141 @@
+#include "runtime/channel_loops.h"
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define SIGHTLINE_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define SIGHTLINE_INLINE inline __attribute__((always_inline))
+#else
+#define SIGHTLINE_CLONES
+#define SIGHTLINE_INLINE inline
+#endif
+
+namespace sightline::runtime {
+namespace {
+
+// 1.5 · 2²³: added to a small number, it leaves the nearest integer in the lowest bits.
+constexpr float rounder = 12582912.0F;
+
+// 2^t for |t| ≤ 64: 2^integer · a polynomial on [-1/2, 1/2] (least-squares, relative error 2e-7).
+SIGHTLINE_INLINE float power_of_two(float t) {
+  const float whole = t + rounder;
+  const float f = t - (whole - rounder);
+  float p = 0.0013333558F;
+  p = p * f + 0.0096181291F;
+  p = p * f + 0.0555041087F;
+  p = p * f + 0.2402265070F;
+  p = p * f + 0.6931471806F;
+  p = p * f + 1.0F;
+  return std::bit_cast<float>(std::bit_cast<std::int32_t>(p) + (std::bit_cast<std::int32_t>(whole) << 23));
+}
+
+// Beyond these the function is 0 or x; and no product on the way is a denormal, which would be slow.
+SIGHTLINE_INLINE float swish_of(float x) {
+  const float t = std::min(std::max(x * -1.44269504F, -64.0F), 64.0F);
+  return x / (1.0F + power_of_two(t));
+}
+
+template <class T>
+SIGHTLINE_INLINE T rounded(float v, std::int32_t zero) {
+  const auto low = static_cast<float>(std::numeric_limits<T>::min() - zero),
+             high = static_cast<float>(std::numeric_limits<T>::max() - zero);
+  return static_cast<T>(std::bit_cast<std::int32_t>(std::min(std::max(v, low), high) + rounder) + zero);
+}
+
+SIGHTLINE_INLINE float widened(std::uint16_t half) { return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16); }
+
+template <class T>
+SIGHTLINE_INLINE void quantize_all(const float* __restrict x, float factor, std::int32_t zero, T* __restrict y, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) y[i] = rounded<T>(x[i] * factor, zero);
+}
+
+template <class T>
+SIGHTLINE_INLINE void add_all(const T* __restrict x, float scale, std::int32_t zero, float* __restrict y, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) y[i] += scale * static_cast<float>(static_cast<std::int32_t>(x[i]) - zero);
+}
+
+template <class T>
+SIGHTLINE_INLINE void quantize_three(const float* __restrict a, const float* __restrict b, const float* __restrict c, float factor,
+                                     std::int32_t zero, T* __restrict y, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    y[3 * i] = rounded<T>(a[i] * factor, zero);
+    y[3 * i + 1] = rounded<T>(b[i] * factor, zero);
+    y[3 * i + 2] = rounded<T>(c[i] * factor, zero);
+  }
+}
+
+template <class S, class T>
+SIGHTLINE_INLINE void scale_all(const S* __restrict x, const float* __restrict factor, std::int32_t zero, T* __restrict y,
+                                std::int64_t rows, std::int64_t channels) {
+  for (std::int64_t row = 0; row < rows; ++row, x += channels, y += channels)
+    for (std::int64_t c = 0; c < channels; ++c) y[c] = rounded<T>(static_cast<float>(x[c]) * factor[c], zero);
+}
+
+}  // namespace
+
+SIGHTLINE_CLONES void swish(float* __restrict x, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) x[i] = swish_of(x[i]);
+}
+
+SIGHTLINE_CLONES void rectify(float* __restrict x, const float* __restrict slope, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) x[i] = std::max(x[i], 0.0F) + slope[i] * std::min(x[i], 0.0F);
+}
+
+SIGHTLINE_CLONES void widen(const std::uint16_t* __restrict bf16, float* __restrict y, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) y[i] = widened(bf16[i]);
+}
+
+SIGHTLINE_CLONES void narrow(const float* __restrict x, std::uint16_t* __restrict bf16, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto bits = std::bit_cast<std::uint32_t>(x[i]);
+    bf16[i] = static_cast<std::uint16_t>((bits + 0x7FFFU + (bits >> 16 & 1U)) >> 16);
+  }
+}
+
+SIGHTLINE_CLONES void add_scaled(const std::uint8_t* __restrict x, float scale, std::int32_t zero, float* __restrict y,
+                                 std::int64_t count) {
+  add_all(x, scale, zero, y, count);
+}
+SIGHTLINE_CLONES void add_scaled(const std::int8_t* __restrict x, float scale, std::int32_t zero, float* __restrict y, std::int64_t count) {
+  add_all(x, scale, zero, y, count);
+}
+SIGHTLINE_CLONES void add_widened(const std::uint16_t* __restrict bf16, float* __restrict y, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) y[i] += widened(bf16[i]);
+}
+
+SIGHTLINE_CLONES void quantize(const float* __restrict x, float factor, std::int32_t zero, std::uint8_t* __restrict y, std::int64_t count) {
+  quantize_all(x, factor, zero, y, count);
+}
+SIGHTLINE_CLONES void quantize(const float* __restrict x, float factor, std::int32_t zero, std::int8_t* __restrict y, std::int64_t count) {
+  quantize_all(x, factor, zero, y, count);
+}
+
+SIGHTLINE_CLONES void quantize_planes(const float* const planes[3], float factor, std::int32_t zero, std::uint8_t* __restrict y,
+                                      std::int64_t count) {
+  quantize_three(planes[0], planes[1], planes[2], factor, zero, y, count);
+}
+SIGHTLINE_CLONES void quantize_planes(const float* const planes[3], float factor, std::int32_t zero, std::int8_t* __restrict y,
+                                      std::int64_t count) {
+  quantize_three(planes[0], planes[1], planes[2], factor, zero, y, count);
+}
+
+SIGHTLINE_CLONES void scale_channels(const std::uint8_t* __restrict x, const float* __restrict factor, std::int32_t zero,
+                                     std::uint8_t* __restrict y, std::int64_t rows, std::int64_t channels) {
+  scale_all(x, factor, zero, y, rows, channels);
+}
+SIGHTLINE_CLONES void scale_channels(const std::uint8_t* __restrict x, const float* __restrict factor, std::int32_t zero,
+                                     std::int8_t* __restrict y, std::int64_t rows, std::int64_t channels) {
+  scale_all(x, factor, zero, y, rows, channels);
+}
+SIGHTLINE_CLONES void scale_channels(const std::int8_t* __restrict x, const float* __restrict factor, std::int32_t zero,
+                                     std::uint8_t* __restrict y, std::int64_t rows, std::int64_t channels) {
+  scale_all(x, factor, zero, y, rows, channels);
+}
+SIGHTLINE_CLONES void scale_channels(const std::int8_t* __restrict x, const float* __restrict factor, std::int32_t zero,
+                                     std::int8_t* __restrict y, std::int64_t rows, std::int64_t channels) {
+  scale_all(x, factor, zero, y, rows, channels);
+}
+
+}  // namespace sightline::runtime
