@@ -48,15 +48,19 @@ Choice::Next Choice::next(bool crowded) {
   const Way frugal = ways_.rule == Way::together ? ways_.other : ways_.rule;
   switch (known_) {
     case Known::nothing:
-      if (runs_ <= patience) return {Action::run, ways_.rule};
-      if (!crowded && taken_[0] < times) return {Action::run, ways_.rule};
-      if (crowded && frugal == ways_.rule) return {Action::run, ways_.rule};
+      if (runs_ <= patience || (crowded && frugal == ways_.rule)) return {Action::run, ways_.rule};
       known_ = Known::comparing;
       return {Action::compare, ways_.rule};
     case Known::same:
       if (crowded) return {Action::run, frugal};
-      return {Action::run, taken_[0] < times ? ways_.rule : ways_.other};
-    case Known::decided: return {Action::run, crowded ? frugal : best_};
+      return {Action::run, taken_[0] <= taken_[1] ? ways_.rule : ways_.other};
+    case Known::decided:
+      if (crowded) return {Action::run, frugal};
+      if (is_final() || ++rested_ <= rest_) return {Action::run, best_};
+      known_ = Known::same;
+      taken_[0] = taken_[1] = rested_ = 0;
+      rest_ *= 2;
+      return {Action::run, ways_.rule};
     case Known::comparing:
     case Known::differ: break;
   }
@@ -66,16 +70,16 @@ Choice::Next Choice::next(bool crowded) {
 void Choice::compared(bool same) { known_ = same ? Known::same : Known::differ; }
 
 std::optional<Way> Choice::timed(Way way, double seconds) {
-  if (known_ == Known::decided || known_ == Known::differ || runs_ <= 1) return std::nullopt;  // the first run pays for much else
+  if (known_ != Known::same) return std::nullopt;
   const int i = way == ways_.rule ? 0 : 1;
   least_[i] = taken_[i] == 0 ? seconds : std::min(least_[i], seconds);
   ++taken_[i];
-  if (known_ != Known::same || taken_[0] < times || taken_[1] < times) return std::nullopt;
+  if (taken_[0] < times || taken_[1] < times) return std::nullopt;
   known_ = Known::decided;
   best_ = least_[1] < least_[0] * gain ? ways_.other : ways_.rule;
   const Way loser = best_ == ways_.rule ? ways_.other : ways_.rule;
   // The one that a crowd takes stays as well.
-  return loser == Way::together ? std::optional(loser) : std::nullopt;
+  return is_final() && loser == Way::together ? std::optional(loser) : std::nullopt;
 }
 
 }  // namespace sightline::runtime

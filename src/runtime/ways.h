@@ -44,18 +44,22 @@ class Choice {
   // The outcome of Action::compare: whether the bits were the same.
   void compared(bool same);
   // A run in this way took so long and was not disturbed. With the last time that was wanted it gives the way that lost and is not
-  // taken any more, so that what it has allocated may go.
+  // taken any more, so that what it has allocated may go: only where it needs more than the other. Else both stay and the choice is made
+  // anew now and then, because other work may have held a core while it was made.
   std::optional<Way> timed(Way way, double seconds);
 
  private:
-  static constexpr int patience = 4;    // runs by the rule before anything is tried: who asks once or twice pays nothing
-  static constexpr int times = 5;       // of each way; the least counts
-  static constexpr double gain = 0.95;  // what the other way's time must be below, relative to the rule's
+  static constexpr int patience = 4;     // runs by the rule before anything is tried: who asks once or twice pays nothing
+  static constexpr int times = 5;        // of each way, by turns, since a machine's speed drifts; the least counts
+  static constexpr int first_rest = 64;  // runs until a choice is made anew, the next time after twice as many, ...
+  static constexpr double gain = 0.95;   // what the other way's time must be below, relative to the rule's
+
+  bool is_final() const { return ways_.rule == Way::pieces || ways_.other == Way::pieces; }
 
   enum class Known { nothing, comparing, differ, same, decided };
   Ways ways_;
   Known known_ = Known::nothing;
-  int runs_ = 0;
+  int runs_ = 0, rested_ = 0, rest_ = first_rest;
   int taken_[2] = {0, 0};  // times of the rule, of the other
   double least_[2] = {0, 0};
   Way best_ = Way::alone;

@@ -70,6 +70,29 @@ TEST(Ways, TellsOnceWhatMayGo) {
   EXPECT_EQ(told, 1);
 }
 
+// A core that was busy elsewhere while the choice was made shall not count for ever.
+TEST(Ways, AChoiceThatCostsNoMemoryIsMadeAnew) {
+  Choice choice({.rule = Way::together, .other = Way::alone, .threads = 2});
+  EXPECT_EQ(settles_on(choice, {2.0, 1.5}, true), Way::alone);
+  int tried = 0;
+  for (int i = 0; i < 60; ++i) {
+    const Choice::Next next = choice.next(false);
+    EXPECT_EQ(next.action, Choice::Action::run);
+    if (next.way == Way::together) ++tried;
+    EXPECT_FALSE(choice.timed(next.way, next.way == Way::together ? 1.0 : 1.5).has_value());
+  }
+  EXPECT_GE(tried, 5);
+  EXPECT_EQ(choice.next(false).way, Way::together);
+  // Each time after twice as many runs.
+  tried = 0;
+  for (int i = 0; i < 100; ++i) {
+    const Choice::Next next = choice.next(false);
+    if (next.way == Way::alone) ++tried;
+    choice.timed(next.way, next.way == Way::together ? 1.0 : 1.5);
+  }
+  EXPECT_EQ(tried, 0);
+}
+
 TEST(Ways, WhoAsksAFewTimesPaysForNoTrial) {
   Choice choice({.rule = Way::together, .other = Way::alone, .threads = 2});
   for (int i = 0; i < 4; ++i) {
