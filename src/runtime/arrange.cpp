@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "graph/operators.h"
+#include "runtime/channel_moves.h"
 #include "runtime/integers.h"
 #include "runtime/team.h"
 
@@ -184,6 +185,12 @@ Result<void> plan_concat(Planner& planner, const Node& node) {
       operands);
   planner.define(node.outputs[0], destination);
   return {};
+}
+
+Result<std::size_t> plan_joined(Planner& planner, Nodes chain) {
+  if (const std::size_t done = plan_channel_moves(planner, chain)) return done;
+  SIGHTLINE_CHECK(plan_concat(planner, *chain[0]));
+  return 1;
 }
 
 }  // namespace sightline::runtime

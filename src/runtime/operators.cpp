@@ -28,7 +28,7 @@ constexpr Operator operators[] = {
     {"Ceil", plan_function, nullptr},
     {"Celu", plan_function, nullptr},
     {"Clip", plan_elementwise, nullptr},
-    {"Concat", plan_concat, nullptr},
+    {"Concat", nullptr, plan_joined},
     {"ConstantOfShape", plan_constant_of_shape, nullptr},
     {"Conv", nullptr, plan_convolution},
     {"ConvTranspose", nullptr, plan_transposed_convolution},

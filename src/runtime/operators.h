@@ -89,6 +89,7 @@ Result<void> plan_identity(Planner& planner, const graph::Node& node);
 Result<void> plan_shape(Planner& planner, const graph::Node& node);
 // arrange.cpp: pieces put together
 Result<void> plan_concat(Planner& planner, const graph::Node& node);
+Result<std::size_t> plan_joined(Planner& planner, Nodes chain);
 // pieces.cpp: pieces taken out, repeated, filled in
 Result<void> plan_pad(Planner& planner, const graph::Node& node);
 Result<void> plan_slice(Planner& planner, const graph::Node& node);

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "graph/operators.h"
+#include "runtime/channel_moves.h"
 #include "runtime/plain.h"
 
 namespace sightline::runtime {
@@ -105,6 +106,7 @@ Result<void> plan_slice(Planner& planner, const Node& node) {
 }
 
 Result<void> plan_split(Planner& planner, const Node& node) {
+  if (plan_channel_moves(planner, std::vector{&node}) > 0) return {};
   const Shape& shape = planner.shape_of(node.inputs[0]);
   SIGHTLINE_TRY(const std::int64_t axis, graph::axis_of(node, node.integer("axis", 0), shape.size()));
   SIGHTLINE_TRY(const auto parts, graph::parts_of(planner.constants(), planner.opset(), node, shape));

@@ -14,14 +14,18 @@ namespace sightline::runtime {
 namespace {
 
 // Operators whose planning functions look at what follows them.
-constexpr std::string_view heads[] = {"Add", "BatchNormalization", "Cast", "Conv", "ConvTranspose", "Div", "Gemm", "MatMul", "Mul", "Sub"};
+constexpr std::string_view heads[] = {
+    "Add", "BatchNormalization", "Cast", "Concat", "Conv", "ConvTranspose", "Div", "Gemm", "MatMul", "Mul", "Sub"};
 constexpr std::string_view followers_of_arithmetic[] = {"Add",       "Clip", "Div",   "Exp", "HardSigmoid",    "HardSwish",
                                                         "LeakyRelu", "Mul",  "PRelu", "Pow", "QuantizeLinear", "Relu",
                                                         "Sigmoid",   "Sqrt", "Sub",   "Tanh"};
+constexpr std::string_view followers_of_concat[] = {"Reshape", "Split", "Transpose"};
 constexpr std::string_view followers_of_cast[] = {"Add", "Div", "Mul", "Sub", "Transpose"};
 
-bool may_follow(const graph::Node& head, const graph::Node& next) {
-  if (!next.domain.empty() || next.outputs.size() != 1) return false;
+bool may_follow(const graph::Node& head, const graph::Node& next, const std::string& value) {
+  if (!next.domain.empty()) return false;
+  if (head.op_type == "Concat") return std::ranges::count(followers_of_concat, next.op_type) > 0 && next.inputs[0] == value;
+  if (next.outputs.size() != 1) return false;
   if (head.op_type == "Cast") return std::ranges::count(followers_of_cast, next.op_type) > 0;
   return std::ranges::count(followers_of_arithmetic, next.op_type) > 0;
 }
@@ -77,7 +81,7 @@ std::vector<Chain> chains_of(const graph::Graph& graph) {
     taken[i] = true;
     std::size_t last = i;
     if (head.domain.empty() && std::ranges::count(heads, head.op_type) > 0) {
-      while (!outputs.contains(graph.nodes[last].outputs[0])) {
+      while (graph.nodes[last].outputs.size() == 1 && !outputs.contains(graph.nodes[last].outputs[0])) {
         const auto it = readers.find(graph.nodes[last].outputs[0]);
         if (it == readers.end() || it->second.size() > 2) break;
         const std::vector<std::size_t>& next = it->second;
@@ -88,7 +92,9 @@ std::vector<Chain> chains_of(const graph::Graph& graph) {
               outputs.contains(gate.outputs[0]))
             break;
         }
-        if (std::ranges::any_of(next, [&](std::size_t each) { return taken[each] || !may_follow(head, graph.nodes[each]); })) break;
+        if (std::ranges::any_of(
+                next, [&](std::size_t each) { return taken[each] || !may_follow(head, graph.nodes[each], graph.nodes[last].outputs[0]); }))
+          break;
         for (const std::size_t each : next) {
           chain.push_back(&graph.nodes[each]);
           taken[each] = true;
