@@ -133,6 +133,16 @@ std::vector<double> balancing_emphasis(std::span<const std::int32_t> labels, int
   return emphasis;
 }
 
+Tensor out_of_fold_of(const Choice& choice) {
+  Tensor mean = Tensor::zeros(Dtype::f32, choice.scores.at(0).shape());
+  for (const Tensor& scores : choice.scores) {
+    const Tensor probabilities = probabilities_of(scores, choice.head.temperature);
+    for (std::size_t i = 0; i < mean.values<float>().size(); ++i)
+      mean.values<float>()[i] += probabilities.values<float>()[i] / static_cast<float>(choice.scores.size());
+  }
+  return mean;
+}
+
 Result<Choice> choose_head(const Tensor& features, std::span<const std::int32_t> labels, std::span<const std::int64_t> groups, int classes,
                            const ChooseOptions& options) {
   SIGHTLINE_CHECK(check_for_choice(features, labels, groups, classes));

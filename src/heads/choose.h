@@ -67,6 +67,9 @@ struct Choice {
 Result<Choice> choose_head(const Tensor& features, std::span<const std::int32_t> labels, std::span<const std::int64_t> groups, int classes,
                            const ChooseOptions& options = {});
 
+// Probabilities f32 N×K of every sample by heads that did not see it, mean over the repeats: for label errors, thresholds and sets.
+Tensor out_of_fold_of(const Choice& choice);
+
 // Ridge regression alone, alpha chosen by the exact leave-one-out error among penalties() relative to the mean eigenvalue.
 struct RidgeFit {
   Head head;                      // temperature from the leave-one-out scores

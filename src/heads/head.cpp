@@ -141,6 +141,13 @@ Result<graph::Graph> append_head(const graph::Graph& backbone, const std::string
   return graph;
 }
 
+Result<graph::Graph> head_graph(const Head& head, const std::string& features_value) {
+  graph::Graph features;
+  features.name = "head";
+  features.inputs = {{features_value, Dtype::f32, {-1, head.features}, {}}};
+  return append_head(features, features_value, head);
+}
+
 Result<Concatenated> concatenate(std::span<const Tensor> cuts) {
   Concatenated result;
   std::int64_t width = 0;

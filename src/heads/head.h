@@ -54,6 +54,9 @@ inline Tensor probabilities_of(const Head& head, const Tensor& features) {
 // Softmax. Metadata "sightline_temperature" says what is within. Errors: not_found (no such value), invalid_data (sizes).
 Result<graph::Graph> append_head(const graph::Graph& backbone, const std::string& features_value, const Head& head);
 
+// The head alone, behind an input `features_value` f32 N×D.
+Result<graph::Graph> head_graph(const Head& head, const std::string& features_value);
+
 // Several cuts of one backbone as one feature matrix: f32 N×D1, N×D2, … → f32 N×ΣD. Pass the widths on to the fit, which gives each cut the
 // same weight. Error invalid_data when they differ in N or are not matrices.
 struct Concatenated {

@@ -64,6 +64,14 @@ TEST(AppendHead, AProjectionStandsBeforeIt) {
   EXPECT_THAT(operators(*graph), ElementsAre("Gemm", "Relu", "Gemm", "Cos", "Gemm", "Softmax"));
 }
 
+TEST(AppendHead, AHeadCanStandAlone) {
+  const auto graph = head_graph(linear_head(8, 8), "features");
+  ASSERT_TRUE(graph.ok()) << graph.error().message;
+  EXPECT_THAT(operators(*graph), ElementsAre("Gemm", "Softmax"));
+  EXPECT_EQ(graph->inputs[0].shape, (Shape{-1, 8}));
+  EXPECT_TRUE(graph::serialize_onnx(*graph).ok());
+}
+
 TEST(AppendHead, RefusesWhatDoesNotFit) {
   const auto missing = append_head(backbone(), "feature", linear_head(8, 8));
   ASSERT_FALSE(missing.ok());
