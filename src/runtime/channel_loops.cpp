@@ -79,6 +79,10 @@ SIGHTLINE_CLONES void swish(float* __restrict x, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) x[i] = swish_of(x[i]);
 }
 
+SIGHTLINE_CLONES void sum(const float* a, const float* b, float* y, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) y[i] = a[i] + b[i];
+}
+
 SIGHTLINE_CLONES void rectify(float* __restrict x, const float* __restrict slope, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) x[i] = std::max(x[i], 0.0F) + slope[i] * std::min(x[i], 0.0F);
 }

@@ -9,6 +9,8 @@ namespace sightline::runtime {
 
 // x = x · sigmoid(x), to within 2e-7 of the greater of 1 and |x|
 void swish(float* x, std::int64_t count);
+// y = a + b, which may be y
+void sum(const float* a, const float* b, float* y, std::int64_t count);
 // x = x · slope[i] where x is negative
 void rectify(float* x, const float* slope, std::int64_t count);
 

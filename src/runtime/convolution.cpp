@@ -80,9 +80,10 @@ std::vector<Ends> ends_to_try(const Desc& given, const Shape& source, const Shap
   return {blocks, any};
 }
 
-// Adds the step for a descriptor of a convolution or a transposed convolution; weights are read as `plain`.
+// Adds the step for a descriptor of a convolution or a transposed convolution; weights are read as `plain`. It writes where `last` belongs,
+// which is made of its result in place.
 template <class Primitive, class Descriptor>
-std::size_t add_step(Planner& planner, Nodes chain, const Fused<Descriptor>& fused, const Desc& plain) {
+std::size_t add_step(Planner& planner, Nodes chain, const Fused<Descriptor>& fused, const Desc& plain, const std::string& last) {
   const Node& node = *chain[0];
   const auto& pd = fused.descriptor;
   Arguments arguments{{DNNL_ARG_SRC, planner.in_layout(node.inputs[0], pd.src_desc())},
@@ -90,11 +91,16 @@ std::size_t add_step(Planner& planner, Nodes chain, const Fused<Descriptor>& fus
   if (Planner::has_input(node, 2)) arguments.emplace_back(DNNL_ARG_BIAS, planner.native(node.inputs[2]));
   fused.add_arguments(planner, arguments);
   const Nodes done = chain.first(fused.nodes);
-  const Location destination = fused.destination(planner, done.back()->outputs[0]);
+  const Location destination = fused.destination(planner, last);
   arguments.emplace_back(DNNL_ARG_DST, destination);
   planner.add(step_name(done), fused_name(done), Primitive(pd), pd, arguments);
   planner.define(done.back()->outputs[0], destination);
   return fused.nodes;
+}
+
+template <class Primitive, class Descriptor>
+std::size_t add_step(Planner& planner, Nodes chain, const Fused<Descriptor>& fused, const Desc& plain) {
+  return add_step<Primitive>(planner, chain, fused, plain, chain[fused.nodes - 1]->outputs[0]);
 }
 
 // A transposed convolution whose windows lie side by side (stride = kernel: how decoders double a picture) gives each output pixel from one
@@ -240,17 +246,34 @@ Result<std::size_t> plan_convolution(Planner& planner, Nodes chain) {
     }
     fused = fused_by(dnnl::algorithm::convolution_direct, numbers, ends, chain);
   }
-  if (!fused.descriptor || is_reference(fused.descriptor)) {
-    for (const Ends& ends : ends_to_try(planner.native(node.inputs[0]).desc, source, result)) {
-      fused = fused_by(dnnl::algorithm::convolution_direct, Numbers::f32, ends, chain);
-      if (fused.descriptor && is_fast(fused.descriptor)) break;
+  const auto chosen = [&](Nodes offered) {
+    auto best = fused;
+    if (!best.descriptor || is_reference(best.descriptor)) {
+      for (const Ends& ends : ends_to_try(planner.native(node.inputs[0]).desc, source, result)) {
+        best = fused_by(dnnl::algorithm::convolution_direct, Numbers::f32, ends, offered);
+        if (best.descriptor && is_fast(best.descriptor)) break;
+      }
+    }
+    if (numbers == Numbers::f32 && winograd_pays(window, groups, weight, result)) {
+      const auto winograd =
+          fused_by(dnnl::algorithm::convolution_winograd, Numbers::f32, {any_layout(source), any_layout(result)}, offered);
+      if (winograd.descriptor && is_good_winograd(winograd.descriptor, weight) &&
+          costs_little(planner, offered, winograd.nodes, best.nodes))
+        best = winograd;
+    }
+    return best;
+  };
+  if (numbers == Numbers::f32 && chain.size() > 2 && is_gated(*chain[1], *chain[2], node.outputs[0])) {
+    const auto alone = chosen(chain.first(1));
+    const bool fast = alone.descriptor && is_fast(alone.descriptor);
+    if (const auto finish = fast ? finish_of(planner, chain, alone.descriptor, alone.descriptor.dst_desc()) : std::nullopt) {
+      const std::string& last = chain[finish->nodes - 1]->outputs[0];
+      add_step<Convolution>(planner, chain.first(1), alone, row_major(grouped), last);
+      add_finish(planner, chain, *finish, planner.native(node.outputs[0]));
+      return finish->nodes;
     }
   }
-  if (numbers == Numbers::f32 && winograd_pays(window, groups, weight, result)) {
-    const auto winograd = fused_by(dnnl::algorithm::convolution_winograd, Numbers::f32, {any_layout(source), any_layout(result)}, chain);
-    if (winograd.descriptor && is_good_winograd(winograd.descriptor, weight) && costs_little(planner, chain, winograd.nodes, fused.nodes))
-      fused = winograd;
-  }
+  fused = chosen(chain);
   if (!fused.descriptor) return planner.unsupported(node, "oneDNN has no kernel for it");
   return add_step<Convolution>(planner, chain, fused, row_major(grouped));
 }

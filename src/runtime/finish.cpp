@@ -53,6 +53,10 @@ struct Pass {
 
   void operator()(std::int64_t first, std::int64_t last, const std::byte* source, const std::byte* slopes, const std::byte* residual,
                   std::byte* destination) const {
+    if (finish.numbers == Numbers::f32 && !finish.goal) {
+      swish_and_sum(first, last, read_as<float>(source), read_as<float>(residual), write_as<float>(destination));
+      return;
+    }
     std::array<float, at_a_time> numbers{};
     for (std::int64_t begin = first; begin < last; begin += block) {
       const std::int64_t count = std::min(block, last - begin);
@@ -72,6 +76,21 @@ struct Pass {
   }
 
  private:
+  // f32 to f32.
+  static void swish_and_sum(std::int64_t first, std::int64_t last, const float* source, const float* residual, float* destination) {
+    for (std::int64_t begin = first; begin < last; begin += at_a_time) {
+      const std::int64_t count = std::min(at_a_time, last - begin);
+      if (residual == nullptr) {
+        if (source != destination) std::copy_n(source + begin, count, destination + begin);
+        swish(destination + begin, count);
+        continue;
+      }
+      std::array<float, at_a_time> numbers{};
+      std::copy_n(source + begin, count, numbers.data());
+      swish(numbers.data(), count);
+      sum(numbers.data(), residual + begin, destination + begin, count);
+    }
+  }
   void add(const std::byte* residual, std::int64_t begin, float* numbers, std::int64_t count) const {
     const Quantization& how = finish.residual_how;
     if (!finish.goal) {
@@ -96,13 +115,16 @@ struct Pass {
 }  // namespace
 
 std::optional<Finish> finish_of(const Planner& planner, Nodes chain, const dnnl::primitive_desc& layer, const Desc& result) {
-  if (chain.size() < 2 || !is_rows(result)) return std::nullopt;
+  if (chain.size() < 2) return std::nullopt;
+  // In f32 the pass is over all numbers, as they lie.
+  const bool plain = result.data_type() == Numbers::f32 && planner.quantized(chain[0]->inputs[0]) == nullptr;
+  if (!plain && !is_rows(result)) return std::nullopt;
   const Shape& shape = planner.shape_of(chain[0]->outputs[0]);
   const bool integers = planner.quantized(chain[0]->inputs[0]) != nullptr;
   Finish finish;
   const Node& function = *chain[1];
   if (chain.size() > 2 && function.op_type == "Sigmoid" && is_gated(function, *chain[2], chain[0]->outputs[0])) {
-    if (element_count(shape) < least_elements || is_depthwise(layer)) return std::nullopt;
+    if (element_count(shape) < least_elements || (!plain && is_depthwise(layer))) return std::nullopt;
     finish.nodes = 3;
   } else if (function.op_type == "PRelu" && integers && function.inputs[0] == chain[0]->outputs[0]) {
     const Tensor* slopes = planner.constant(function.inputs[1]);
@@ -129,6 +151,10 @@ std::optional<Finish> finish_of(const Planner& planner, Nodes chain, const dnnl:
       ++finish.nodes;
     }
   }
+  if (plain) {
+    finish.numbers = Numbers::f32;
+    return finish;
+  }
   if (!integers) return numbers_of_result(finish.nodes) == Numbers::bf16 ? std::optional(finish) : std::nullopt;
   if (finish.nodes >= chain.size() || chain[finish.nodes]->op_type != "QuantizeLinear") return std::nullopt;
   finish.goal = quantization_of(planner, *chain[finish.nodes]);
@@ -147,10 +173,12 @@ void add_finish(Planner& planner, Nodes chain, const Finish& finish, const Locat
     pass.block = std::max<std::int64_t>(at_a_time / channels, 1) * channels;
     operands.push_back(repeated_slopes(planner, finish.slopes, channels));
   }
-  const Numbers to = finish.goal ? finish.goal->numbers : Numbers::bf16;
+  const Numbers to = finish.goal ? finish.goal->numbers : finish.numbers;
   if (summed) operands.push_back(planner.in_layout(finish.residual, retyped(source.desc, finish.goal ? finish.residual_how.numbers : to)));
-  // bf16 is worked on where it lies.
-  const Location destination = to == pass.from ? source : planner.make(retyped(source.desc, to));
+  // What keeps its size is worked on where it lies, or where the other side of the sum lies when that dies (which may have a seat in a
+  // Concat).
+  const bool over_residual = summed && to == Numbers::f32 && planner.dies_here(operands.back());
+  const Location destination = over_residual ? operands.back() : to == pass.from ? source : planner.make(retyped(source.desc, to));
   operands.push_back(destination);
   // Pieces begin with a row.
   const std::int64_t row = sloped ? channels : 1;

@@ -179,8 +179,27 @@ TEST(Fusion, GatesBehindWinograd) {
   const std::string hard = b.node("Mul", {b.node("HardSigmoid", {third}, {{"alpha", 1.0F / 6}, {"beta", 0.5F}}), third});
   const auto steps = verified_steps(b.finish({hard}, {}), {1, 32, 14, 14});
   if (has_channel_blocks()) {
-    EXPECT_THAT(steps, testing::AllOf(testing::Contains("Conv").Times(3), testing::Contains("Sigmoid+Mul").Times(2),
-                                      testing::Contains("HardSigmoid+Mul"), testing::Contains("Add")));
+    EXPECT_THAT(steps, testing::AllOf(testing::Contains("Conv").Times(3), testing::Contains("Sigmoid+Mul"),
+                                      testing::Contains("Sigmoid+Mul+Add"), testing::Contains("HardSigmoid+Mul")));
+  }
+}
+
+// Swish over many numbers is a pass of our own, a residual sum with it: where the result lies, which may be its seat in a Concat, or where
+// the residual lies when nobody reads it again.
+TEST(Fusion, SwishIsAPassWithTheSum) {
+  for (const std::int64_t images : {1, 2}) {
+    for (const bool read_again : {false, true}) {
+      Builder b(12);
+      const std::string x = b.input("x", Dtype::f32, {-1, 16, 20, 20});
+      const std::vector<std::string> halves = b.split(b.silu(b.conv(x, 32, {.kernel = 1, .bias = true})), {16, 16});
+      const std::string inner = b.silu(b.conv(halves[1], 16, {.groups = 16}));
+      const std::string sum = b.add(read_again ? halves[1] : inner, b.silu(b.conv(inner, 16, {.kernel = 1})));
+      const std::string odd = b.silu(b.conv(sum, 20, {.stride = 2}));  // blocks that are partly padding
+      const std::string joined = b.concat({halves[0], sum, read_again ? halves[1] : inner});
+      const auto steps = verified_steps(b.finish({b.conv(joined, 16, {}), odd, b.silu(b.conv(joined, 16, {}))}, {}), {images, 16, 20, 20});
+      EXPECT_THAT(steps, testing::Contains("Sigmoid+Mul+Add"));
+      EXPECT_THAT(steps, testing::Contains("Sigmoid+Mul").Times(testing::Ge(3)));
+    }
   }
 }
 
