@@ -63,6 +63,16 @@ bool is_homogeneous(const std::vector<Eltwise>& functions) {
           (functions[0].algorithm == dnnl::algorithm::eltwise_linear && functions[0].alpha > 0 && functions[0].beta == 0));
 }
 
+// Whether what lies outside the function's range becomes the least and the greatest integer in any case: then it has nothing to do.
+bool saturates_alike(const Eltwise& function, const Quantization& how) {
+  const bool clip = function.algorithm == dnnl::algorithm::eltwise_clip;
+  if (!clip && (function.algorithm != dnnl::algorithm::eltwise_relu || function.alpha != 0)) return false;
+  const bool is_u8 = how.numbers == Numbers::u8;
+  const auto integer = [&](float real) { return std::nearbyint(real / how.scale) + static_cast<float>(how.zero); };
+  const bool low = integer(clip ? function.alpha : 0) <= (is_u8 ? 0.0F : -128.0F);
+  return low && (!clip || integer(function.beta) >= (is_u8 ? 255.0F : 127.0F));
+}
+
 // Appends followers one by one; keeps the unit.
 class Followers {
  public:
@@ -168,6 +178,7 @@ class Followers {
     }
     if (const auto functions = eltwise_of(planner_, node, previous(i)); !functions.empty()) {
       const bool gated = i + 1 < chain_.size() && is_gated(node, *chain_[i + 1], previous(i));
+      if (!gated && goal_ && i + 2 == chain_.size() && functions.size() == 1 && saturates_alike(functions[0], *goal_)) return 1;
       if (!gated) {
         const bool clip = functions.size() == 1 && functions[0].algorithm == dnnl::algorithm::eltwise_clip;
         if (!clip && !is_homogeneous(functions)) to_unit(1, 0);
