@@ -1,14 +1,12 @@
 // Add, Sub, Mul, Div, Pow with ONNX's broadcasting. oneDNN does what it has fast kernels for, in the layout of the larger operand; the
 // rest, and integers, are plain loops.
-#include <array>
 #include <cmath>
 #include <limits>
 #include <type_traits>
 
-#include "runtime/channel_loops.h"
+#include "runtime/channel_gates.h"
 #include "runtime/integers.h"
 #include "runtime/plain.h"
-#include "runtime/team.h"
 
 namespace sightline::runtime {
 namespace {
@@ -100,71 +98,6 @@ dnnl::algorithm algorithm_of(const Node& node) {
   return dnnl::algorithm::undef;
 }
 
-// Integers with channels last times one integer for each image and channel (how a squeeze-and-excite gates), and integers again: round(x ·
-// factor[c]). oneDNN's product of the two takes five times as long.
-struct ChannelGates {
-  static constexpr std::int64_t most_channels = 4096;
-  std::int64_t images = 0, channels = 0, pixels = 0;
-  float unit = 1;
-  bool of_u8 = false, by_u8 = false;
-  Quantization goal;
-
-  void operator()(std::span<std::byte* const> at) const {
-    using Numbers = dnnl::memory::data_type;
-    for (std::int64_t image = 0; image < images; ++image) {
-      if (of_u8 && goal.numbers == Numbers::u8) scale<std::uint8_t, std::uint8_t>(at, image);
-      if (of_u8 && goal.numbers == Numbers::s8) scale<std::uint8_t, std::int8_t>(at, image);
-      if (!of_u8 && goal.numbers == Numbers::u8) scale<std::int8_t, std::uint8_t>(at, image);
-      if (!of_u8 && goal.numbers == Numbers::s8) scale<std::int8_t, std::int8_t>(at, image);
-    }
-  }
-
- private:
-  template <class S, class T>
-  void scale(std::span<std::byte* const> at, std::int64_t image) const {
-    // Few channels several times over, so that the loop is long.
-    constexpr std::int64_t long_enough = 256;
-    const std::int64_t rows = std::max<std::int64_t>(long_enough / channels, 1);
-    std::array<float, most_channels> factors{};
-    for (std::int64_t i = 0; i < rows * channels; ++i) {
-      const std::int64_t c = image * channels + i % channels;
-      const int gate = by_u8 ? int{read_as<std::uint8_t>(at[1])[c]} : int{read_as<std::int8_t>(at[1])[c]};
-      factors[static_cast<std::size_t>(i)] = unit * static_cast<float>(gate);
-    }
-    const S* from = read_as<S>(at[0]) + image * pixels * channels;
-    T* to = write_as<T>(at[2]) + image * pixels * channels;
-    constexpr std::int64_t least_elements = 16384;
-    in_parallel(pixels, std::max<std::int64_t>(least_elements / channels, 1), [&](std::int64_t first, std::int64_t last) {
-      const std::int64_t whole = (last - first) / rows, rest = first + whole * rows;
-      scale_channels(from + first * channels, factors.data(), goal.zero, to + first * channels, whole, rows * channels);
-      scale_channels(from + rest * channels, factors.data(), goal.zero, to + rest * channels, last - rest, channels);
-    });
-  }
-};
-
-bool plan_channel_gates(Planner& planner, Nodes chain, const Quantized& x, const Quantized& gates, const Shape& gate_shape) {
-  const Shape& shape = planner.shape_of(chain[0]->outputs[0]);
-  if (shape.size() != 4 || gate_shape != Shape{shape[0], shape[1], 1, 1} || shape[1] > ChannelGates::most_channels) return false;
-  if (chain.size() < 2 || chain[1]->op_type != "QuantizeLinear") return false;
-  const auto goal = quantization_of(planner, *chain[1]);
-  const Location left = planner.native(x.integers);
-  if (!goal || !same_bytes(left.desc, channels_last(left.desc))) return false;
-  const Location right = planner.in_layout(gates.integers, row_major(gate_shape, gates.how.numbers));
-  const Location destination = planner.make(retyped(left.desc, goal->numbers));
-  const Nodes done = chain.first(2);
-  planner.add(step_name(done), fused_name(done),
-              ChannelGates{.images = shape[0],
-                           .channels = shape[1],
-                           .pixels = shape[2] * shape[3],
-                           .unit = x.how.scale * gates.how.scale / goal->scale,
-                           .of_u8 = x.how.numbers == dnnl::memory::data_type::u8,
-                           .by_u8 = gates.how.numbers == dnnl::memory::data_type::u8,
-                           .goal = *goal},
-              {left, right, destination});
-  planner.define(done.back()->outputs[0], destination);
-  return true;
-}
-
 // Sums and products of integers that are integers again at the end of the chain. 0 when they are none.
 std::size_t plan_integer_arithmetic(Planner& planner, Nodes chain) {
   const Node& node = *chain[0];
@@ -176,7 +109,7 @@ std::size_t plan_integer_arithmetic(Planner& planner, Nodes chain) {
   if (a == nullptr || b == nullptr || planner.shape_of(x) != shape || planner.is_kept_f32(node) || !processor_has_int8()) return 0;
   const bool sum = node.op_type == "Add";
   if (!sum && (a->how.zero != 0 || b->how.zero != 0)) return 0;
-  if (!sum && plan_channel_gates(planner, chain, *a, *b, planner.shape_of(y))) return 2;
+  if (!sum && plan_integer_gates(planner, chain, *a, *b, planner.shape_of(y))) return 2;
   const Location left = planner.native(a->integers);
   const float excess = sum ? a->how.scale * static_cast<float>(a->how.zero) + b->how.scale * static_cast<float>(b->how.zero) : 0;
   const IntegerPostOps followers = integer_post_ops(planner, chain, left.desc, excess);
@@ -226,6 +159,7 @@ Result<std::size_t> plan_arithmetic(Planner& planner, Nodes chain) {
   if (commutes && planner.shape_of(x) != shape) std::swap(x, y);
   if (reals && algorithm != dnnl::algorithm::undef && planner.shape_of(x) == shape) {
     const Location left = planner.operand(node, x);
+    if (node.op_type == "Mul" && plan_bf16_gates(planner, node, left, y)) return 1;
     dnnl::memory::desc right_desc = left.desc;
     if (planner.shape_of(y) != shape) {
       Shape padded(shape.size() - planner.shape_of(y).size(), 1);

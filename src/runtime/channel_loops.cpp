@@ -7,9 +7,12 @@
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define SIGHTLINE_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #define SIGHTLINE_INLINE inline __attribute__((always_inline))
+// Of the loop that follows: no turn reads what another one writes.
+#define SIGHTLINE_ANY_ORDER _Pragma("GCC ivdep")
 #else
 #define SIGHTLINE_CLONES
 #define SIGHTLINE_INLINE inline
+#define SIGHTLINE_ANY_ORDER
 #endif
 
 namespace sightline::runtime {
@@ -43,6 +46,14 @@ SIGHTLINE_INLINE T rounded(float v, std::int32_t zero) {
              high = static_cast<float>(std::numeric_limits<T>::max() - zero);
   return static_cast<T>(std::bit_cast<std::int32_t>(std::min(std::max(v, low), high) + rounder) + zero);
 }
+
+SIGHTLINE_INLINE std::uint16_t narrowed(float v) {
+  const auto bits = std::bit_cast<std::uint32_t>(v);
+  return static_cast<std::uint16_t>((bits + 0x7FFFU + (bits >> 16 & 1U)) >> 16);
+}
+
+// The order of floating-point numbers as that of integers, and back: of negative ones the lower bits turn.
+SIGHTLINE_INLINE std::int16_t ordered(std::int16_t half) { return static_cast<std::int16_t>(half ^ ((half >> 15) & 0x7FFF)); }
 
 SIGHTLINE_INLINE float widened(std::uint16_t half) { return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16); }
 
@@ -92,10 +103,7 @@ SIGHTLINE_CLONES void widen(const std::uint16_t* __restrict bf16, float* __restr
 }
 
 SIGHTLINE_CLONES void narrow(const float* __restrict x, std::uint16_t* __restrict bf16, std::int64_t count) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    const auto bits = std::bit_cast<std::uint32_t>(x[i]);
-    bf16[i] = static_cast<std::uint16_t>((bits + 0x7FFFU + (bits >> 16 & 1U)) >> 16);
-  }
+  for (std::int64_t i = 0; i < count; ++i) bf16[i] = narrowed(x[i]);
 }
 
 SIGHTLINE_CLONES void add_scaled(const std::uint8_t* __restrict x, float scale, std::int32_t zero, float* __restrict y,
@@ -140,6 +148,35 @@ SIGHTLINE_CLONES void scale_channels(const std::int8_t* __restrict x, const floa
 SIGHTLINE_CLONES void scale_channels(const std::int8_t* __restrict x, const float* __restrict factor, std::int32_t zero,
                                      std::int8_t* __restrict y, std::int64_t rows, std::int64_t channels) {
   scale_all(x, factor, zero, y, rows, channels);
+}
+
+SIGHTLINE_CLONES void narrow_planes(const float* const planes[3], std::uint16_t* __restrict bf16, std::int64_t count) {
+  const float* __restrict a = planes[0], * __restrict b = planes[1], * __restrict c = planes[2];
+  for (std::int64_t i = 0; i < count; ++i) {
+    bf16[3 * i] = narrowed(a[i]);
+    bf16[3 * i + 1] = narrowed(b[i]);
+    bf16[3 * i + 2] = narrowed(c[i]);
+  }
+}
+
+SIGHTLINE_CLONES void scale_channels(const std::uint16_t* __restrict x, const float* __restrict factor, std::uint16_t* __restrict y,
+                                     std::int64_t rows, std::int64_t channels) {
+  for (std::int64_t row = 0; row < rows; ++row, x += channels, y += channels)
+    for (std::int64_t c = 0; c < channels; ++c) y[c] = narrowed(widened(x[c]) * factor[c]);
+}
+
+SIGHTLINE_CLONES void greatest_of_nine(const std::uint16_t* const x[9], std::uint16_t* y, std::int64_t count) {
+  const auto* const* const from = reinterpret_cast<const std::int16_t* const*>(x);
+  const std::int16_t *a = from[0], *b = from[1], *c = from[2], *d = from[3], *e = from[4], *f = from[5], *g = from[6], *h = from[7],
+                     *k = from[8];
+  auto* to = reinterpret_cast<std::int16_t*>(y);
+  SIGHTLINE_ANY_ORDER
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int16_t first = std::max(std::max(ordered(a[i]), ordered(b[i])), ordered(c[i]));
+    const std::int16_t second = std::max(std::max(ordered(d[i]), ordered(e[i])), ordered(f[i]));
+    const std::int16_t third = std::max(std::max(ordered(g[i]), ordered(h[i])), ordered(k[i]));
+    to[i] = ordered(std::max(std::max(first, second), third));
+  }
 }
 
 }  // namespace sightline::runtime

@@ -28,6 +28,8 @@ void quantize(const float* x, float factor, std::int32_t zero, std::int8_t* y, s
 void quantize_planes(const float* const planes[3], float factor, std::int32_t zero, std::uint8_t* y, std::int64_t count);
 void quantize_planes(const float* const planes[3], float factor, std::int32_t zero, std::int8_t* y, std::int64_t count);
 
+void narrow_planes(const float* const planes[3], std::uint16_t* bf16, std::int64_t count);
+
 // y = round(x · factor[c]) + zero, saturated, for rows of so many channels
 void scale_channels(const std::uint8_t* x, const float* factor, std::int32_t zero, std::uint8_t* y, std::int64_t rows,
                     std::int64_t channels);
@@ -36,5 +38,11 @@ void scale_channels(const std::uint8_t* x, const float* factor, std::int32_t zer
 void scale_channels(const std::int8_t* x, const float* factor, std::int32_t zero, std::uint8_t* y, std::int64_t rows,
                     std::int64_t channels);
 void scale_channels(const std::int8_t* x, const float* factor, std::int32_t zero, std::int8_t* y, std::int64_t rows, std::int64_t channels);
+
+// The same of bf16.
+void scale_channels(const std::uint16_t* x, const float* factor, std::uint16_t* y, std::int64_t rows, std::int64_t channels);
+
+// The greatest of nine at each place, of bf16 that is no NaN; y may be one of them.
+void greatest_of_nine(const std::uint16_t* const x[9], std::uint16_t* y, std::int64_t count);
 
 }  // namespace sightline::runtime

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <vector>
@@ -114,6 +115,40 @@ TEST(ChannelLoops, ScaledIntegersAreAddedAndScaledByChannel) {
     EXPECT_EQ(from_signed[i], std::clamp(of_character, 0, 255));
     EXPECT_EQ(to_signed[i], std::clamp(of_byte, -128, 127));
     EXPECT_EQ(both_signed[i], std::clamp(of_character, -128, 127));
+  }
+}
+
+TEST(ChannelLoops, PlanesAndChannelsOfBf16) {
+  const std::vector<float> x = some_numbers(3 * 41, 5), factors = some_numbers(41, 1);
+  const float* const planes[] = {x.data(), x.data() + 41, x.data() + 82};
+  std::vector<std::uint16_t> apart(x.size()), mixed(x.size()), scaled(x.size()), wanted(x.size());
+  narrow(x.data(), apart.data(), count_of(x));
+  narrow_planes(planes, mixed.data(), 41);
+  for (std::size_t i = 0; i < 41; ++i)
+    for (std::size_t c = 0; c < 3; ++c) EXPECT_EQ(mixed[3 * i + c], apart[c * 41 + i]);
+  scale_channels(apart.data(), factors.data(), scaled.data(), 3, 41);
+  std::vector<float> wide(x.size());
+  widen(apart.data(), wide.data(), count_of(x));
+  for (std::size_t i = 0; i < wide.size(); ++i) wide[i] *= factors[i % 41];
+  narrow(wide.data(), wanted.data(), count_of(x));
+  EXPECT_EQ(scaled, wanted);
+}
+
+TEST(ChannelLoops, TheGreatestOfNineIsThatOfTheNumbers) {
+  std::vector<float> x = some_numbers(9 * 70, 3);
+  for (std::size_t i = 0; i < 9; ++i) x[70 * i + 1] = -std::abs(x[70 * i + 1]);  // all of one place are negative
+  std::vector<std::uint16_t> halves(x.size()), result(70);
+  narrow(x.data(), halves.data(), count_of(x));
+  widen(halves.data(), x.data(), count_of(x));
+  std::array<const std::uint16_t*, 9> nine{};
+  for (std::size_t i = 0; i < 9; ++i) nine[i] = halves.data() + 70 * i;
+  greatest_of_nine(nine.data(), result.data(), 70);
+  std::vector<float> got(70);
+  widen(result.data(), got.data(), 70);
+  for (std::size_t i = 0; i < 70; ++i) {
+    float most = x[i];
+    for (std::size_t k = 1; k < 9; ++k) most = std::max(most, x[70 * k + i]);
+    EXPECT_EQ(got[i], most);
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "runtime/integers.h"
 #include "runtime/operators.h"
+#include "runtime/picture.h"
 
 namespace sightline::runtime {
 Planner::Planner(const Program& program, WeightStore& weights, std::map<std::string, graph::ValueInfo> values)
@@ -242,6 +243,7 @@ Location Planner::in_layout(const std::string& value, const dnnl::memory::desc& 
 
 Location Planner::reordered(const std::string& name, const Location& source, const dnnl::memory::desc& wanted) {
   if (same_bytes(source.desc, wanted)) return {wanted, source.buffer, source.offset};
+  if (const auto picture = laid_out_picture(*this, name, "reorder", source, wanted)) return *picture;
   const Location made = make(wanted);
   const dnnl::reorder::primitive_desc pd(cpu_engine(), source.desc, cpu_engine(), wanted, attributes());
   add(name, "reorder", dnnl::reorder(pd), pd, {{DNNL_ARG_FROM, source}, {DNNL_ARG_TO, made}});

@@ -85,6 +85,27 @@ TEST(Precision, StepsInBf16AreThoseOfF32) {
   EXPECT_EQ(rounded, exact);
 }
 
+// The greatest of windows of any size, with padding, in the layout of the convolutions.
+TEST(Precision, MaxPoolsOfBf16) {
+  struct Pool {
+    std::int64_t kernel = 3, stride = 2, pad = 0, ceil = 0;
+  };
+  for (const Pool& pool : {Pool{2, 2}, {3, 2}, {3, 2, 1}, {5, 1, 2}, {13, 1, 6}, {3, 2, 0, 1}, {4, 3, 1, 1}}) {
+    Builder b(4);
+    const std::string x = b.conv(b.input("x", Dtype::f32, {-1, 3, 17, 20}), 24, {.bias = true});
+    const std::string y = b.node("MaxPool", {x},
+                                 {{"kernel_shape", std::vector<std::int64_t>(2, pool.kernel)},
+                                  {"strides", std::vector<std::int64_t>(2, pool.stride)},
+                                  {"pads", std::vector<std::int64_t>(4, pool.pad)},
+                                  {"ceil_mode", pool.ceil}});
+    const Graph graph = *b.finish({b.conv(y, 8, {.kernel = 1, .bias = true})}, {});
+    const Tensor input = noise({2, 3, 17, 20});
+    const auto exact = answer(graph, input, {.threads = 1}), rounded = answer(graph, input, {.threads = 2, .precision = Precision::bf16});
+    ASSERT_TRUE(exact.ok() && rounded.ok());
+    EXPECT_LE(relative_difference(*rounded, *exact), 3e-2) << pool.kernel << " " << pool.stride << " " << pool.pad << " " << pool.ceil;
+  }
+}
+
 // A unit of ShuffleNet: what is split, shuffled and joined where channels lie last is not made planes of.
 TEST(Precision, ChannelShufflesMoveOnce) {
   Builder b(2);

@@ -5,40 +5,14 @@
 #include <limits>
 
 #include "graph/operators.h"
-#include "runtime/channel_loops.h"
 #include "runtime/integers.h"
+#include "runtime/picture.h"
 #include "runtime/plain.h"
-#include "runtime/team.h"
 
 namespace sightline::runtime {
 namespace {
 
 using graph::Node;
-
-// A picture comes as planes, and convolutions of integers want its channels last: both in one pass, where oneDNN's takes four times as
-// long.
-void add_picture(Planner& planner, const Node& node, const Location& source, const Quantization& how, const Location& destination) {
-  const auto& dims = source.desc.data.dims;
-  const std::int64_t images = dims[0], pixels = dims[2] * dims[3];
-  planner.add(node.name.empty() ? node.outputs[0] : node.name, node.op_type,
-              [how, images, pixels](std::span<std::byte* const> at) {
-                constexpr std::int64_t least_pixels = 8192;
-                in_parallel(images * pixels, least_pixels, [&](std::int64_t first, std::int64_t last) {
-                  for (std::int64_t begin = first; begin < last;) {
-                    const std::int64_t image = begin / pixels, pixel = begin % pixels, count = std::min(pixels - pixel, last - begin);
-                    const float* plane = read_as<float>(at[0]) + image * 3 * pixels + pixel;
-                    const float* const planes[] = {plane, plane + pixels, plane + 2 * pixels};
-                    if (how.numbers == dnnl::memory::data_type::u8) {
-                      quantize_planes(planes, 1 / how.scale, how.zero, write_as<std::uint8_t>(at[1]) + 3 * begin, count);
-                    } else {
-                      quantize_planes(planes, 1 / how.scale, how.zero, write_as<std::int8_t>(at[1]) + 3 * begin, count);
-                    }
-                    begin += count;
-                  }
-                });
-              },
-              {source, destination});
-}
 
 // Which scale an element uses: the tensor as outer × axis × inner, one of them long.
 Result<Split3> scales_along(const Planner& planner, const Node& node) {
@@ -61,10 +35,10 @@ Result<void> plan_quantize(Planner& planner, const Node& node) {
     const Location source = known != nullptr ? planner.native(known->integers) : planner.native(x);
     const bool planes = processor_has_int8() && source.desc.data.ndims == 4 && is_row_major(source.desc);
     const auto wanted = retyped(planes ? channels_last(source.desc) : source.desc, how->numbers);
-    if (planes && source.desc.data.dims[1] == 3 && known == nullptr && source.desc.data_type() == dnnl::memory::data_type::f32) {
-      const Location destination = planner.make(wanted);
-      add_picture(planner, node, source, *how, destination);
-      planner.define(y, destination);
+    if (const auto picture = known == nullptr
+                                 ? laid_out_picture(planner, node.name.empty() ? y : node.name, node.op_type, source, wanted, &*how)
+                                 : std::nullopt) {
+      planner.define(y, *picture);
       return {};
     }
     planner.define(y, converted(planner, node.name.empty() ? y : node.name, node.op_type, source, known != nullptr ? &known->how : nullptr,
