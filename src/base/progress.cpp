@@ -15,6 +15,7 @@ namespace sightline {
 namespace {
 using Clock = std::chrono::steady_clock;
 ProgressStyle current_style;
+thread_local int quiet_threads_bars = 0;
 
 int terminal_width() {
   winsize size{};
@@ -31,8 +32,11 @@ bool colours_wanted(int fd) { return is_terminal(fd) && std::getenv("NO_COLOR") 
 void set_progress_style(ProgressStyle style) { current_style = style; }
 ProgressStyle progress_style() { return current_style; }
 
+QuietProgress::QuietProgress() { ++quiet_threads_bars; }
+QuietProgress::~QuietProgress() { --quiet_threads_bars; }
+
 Progress::Progress(std::string what, std::uint64_t total, std::string unit)
-    : what_(std::move(what)), unit_(std::move(unit)), total_(total), begin_(Clock::now()), drawn_(begin_) {}
+    : what_(std::move(what)), unit_(std::move(unit)), total_(total), quiet_(quiet_threads_bars > 0), begin_(Clock::now()), drawn_(begin_) {}
 Progress::~Progress() { finish(note_); }
 
 void Progress::advance(std::uint64_t by) {
@@ -66,7 +70,7 @@ void Progress::finish(const std::string& note) {
 }
 
 void Progress::draw(bool last) {
-  if (current_style.quiet) return;
+  if (current_style.quiet || quiet_) return;
   const bool terminal = is_terminal(STDERR_FILENO);
   const double since_drawn = seconds_since(drawn_);
   if (!last && since_drawn < (terminal ? 0.1 : 10.0)) return;

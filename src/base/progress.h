@@ -18,6 +18,15 @@ struct ProgressStyle {
 void set_progress_style(ProgressStyle style);
 ProgressStyle progress_style();
 
+// Bars that this thread makes while it lives are not shown: somebody above shows one for all.
+class QuietProgress {
+ public:
+  QuietProgress();
+  ~QuietProgress();
+  QuietProgress(const QuietProgress&) = delete;
+  QuietProgress& operator=(const QuietProgress&) = delete;
+};
+
 // Thread-safe. finish() (or the destructor) leaves one line that says how long it took.
 class Progress {
  public:
@@ -37,6 +46,7 @@ class Progress {
   std::mutex mutex_;
   std::string what_, unit_, note_;
   std::uint64_t total_ = 0, done_ = 0, first_ = 0;
+  bool quiet_ = false;
   bool started_ = false, finished_ = false;
   std::chrono::steady_clock::time_point begin_, drawn_;
 };

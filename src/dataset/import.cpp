@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <mutex>
 #include <regex>
 #include <set>
 
@@ -163,8 +164,22 @@ Result<void> fill_groups(const Listing& listing, const demand::SplitPlan& plan, 
 }
 
 // Reads and describes every entry; reasons[i] says why entry i gives no sample.
-Result<void> describe(const Listing& listing, const std::string& root, std::vector<Sample>& samples, std::vector<std::string>& reasons) {
+Result<void> describe(const Listing& listing, const std::string& root, Intake* intake, std::vector<Sample>& samples,
+                      std::vector<std::string>& reasons) {
   const SampleReader reader(root);
+  std::mutex mutex;  // of what is new
+  std::vector<Digest> new_pictures;
+  std::vector<Facts> new_facts;
+  // True: known, and sample is filled.
+  const auto is_known = [&](Sample& sample) {
+    if (intake == nullptr || sample.path.find('#') != std::string::npos) return false;
+    Result<Digest> digest = intake->digest_of(root + "/" + sample.path);
+    const std::optional<Facts> facts = digest.ok() ? intake->find(*digest) : std::nullopt;
+    if (!facts) return false;
+    sample.digest = *std::move(digest);
+    set_facts(sample, *facts);
+    return true;
+  };
   Progress progress("reading images", listing.entries.size(), "image");
   constexpr std::size_t block = 32;
   SIGHTLINE_CHECK(parallel_for(
@@ -174,26 +189,25 @@ Result<void> describe(const Listing& listing, const std::string& root, std::vect
         Sample& sample = samples[i];
         sample.path = entry.path;
         sample.split = entry.split;
+        if (i % block == block - 1) progress.advance(block);
+        if (is_known(sample)) return {};
         const auto image = reader.read_and_digest(entry.path, {}, &sample.digest);
         if (image.ok()) {
-          sample.width = image->width;
-          sample.height = image->height;
-          sample.channels = image->channels;
-          const image::Image grey = image->channels == 1 ? image::Image{} : image::convert_channels(*image, 1);
-          const image::Image& shades = image->channels == 1 ? *image : grey;
-          sample.perceptual_hash = image::perceptual_hash(shades);
-          const image::Statistics statistics = image::statistics_of(shades);
-          sample.mean = statistics.mean;
-          sample.deviation = statistics.deviation;
-          sample.sharpness = statistics.sharpness;
+          const Facts facts = facts_of(*image);
+          set_facts(sample, facts);
+          if (intake != nullptr) {
+            const std::lock_guard lock(mutex);
+            new_pictures.push_back(sample.digest);
+            new_facts.push_back(facts);
+          }
         } else {
           reasons[i] = image.error().message;
           if (const std::string prefix = entry.path + ": "; reasons[i].starts_with(prefix)) reasons[i].erase(0, prefix.size());
         }
-        if (i % block == block - 1) progress.advance(block);
         return {};
       },
       0, block));
+  if (intake != nullptr) SIGHTLINE_CHECK(intake->add(new_pictures, new_facts));
   progress.set(listing.entries.size());
   progress.finish();
   return {};
@@ -270,6 +284,12 @@ Result<Source> list_source(const demand::Data& data) {
     source.labels = source.root.substr(slash + 1);
     source.root.resize(std::max<std::size_t>(slash, 1));
   }
+  if (source.labels.starts_with('/')) {
+    if (!path_exists(source.labels))
+      return Error{ErrorKind::not_found, fmt::format("{}: there is no such file (data.labels in the demand)", source.labels)};
+    SIGHTLINE_TRY(source.files, files_of_table(source.labels, source.root));
+    return source;
+  }
   SIGHTLINE_TRY(source.files, list_files(source.root, [&](const std::string& path, const std::string& reason) {
                   // A loop hides nothing: what it leads to is listed under its own name.
                   source.problems.push_back({path, reason, reason != "symbolic link loop"});
@@ -295,6 +315,10 @@ Result<Digest> listing_digest(const demand::Data& data) {
   SIGHTLINE_TRY(const Source source, list_source(data));
   Sha256 hash;
   hash.add_field(source.root).add_field(source.labels);
+  if (source.labels.starts_with('/')) {
+    SIGHTLINE_TRY(const Digest table, sha256_of_file(source.labels));
+    hash.add_field(table);
+  }
   for (const Refusal& problem : source.problems) hash.add_field(problem.path).add_field(problem.reason);
   for (const std::string& path : source.files) {
     struct stat info {};
@@ -305,7 +329,17 @@ Result<Digest> listing_digest(const demand::Data& data) {
   return hash.finish();
 }
 
-Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& split) {
+Result<std::vector<std::string>> list_pictures(const demand::Data& data, const demand::SplitPlan& split) {
+  SIGHTLINE_TRY(const Source source, list_source(data));
+  SIGHTLINE_TRY(const Importer* importer, importer_for(data, source));
+  SIGHTLINE_TRY(const Listing listing, importer->list(source, split));
+  std::vector<std::string> paths;
+  for (const Entry& entry : listing.entries)
+    if (entry.path.find('#') == std::string::npos) paths.push_back(source.root + "/" + entry.path);
+  return paths;
+}
+
+Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& split, Intake* intake) {
   SIGHTLINE_TRY(const Source source, list_source(data));
   SIGHTLINE_TRY(const Importer* importer, importer_for(data, source));
   SIGHTLINE_TRY(Listing listing, importer->list(source, split));
@@ -320,7 +354,7 @@ Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& 
   std::vector<Sample> samples(listing.entries.size());
   std::vector<std::string> reasons(listing.entries.size());
   SIGHTLINE_CHECK(fill_groups(listing, split, samples));
-  SIGHTLINE_CHECK(describe(listing, source.root, samples, reasons));
+  SIGHTLINE_CHECK(describe(listing, source.root, intake, samples, reasons));
 
   // Classes that lost all their images are not classes of the model.
   std::set<std::string> used;

@@ -75,6 +75,25 @@ std::string inside(std::string path, const std::string& root) {
 
 }  // namespace
 
+Result<std::vector<std::string>> files_of_table(const std::string& table, const std::string& root) {
+  SIGHTLINE_TRY(const std::string text, read_file(table));
+  CsvReader reader(text, table);
+  std::vector<std::string> header, row, files;
+  SIGHTLINE_TRY(const bool any, reader.next(header));
+  const Columns columns = columns_of(header);
+  if (!any || !columns.path) return files;  // list_csv says what is wrong with it
+  while (true) {
+    SIGHTLINE_TRY(const bool more, reader.next(row));
+    if (!more) break;
+    if (row.size() <= *columns.path) continue;
+    const std::string path = inside(trim(row[*columns.path]), root);
+    if (!path.empty() && path_exists(root + "/" + path)) files.push_back(path);
+  }
+  std::sort(files.begin(), files.end());
+  files.erase(std::unique(files.begin(), files.end()), files.end());
+  return files;
+}
+
 bool looks_like_csv(const Source& source) { return !source.labels.empty() || find_table(source).has_value(); }
 
 Result<Listing> list_csv(const Source& source, const demand::SplitPlan& plan) {
@@ -86,7 +105,9 @@ Result<Listing> list_csv(const Source& source, const demand::SplitPlan& plan) {
                              "data.labels in the demand",
                              source.root)};
   }
-  const std::string table_path = source.root + "/" + table;
+  const bool elsewhere = table.starts_with('/');
+  const std::string table_path = elsewhere ? table : source.root + "/" + table;
+  if (elsewhere) table = table.substr(table.rfind('/') + 1);
   SIGHTLINE_TRY(const std::string text, read_file(table_path));
   CsvReader reader(text, table_path);
   std::vector<std::string> header, row;
@@ -152,7 +173,7 @@ Result<Listing> list_csv(const Source& source, const demand::SplitPlan& plan) {
       refuse(same ? "listed twice" : fmt::format("listed again as {}, before as {}", label, first.class_name), !same);
     }
   }
-  for (std::size_t i = 0; i < mentioned.size(); ++i) {
+  for (std::size_t i = 0; i < mentioned.size() && !elsewhere; ++i) {
     if (mentioned[i]) continue;
     const std::string& file = source.files[i];
     const std::string side = side_file_reason(file);

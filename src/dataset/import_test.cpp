@@ -306,6 +306,52 @@ TEST(ImportCsv, EveryRowIsAccountedFor) {
   EXPECT_THAT(failure(folder, {}, {.path = folder.path(), .labels = "labels/l.csv"}).message, HasSubstr("6 of 9 files cannot be used"));
 }
 
+TEST(ImportCsv, ATableElsewhereAloneSaysWhatTheDataAre) {
+  const TestFolder folder, other;
+  for (int i = 0; i < 6; ++i) folder.add(fmt::format("pool/{}.png", i), png(i));
+  folder.add("README.md", "not looked at");
+  other.add("few.csv", "path,label,split\npool/1.png,cat,train\npool/2.png,dog,test\npool/9.png,dog,test\n");
+  const demand::Data data{.path = folder.path(), .labels = other.path("few.csv"), .max_rejected = 0.5};
+  const Manifest manifest = imported(folder, {}, data);
+  ASSERT_EQ(manifest.samples.size(), 2U);
+  EXPECT_EQ(manifest.samples[0].path, "pool/1.png");
+  EXPECT_EQ(manifest.samples[1].split, Split::test);
+  ASSERT_EQ(manifest.rejected.size(), 1U);  // the pool's other pictures are not this demand's
+  EXPECT_EQ(manifest.rejected[0].path, "pool/9.png");
+  EXPECT_EQ(list_pictures(data, {})->size(), 2U);
+
+  const Digest before = *listing_digest(data);
+  folder.add("pool/7.png", png(7));
+  EXPECT_EQ(*listing_digest(data), before);
+  folder.add("pool/2.png", png(8));
+  EXPECT_NE(*listing_digest(data), before);
+  EXPECT_EQ(import_data({.path = folder.path(), .labels = "/nowhere/x.csv"}, {}).error().kind, ErrorKind::not_found);
+}
+
+TEST(Import, WhatIntakeKnowsIsNotDecodedAgain) {
+  const TestFolder folder, memory;
+  for (int i = 0; i < 8; ++i) folder.add(fmt::format("{}/{}.png", i % 2 == 0 ? "a" : "b", i), png(i));
+  folder.add("a/broken.png", "no picture");
+  const demand::Data data{.path = folder.path(), .max_rejected = 0.5};
+  const Manifest plain = *import_data(data, {});
+  for (int turn = 0; turn < 2; ++turn) {  // fills it, uses it
+    const auto intake = Intake::open(memory.path("intake"));
+    ASSERT_TRUE(intake.ok());
+    EXPECT_EQ((*intake)->find(plain.samples[0].digest).has_value(), turn == 1);
+    const auto manifest = import_data(data, {}, intake->get());
+    ASSERT_TRUE(manifest.ok());
+    EXPECT_EQ(write_manifest(*manifest), write_manifest(plain));
+    // In one process a file's digest is remembered, until the file changes.
+    const std::string path = folder.path("a/0.png");
+    EXPECT_EQ(*(*intake)->digest_of(path), plain.samples[0].digest);
+  }
+  const auto intake = Intake::open(memory.path("intake"));
+  ASSERT_TRUE((*intake)->digest_of(folder.path("a/0.png")).ok());
+  folder.add("a/0.png", png(77) + "x");
+  EXPECT_EQ(*(*intake)->digest_of(folder.path("a/0.png")), sha256_of(png(77) + "x"));
+  EXPECT_EQ((*intake)->digest_of(folder.path("a/none.png")).error().kind, ErrorKind::not_found);
+}
+
 TEST(ImportCsv, HeadersThatDoNotFit) {
   const TestFolder folder;
   folder.add("a.png", png(1));

@@ -20,7 +20,7 @@ struct Refusal {
 // The folder as listed, before any file is opened.
 struct Source {
   std::string root;                // absolute
-  std::string labels;              // the CSV file, relative to root, when the demand names one
+  std::string labels;              // the CSV file, relative to root, when the demand names one; absolute when it lies elsewhere
   std::vector<std::string> files;  // relative to root, sorted
   std::vector<Refusal> problems;   // what could not be listed
 };
@@ -45,6 +45,8 @@ bool looks_like_folders(const Source& source);
 Result<Listing> list_folders(const Source& source, const demand::SplitPlan& plan);
 bool looks_like_idx(const Source& source);
 Result<Listing> list_idx(const Source& source, const demand::SplitPlan& plan);
+// Paths (relative to root) of the files that the table names and that are there, sorted. Errors as list_csv.
+Result<std::vector<std::string>> files_of_table(const std::string& table, const std::string& root);
 bool looks_like_csv(const Source& source);
 Result<Listing> list_csv(const Source& source, const demand::SplitPlan& plan);
 

@@ -4,12 +4,14 @@
 
 #include <algorithm>
 
+#include "dataset/gzip.h"
 #include "dataset/json_lines.h"
 
 namespace sightline::dataset {
 namespace {
 
 constexpr int format_version = 1;
+constexpr std::uint64_t most_inflated = std::uint64_t{4} << 30U;
 
 struct Head {
   int sightline_manifest = format_version;
@@ -52,7 +54,14 @@ std::string write_manifest(const Manifest& manifest) {
   return text;
 }
 
+std::string pack_manifest(const Manifest& manifest) { return gzip(write_manifest(manifest)); }
+
 Result<Manifest> parse_manifest(const std::string& text, const std::string& source) {
+  if (is_gzip(text)) {
+    SIGHTLINE_TRY(const std::string inflated, gunzip(text, source, most_inflated));
+    if (is_gzip(inflated)) return Error{ErrorKind::invalid_data, source + ": gzip within gzip"};
+    return parse_manifest(inflated, source);
+  }
   std::size_t line_number = 0, at = 0;
   const auto broken = [&](const std::string& message) {
     return Error{ErrorKind::invalid_data, fmt::format("{}:{}: {}", source, line_number, message)};

@@ -51,6 +51,9 @@ struct Manifest {
 };
 
 std::string write_manifest(const Manifest& manifest);
+// The same as gzip, a third as long: how builds keep it.
+std::string pack_manifest(const Manifest& manifest);
+// Of either. Errors name source and line: invalid_data, unsupported, refused (4 GiB or more when inflated).
 Result<Manifest> parse_manifest(const std::string& text, const std::string& source);
 
 // Reads pixels of samples; keeps IDX files mapped (inflated once) and is safe to call from several threads. Errors: not_found, io, and

@@ -122,7 +122,7 @@ Result<void> check_values(const YamlNode& root, const Demand& demand) {
   SIGHTLINE_CHECK(one_of(root, "data.format", demand.data.format, {"auto", "folders", "idx", "csv"}));
   SIGHTLINE_CHECK(within(root, "data.max_rejected", demand.data.max_rejected, {0, 1}, "it is a share"));
   SIGHTLINE_CHECK(check_split(root, demand.split));
-  SIGHTLINE_CHECK(one_of(root, "target.metric", demand.target.metric, {"top1", "top5", "macro_f1"}));
+  SIGHTLINE_CHECK(one_of(root, "target.metric", demand.target.metric, {"top1", "top5", "macro_f1", "balanced_accuracy"}));
   SIGHTLINE_CHECK(within(root, "target.at_least", demand.target.at_least, {0, 1}, "write 92.5% as 0.925"));
   if (demand.limits.latency_ms) SIGHTLINE_CHECK(within(root, "limits.latency_ms", *demand.limits.latency_ms, {0.001, 1e6}, ""));
   if (demand.limits.size_mb) SIGHTLINE_CHECK(within(root, "limits.size_mb", *demand.limits.size_mb, {0.001, 1e6}, ""));
@@ -139,8 +139,7 @@ Result<void> check_values(const YamlNode& root, const Demand& demand) {
 
 }  // namespace
 
-Result<Demand> parse_demand(const std::string& text, const std::string& source) {
-  SIGHTLINE_TRY(const YamlNode root, parse_yaml(text, source));
+Result<Demand> demand_from(const YamlNode& root) {
   if (root.kind != YamlNode::Kind::map) {
     return root.error("a demand is wanted: lines of \"key: value\" with at least name, task and data (`sightline init DIR` writes one)");
   }
@@ -153,20 +152,33 @@ Result<Demand> parse_demand(const std::string& text, const std::string& source) 
   return demand;
 }
 
-Result<Demand> read_demand(const std::string& path) {
-  SIGHTLINE_TRY(const std::string text, read_file(path));
-  SIGHTLINE_TRY(Demand demand, parse_demand(text, path));
+Result<void> settle_paths(const YamlNode& root, const std::string& folder, Demand& demand) {
   const auto settle = [&](const char* key, std::string& value) -> Result<void> {
-    if (std::filesystem::path(value).is_relative()) value = absolute_path((std::filesystem::path(path).parent_path() / value).string());
+    if (std::filesystem::path(value).is_relative()) value = absolute_path((std::filesystem::path(folder) / value).string());
     if (path_exists(value)) return {};
-    SIGHTLINE_TRY(const YamlNode root, parse_yaml(text, path));
     Error error = node_at(root, key).error(fmt::format("{}: there is no {}; relative paths start at the demand's folder", key, value));
     error.kind = ErrorKind::not_found;
     return error;
   };
   SIGHTLINE_CHECK(settle("data.path", demand.data.path));
+  // A table that does not lie in the data's folder lies beside the demand.
+  if (demand.data.labels && !path_exists(demand.data.path + "/" + *demand.data.labels))
+    SIGHTLINE_CHECK(settle("data.labels", *demand.data.labels));
   if (demand.backbone && demand.backbone->onnx) SIGHTLINE_CHECK(settle("backbone.onnx", *demand.backbone->onnx));
   if (demand.backbone && demand.backbone->weights) SIGHTLINE_CHECK(settle("backbone.weights", *demand.backbone->weights));
+  return {};
+}
+
+Result<Demand> parse_demand(const std::string& text, const std::string& source) {
+  SIGHTLINE_TRY(const YamlNode root, parse_yaml(text, source));
+  return demand_from(root);
+}
+
+Result<Demand> read_demand(const std::string& path) {
+  SIGHTLINE_TRY(const std::string text, read_file(path));
+  SIGHTLINE_TRY(const YamlNode root, parse_yaml(text, path));
+  SIGHTLINE_TRY(Demand demand, demand_from(root));
+  SIGHTLINE_CHECK(settle_paths(root, std::filesystem::path(path).parent_path().string(), demand));
   return demand;
 }
 

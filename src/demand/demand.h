@@ -9,6 +9,7 @@
 
 #include "base/fields.h"
 #include "base/result.h"
+#include "base/yaml.h"
 
 namespace sightline::demand {
 
@@ -23,12 +24,14 @@ struct Data {
   std::string origin = "not stated";
   double max_rejected = 0.01;
   static constexpr auto fields() {
-    return std::tuple{field("path", &Data::path, "folder of images, IDX folder, or CSV file; relative to the demand file"),
-                      field("format", &Data::format, "auto, folders, idx or csv"),
-                      field("labels", &Data::labels, "for csv: the file with path,label rows, relative to path"),
-                      field("licence", &Data::licence, "licence of the images; goes into the lineage"),
-                      field("origin", &Data::origin, "where the images come from; goes into the lineage"),
-                      field("max_rejected", &Data::max_rejected, "share of files that may be rejected before the build stops")};
+    return std::tuple{
+        field("path", &Data::path, "folder of images, IDX folder, or CSV file; relative to the demand file"),
+        field("format", &Data::format, "auto, folders, idx or csv"),
+        field("labels", &Data::labels,
+              "for csv: the file with path,label rows, relative to path; or one elsewhere, which alone says what the data are"),
+        field("licence", &Data::licence, "licence of the images; goes into the lineage"),
+        field("origin", &Data::origin, "where the images come from; goes into the lineage"),
+        field("max_rejected", &Data::max_rejected, "share of files that may be rejected before the build stops")};
   }
 };
 
@@ -52,7 +55,7 @@ struct Target {
   std::string metric = "top1";
   double at_least = 0.0;
   static constexpr auto fields() {
-    return std::tuple{field("metric", &Target::metric, "top1, top5 or macro_f1"),
+    return std::tuple{field("metric", &Target::metric, "top1, top5, macro_f1 or balanced_accuracy"),
                       field("at_least", &Target::at_least, "the least value that is released")};
   }
 };
@@ -161,6 +164,12 @@ struct Demand {
                       field("seed", &Demand::seed, "decides every random choice")};
   }
 };
+
+// From a node of a YAML document; paths stay as written.
+Result<Demand> demand_from(const YamlNode& root);
+// Makes data.path, data.labels, backbone.onnx and backbone.weights absolute (relative to `folder`). Error not_found names the line of
+// `root`.
+Result<void> settle_paths(const YamlNode& root, const std::string& folder, Demand& demand);
 
 // source names the file in errors, which are invalid_data with "FILE:LINE: what; remedy". parse_demand leaves paths as written; read_demand
 // makes data.path, backbone.onnx and backbone.weights absolute (relative to the folder of the demand) and gives not_found when nothing is

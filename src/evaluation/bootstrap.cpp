@@ -23,7 +23,7 @@ struct Outcome {
   bool among_five = false;
 };
 
-constexpr std::array kNames{"top1", "top5", "macro_f1", "log_loss"};
+constexpr std::array kNames{"top1", "top5", "macro_f1", "balanced_accuracy", "log_loss"};
 using Figures = std::array<double, kNames.size()>;
 
 std::vector<Outcome> outcomes_of(const Tensor& probabilities, std::span<const std::int32_t> labels) {
@@ -57,15 +57,17 @@ Figures figures_of(std::span<const Outcome> outcomes, std::size_t classes, Pick 
     among_five += one.among_five ? 1 : 0;
     loss += static_cast<double>(one.loss);
   }
-  double f1 = 0;
+  double f1 = 0, recall = 0;
   std::int64_t present = 0;
   for (const Counts& each : counts) {
     if (each.given == 0) continue;  // as in tasks::measure: a class without samples does not count
     ++present;
     f1 += 2 * static_cast<double>(each.hits) / static_cast<double>(each.given + each.predicted);
+    recall += static_cast<double>(each.hits) / static_cast<double>(each.given);
   }
   const auto n = static_cast<double>(outcomes.size());
-  return {static_cast<double>(hits) / n, static_cast<double>(among_five) / n, f1 / static_cast<double>(present), loss / n};
+  return {static_cast<double>(hits) / n, static_cast<double>(among_five) / n, f1 / static_cast<double>(present),
+          recall / static_cast<double>(present), loss / n};
 }
 
 Figures draw_once(std::span<const Outcome> outcomes, std::size_t classes, Random random) {

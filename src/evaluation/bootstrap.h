@@ -18,8 +18,8 @@ struct BootstrapOptions {
   int threads = 0;  // the intervals do not depend on it
 };
 
-// Intervals of top1, top5, macro_f1 and log_loss: samples are drawn with replacement, `draws` times. probabilities f32 N×K, labels N in
-// [0, K). Without samples the map is empty. Errors: interrupted.
+// Intervals of top1, top5, macro_f1, balanced_accuracy and log_loss: samples are drawn with replacement, `draws` times. probabilities f32
+// N×K, labels N in [0, K). Without samples the map is empty. Errors: interrupted.
 Result<std::map<std::string, Interval>> bootstrap_intervals(const Tensor& probabilities, std::span<const std::int32_t> labels,
                                                             const BootstrapOptions& options = {});
 

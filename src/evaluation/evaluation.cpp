@@ -162,9 +162,10 @@ Result<Latency> measure_latency(package::Model& model, const dataset::Manifest& 
     pictures.push_back(std::move(picture));
   }
   std::vector<double> milliseconds;
-  for (int run = -kWarmUp; run < options.latency_runs; ++run) {
+  const int warm_up = std::min(kWarmUp, options.latency_runs / 4);
+  for (int run = -warm_up; run < options.latency_runs; ++run) {
     SIGHTLINE_CHECK(check_interrupt());
-    const image::Image& picture = pictures[static_cast<std::size_t>(run + kWarmUp) % pictures.size()];
+    const image::Image& picture = pictures[static_cast<std::size_t>(run + warm_up) % pictures.size()];
     const auto begin = Clock::now();
     SIGHTLINE_TRY(const Tensor row, model.probabilities(model.prepare(picture)));
     const auto best = tasks::top_classes(row.values<float>(), model.labels(), 5);

@@ -42,7 +42,8 @@ struct Evaluation {
   std::string model, split;
   std::vector<std::string> classes;
   tasks::ClassifyFigures figures;
-  std::map<std::string, Interval> intervals;  // 95% bootstrap over samples (percentile, 1000 draws, seeded): top1, top5, macro_f1, log_loss
+  std::map<std::string, Interval>
+      intervals;  // 95% bootstrap over samples (percentile, 1000 draws, seeded): top1, top5, macro_f1, balanced_accuracy, log_loss
   double temperature = 1;
   double calibration_error_before = 0;  // with the temperature undone
   std::vector<tasks::ReliabilityBin> reliability_before, reliability_after;

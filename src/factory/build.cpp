@@ -41,11 +41,12 @@ Result<std::string> worker_version(const std::string& worker, const store::Works
 }  // namespace
 
 Result<std::vector<line::Step>> build_steps(const demand::Demand& demand, store::Workspace& workspace, const BuildOptions& options) {
-  BuildContext context{.workspace = &workspace, .demand = demand, .options = options, .sources = options.sources};
+  BuildContext context{.workspace = &workspace, .demand = demand, .options = options, .sources = options.sources, .intake = options.intake};
   if (context.sources == nullptr) context.sources = std::make_shared<FeatureSources>();
   context.threads = demand.limits.cores > 0 ? std::min(demand.limits.cores, usable_cores()) : usable_cores();
+  if (options.threads > 0) context.threads = std::min(context.threads, options.threads);
   SIGHTLINE_TRY(const Digest listing, dataset::listing_digest(demand.data));
-  SIGHTLINE_TRY(context.backbone, backbone_digest(demand));
+  SIGHTLINE_TRY(context.backbone, context.sources->digest_of(demand));
   std::vector<line::Step> steps;
   steps.push_back(import_step(context, listing));
   steps.push_back(split_step(context));
@@ -77,7 +78,7 @@ Result<std::vector<line::Step>> build_steps(const demand::Demand& demand, store:
 Result<BuildOutcome> build(const demand::Demand& demand, store::Workspace& workspace, const BuildOptions& options,
                            const line::Line::OnStep& on_step) {
   SIGHTLINE_TRY(std::vector<line::Step> steps, build_steps(demand, workspace, options));
-  line::Line line(workspace, demand.name, std::move(steps));
+  line::Line line(workspace, demand.name, std::move(steps), options.log);
 
   // A build that finds nothing to do leaves no run behind.
   SIGHTLINE_TRY(const std::vector<line::Planned> planned, line.plan());
@@ -101,7 +102,9 @@ Result<BuildOutcome> build(const demand::Demand& demand, store::Workspace& works
   outcome.ran_anything = line.ran_anything();
   SIGHTLINE_TRY(outcome.package, line.output("compress", "package"));
   SIGHTLINE_TRY(outcome.evaluation, line.output("evaluate", "evaluation"));
-  SIGHTLINE_TRY(outcome.report, line.output("release", "report"));
+  if (options.report) {
+    SIGHTLINE_TRY(outcome.report, line.output("release", "report"));
+  }
   for (const line::Planned& p : planned) {
     if (const line::StepRecord* record = line.record(p.step)) outcome.steps.push_back(*record);
   }

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "dataset/intake.h"
 #include "demand/demand.h"
 #include "factory/feature_sources.h"
 #include "line/line.h"
@@ -22,9 +23,13 @@ namespace sightline::factory {
 
 struct BuildOptions {
   bool progress = true;    // bars on stderr
+  int threads = 0;         // 0: what the demand allows
   int latency_runs = 200;  // of the evaluation
+  bool report = true;      // a page for the model
   // Shared by the builds of one process; made when there is none.
   std::shared_ptr<FeatureSources> sources = nullptr;
+  std::shared_ptr<dataset::Intake> intake = nullptr;
+  std::shared_ptr<line::StepLog> log = nullptr;  // of this thread
 };
 
 // The steps of a demand, ready for line::Line. Reads the listing of the data folder (stat only). Errors: not_found, usage (no
@@ -37,7 +42,8 @@ struct BuildOutcome {
   std::int64_t version = 0;  // of the release, 0 when refused
   std::string sentence;      // the gate's words
   std::vector<line::StepRecord> steps;
-  Digest package, evaluation, report;
+  Digest package, evaluation;
+  Digest report;  // "" when none was wanted
 };
 
 // Runs what has to be run, keeps the run in the registry, and tells how it ended. Errors as the steps give them; the run is recorded as
@@ -54,6 +60,7 @@ struct BuildContext {
   int threads = 0;       // of training and measurements
   Digest backbone = {};  // of the files that demand.backbone names
   std::shared_ptr<FeatureSources> sources;
+  std::shared_ptr<dataset::Intake> intake;
 
   bool imports() const { return demand.backbone && demand.backbone->onnx; }
   bool frozen() const { return imports() && demand.backbone->freeze == demand::Freeze::backbone; }

@@ -84,11 +84,15 @@ line::Step import_step(const BuildContext& build, const Digest& listing) {
   step.inputs = {{.name = "listing", .digest = listing}};
   step.outputs = {"manifest"};
   step.body = [build](line::StepContext& context) -> Result<void> {
-    SIGHTLINE_TRY(const dataset::Manifest manifest, dataset::import_data(build.demand.data, build.demand.split));
+    std::shared_ptr<dataset::Intake> intake = build.intake;
+    if (intake == nullptr) {
+      SIGHTLINE_TRY(intake, dataset::Intake::open(context.workspace().root() + "/intake"));
+    }
+    SIGHTLINE_TRY(const dataset::Manifest manifest, dataset::import_data(build.demand.data, build.demand.split, intake.get()));
     context.figure("images", manifest.samples.size());
     context.figure("rejected", manifest.rejected.size());
     context.figure("classes", manifest.classes.size());
-    return context.put("manifest", dataset::write_manifest(manifest));
+    return context.put("manifest", dataset::pack_manifest(manifest));
   };
   step.describe_change = [](const std::string& input, const Digest&, const Digest&) {
     return input == "listing" ? std::string("files in the data folder changed (names, sizes or times)") : std::string();
@@ -108,7 +112,7 @@ line::Step split_step(const BuildContext& build) {
     std::array<std::int64_t, 3> counts{};
     for (const dataset::Sample& sample : manifest.samples) ++counts[static_cast<std::size_t>(sample.split)];
     for (std::size_t i = 0; i < counts.size(); ++i) context.figure(EnumNames<dataset::Split>::names[i], counts[i]);
-    return context.put("manifest", dataset::write_manifest(manifest));
+    return context.put("manifest", dataset::pack_manifest(manifest));
   };
   return step;
 }

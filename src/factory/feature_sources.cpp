@@ -1,16 +1,33 @@
 #include "factory/feature_sources.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/files.h"
+#include "base/machine.h"
+#include "factory/recipe.h"
 #include "package/metadata.h"
 
 namespace sightline::factory {
 
-Result<std::shared_ptr<const features::FeatureSource>> FeatureSources::of(const store::Workspace& workspace, const Digest& tree,
-                                                                          int threads) {
+Result<Digest> FeatureSources::digest_of(const demand::Demand& demand) {
+  if (!demand.backbone) return Digest();
+  const std::string& path = demand.backbone->onnx ? *demand.backbone->onnx : *demand.backbone->weights;
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) return system_error("cannot read", path);
+  const std::string identity = fmt::format("{} {} {}.{}", path, info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
   const std::lock_guard lock(mutex_);
-  auto& held = open_[{tree, threads}];
+  Digest& digest = digests_[identity];
+  if (digest.empty()) {
+    SIGHTLINE_TRY(digest, backbone_digest(demand));
+  }
+  return digest;
+}
+
+Result<std::shared_ptr<const features::FeatureSource>> FeatureSources::of(const store::Workspace& workspace, const Digest& tree) {
+  const std::lock_guard lock(mutex_);
+  auto& held = open_[tree];
   if (held != nullptr) return held;
   const std::string folder = fmt::format("{}/tmp/backbone-{}-{}", workspace.root(), tree.substr(0, 16), ::getpid());
   SIGHTLINE_CHECK(remove_all(folder));
@@ -20,7 +37,7 @@ Result<std::shared_ptr<const features::FeatureSource>> FeatureSources::of(const 
   if (!backbone.ok()) return backbone.error();
   SIGHTLINE_TRY(const auto files, workspace.blobs().tree(tree));
   backbone->weights_path = workspace.blobs().path_of(files.at(features::weights_file));
-  SIGHTLINE_TRY(held, features::FeatureSource::open(*std::move(backbone), workspace.root() + "/features", threads));
+  SIGHTLINE_TRY(held, features::FeatureSource::open(*std::move(backbone), workspace.root() + "/features", usable_cores()));
   return held;
 }
 

@@ -5,9 +5,9 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <utility>
 
 #include "dataset/manifest.h"
+#include "demand/demand.h"
 #include "features/features.h"
 #include "package/package.h"
 #include "store/workspace.h"
@@ -16,12 +16,16 @@ namespace sightline::factory {
 
 class FeatureSources {
  public:
-  // Of a backbone's tree in the workspace's store. Its weights_path is the blob's, so that packages link to it. Any thread.
-  Result<std::shared_ptr<const features::FeatureSource>> of(const store::Workspace& workspace, const Digest& tree, int threads);
+  // Of the files that demand.backbone names (recipe.h), read once while its file's size and time stay. Any thread.
+  Result<Digest> digest_of(const demand::Demand& demand);
+  // Of a backbone's tree in the workspace's store. Its weights_path is the blob's, so that packages link to it. All cores compute what is
+  // missing, whatever the build may use: the number may decide the last bits, and what is kept must be the same for all. Any thread.
+  Result<std::shared_ptr<const features::FeatureSource>> of(const store::Workspace& workspace, const Digest& tree);
 
  private:
   std::mutex mutex_;
-  std::map<std::pair<Digest, int>, std::shared_ptr<const features::FeatureSource>> open_;
+  std::map<std::string, Digest> digests_;
+  std::map<Digest, std::shared_ptr<const features::FeatureSource>> open_;
 };
 
 // The features of these samples (indices into the manifest), f32 N×D; errors name the sample.

@@ -7,6 +7,8 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <map>
+#include <optional>
 
 #include "base/files.h"
 #include "base/progress.h"
@@ -19,7 +21,8 @@
 #include "factory/step_inputs.h"
 #include "features/backbone.h"
 #include "graph/graph.h"
-#include "heads/linear.h"
+#include "heads/choose.h"
+#include "heads/head.h"
 #include "modules/imported.h"
 #include "package/layout.h"
 #include "package/package.h"
@@ -31,6 +34,8 @@ namespace {
 // Test pictures that go through the whole package beside what the cached features say.
 constexpr std::size_t checked_pictures = 16;
 constexpr double largest_difference = 1e-4;
+// Half of what trained packages have: the backbone answers for thousands of models, and most of a small package are its pictures.
+constexpr std::size_t golden_pictures = 4;
 
 std::vector<std::int64_t> samples_of(const dataset::Manifest& manifest, std::initializer_list<dataset::Split> splits) {
   std::vector<std::int64_t> samples;
@@ -46,8 +51,20 @@ std::vector<std::int32_t> labels_of(const dataset::Manifest& manifest, const std
   return labels;
 }
 
+// Numbers for the groups' names, -1 for none.
+std::vector<std::int64_t> groups_of(const dataset::Manifest& manifest, const std::vector<std::int64_t>& samples) {
+  std::map<std::string_view, std::int64_t> numbers;
+  std::vector<std::int64_t> groups;
+  groups.reserve(samples.size());
+  for (const std::int64_t sample : samples) {
+    const std::string& group = manifest.samples[static_cast<std::size_t>(sample)].group;
+    groups.push_back(group.empty() ? -1 : numbers.emplace(group, static_cast<std::int64_t>(numbers.size())).first->second);
+  }
+  return groups;
+}
+
 Result<std::shared_ptr<const features::FeatureSource>> source_of(const BuildContext& build, line::StepContext& context) {
-  return build.sources->of(context.workspace(), context.input("backbone"), build.threads);
+  return build.sources->of(context.workspace(), context.input("backbone"));
 }
 
 // The backbone with the head behind it.
@@ -57,6 +74,7 @@ graph::Graph joined(const graph::Graph& backbone, const graph::Graph& head) {
   for (const auto& [name, tensor] : head.initializers) graph.initializers[name] = tensor;
   graph.outputs = head.outputs;
   graph.opset = std::max(graph.opset, head.opset);
+  graph.metadata.insert(head.metadata.begin(), head.metadata.end());
   return graph;
 }
 
@@ -76,29 +94,14 @@ Result<ImportedBackbone> import_backbone(const demand::Demand& demand) {
   return backbone;
 }
 
-// features f32 N×D → "probabilities" f32 N×K
-graph::Graph head_graph(const heads::LinearHead& head) {
-  graph::Graph graph;
-  graph.name = "head";
-  graph.inputs = {{features::value, Dtype::f32, {-1, head.weight.dim(1)}, {}}};
-  graph.outputs = {{"probabilities", Dtype::f32, {-1, head.weight.dim(0)}, {}}};
-  graph.initializers = {{modules::head_weight, head.weight}, {modules::head_bias, head.bias}};
-  graph.nodes = {{.name = "logits",
-                  .op_type = "Gemm",
-                  .inputs = {features::value, modules::head_weight, modules::head_bias},
-                  .outputs = {"logits"},
-                  .attributes = {{"transB", std::int64_t{1}}},
-                  .domain = ""},
-                 {.name = "probabilities",
-                  .op_type = "Softmax",
-                  .inputs = {"logits"},
-                  .outputs = {"probabilities"},
-                  .attributes = {{"axis", std::int64_t{1}}},
-                  .domain = ""}};
-  return graph;
-}
-graph::Graph untrained_head(std::int64_t dimensions, std::int64_t classes) {
-  return head_graph({Tensor::zeros(Dtype::f32, {classes, dimensions}), Tensor::zeros(Dtype::f32, {classes})});
+// features f32 N×D → "probabilities" f32 N×K: a graph of its own, which is joined to the backbone's.
+Result<graph::Graph> head_graph(const heads::Head& head) {
+  graph::Graph features;
+  features.name = "head";
+  features.inputs = {{features::value, Dtype::f32, {-1, head.features}, {}}};
+  features.outputs = {{features::value, Dtype::f32, {-1, head.features}, {}}};
+  SIGHTLINE_TRY(const graph::Graph with_head, heads::append_head(features, features::value, head));
+  return graph::serving_graph(with_head);
 }
 
 struct FittedHead {
@@ -106,27 +109,40 @@ struct FittedHead {
   Json figures;  // what was chosen and how well it did out of fold
   std::vector<dataset::Suspect> suspects;
 };
-// features f32 N×D of `samples`.
-Result<FittedHead> fit_head(const Tensor& features, const dataset::Manifest& manifest, const std::vector<std::int64_t>& samples,
-                            std::uint64_t seed) {
+// features f32 N×D of `samples`. Heads compete on folds of them; what they answer out of fold calibrates the winner and ranks the labels.
+Result<FittedHead> fit_head(const BuildContext& build, const Tensor& features, const dataset::Manifest& manifest,
+                            const std::vector<std::int64_t>& samples) {
   const std::vector<std::int32_t> labels = labels_of(manifest, samples);
   const auto classes = static_cast<int>(manifest.classes.size());
+  const std::string& metric = build.demand.target.metric;
+  SIGHTLINE_TRY(const heads::Choice choice, heads::choose_head(features, labels, groups_of(manifest, samples), classes,
+                                                               {.balanced = metric == "macro_f1" || metric == "balanced_accuracy",
+                                                                .seed = static_cast<std::uint64_t>(build.demand.seed),
+                                                                .threads = build.threads}));
   FittedHead fitted;
-  SIGHTLINE_TRY(const heads::LinearHead head, heads::fit_logistic(features, labels, classes, 1e-2));
-  fitted.graph = head_graph(head);
-  SIGHTLINE_TRY(const Tensor probabilities, heads::out_of_fold_probabilities(features, labels, {}, classes, 5, seed));
-  fitted.suspects = dataset::rank_label_errors(manifest, samples, probabilities);
+  SIGHTLINE_TRY(fitted.graph, head_graph(choice.head));
+  fitted.suspects = dataset::rank_label_errors(manifest, samples, heads::probabilities_of(choice.scores.front(), choice.head.temperature));
   fitted.suspects.resize(std::min(fitted.suspects.size(), std::max<std::size_t>(100, samples.size() / 10)));
-  fitted.figures = {{"kind", "logistic"}};
+  fitted.figures = {{"kind", enum_name(choice.head.kind)},
+                    {"setting", choice.candidates[choice.chosen].setting},
+                    {"out_of_fold_accuracy", choice.accuracy},
+                    {"out_of_fold_balanced_accuracy", choice.balanced_accuracy},
+                    {"reasons", Json::array({choice.sentence})}};
   return fitted;
 }
 
-Result<void> keep_limits(const BuildContext& build, const graph::Graph& graph, const features::Backbone& backbone) {
+// Known before anything is fitted: a linear head of zeros takes as long and as much room as any.
+Result<void> keep_limits(const BuildContext& build, const features::Backbone& backbone, int classes) {
+  if (!build.demand.limits.latency_ms && !build.demand.limits.size_mb) return {};
+  heads::Head head;
+  head.features = backbone.dimensions;
+  head.linear = {Tensor::zeros(Dtype::f32, {classes, backbone.dimensions}), Tensor::zeros(Dtype::f32, {classes})};
+  SIGHTLINE_TRY(const graph::Graph graph, heads::append_head(backbone.graph, features::value, head));
   modules::Recipe recipe;
   recipe.backbone = backbone.about.file;
   recipe.side = backbone.side;
   recipe.channels = backbone.channels;
-  SIGHTLINE_TRY(const std::string broken, broken_limit(build.demand, graph, recipe, build.threads));
+  SIGHTLINE_TRY(const std::string broken, broken_limit(build.demand, graph::serving_graph(graph), recipe, build.threads));
   if (broken.empty()) return {};
   return Error{ErrorKind::refused,
                fmt::format("{} breaks the limits: {}; raise limits.size_mb or limits.latency_ms", backbone.about.file, broken)};
@@ -198,8 +214,7 @@ line::Step head_step(const BuildContext& build) {
     SIGHTLINE_TRY(const dataset::Manifest manifest, read_manifest(context));
     SIGHTLINE_TRY(const auto source, source_of(build, context));
     const features::Backbone& backbone = source->backbone();
-    const auto classes = static_cast<std::int64_t>(manifest.classes.size());
-    SIGHTLINE_CHECK(keep_limits(build, joined(backbone.graph, untrained_head(backbone.dimensions, classes)), backbone));
+    SIGHTLINE_CHECK(keep_limits(build, backbone, static_cast<int>(manifest.classes.size())));
 
     const std::vector<std::int64_t> samples = samples_of(manifest, {dataset::Split::train, dataset::Split::validation});
     std::optional<Progress> progress;
@@ -209,7 +224,7 @@ line::Step head_step(const BuildContext& build) {
     if (progress) progress->finish();
     context.figure("features_computed", counts.computed);
     context.figure("features_reused", counts.reused);
-    SIGHTLINE_TRY(const FittedHead fitted, fit_head(features, manifest, samples, static_cast<std::uint64_t>(build.demand.seed)));
+    SIGHTLINE_TRY(const FittedHead fitted, fit_head(build, features, manifest, samples));
     for (const auto& [name, figure] : fitted.figures.items()) context.figure(name, figure);
     SIGHTLINE_TRY(const std::string onnx, graph::serialize_onnx(fitted.graph));
     SIGHTLINE_CHECK(context.put("head", onnx));
@@ -250,7 +265,7 @@ line::Step shared_package_step(const BuildContext& build) {
         {"backbone", backbone.about.file}, {"side", backbone.side}, {"head", history.value("head", Json::object())}};
     contents.lineage["seed"] = build.demand.seed;
     contents.lineage["sightline"] = version;
-    SIGHTLINE_TRY(contents.golden, choose_golden(manifest));
+    SIGHTLINE_TRY(contents.golden, choose_golden(manifest, golden_pictures));
     SIGHTLINE_TRY(const std::string parent, context.fresh_folder("package"));
     const std::string folder = parent + "/" + build.demand.name;
     SIGHTLINE_CHECK(package::write_package(contents, folder));

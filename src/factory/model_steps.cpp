@@ -55,12 +55,12 @@ std::string progress_note(const Json& event, const std::string& last_epoch) {
 
 }  // namespace
 
-Result<std::vector<package::GoldenSample>> choose_golden(const dataset::Manifest& manifest) {
+Result<std::vector<package::GoldenSample>> choose_golden(const dataset::Manifest& manifest, std::size_t count) {
   std::vector<std::size_t> chosen;
   std::vector<bool> taken(manifest.samples.size());
-  for (std::size_t round = 0; chosen.size() < golden_count && round < golden_count; ++round) {
+  for (std::size_t round = 0; chosen.size() < count && round < count; ++round) {
     const std::size_t before = chosen.size();
-    for (std::size_t label = 0; label < manifest.classes.size() && chosen.size() < golden_count; ++label) {
+    for (std::size_t label = 0; label < manifest.classes.size() && chosen.size() < count; ++label) {
       for (std::size_t i = 0; i < manifest.samples.size(); ++i) {
         const dataset::Sample& sample = manifest.samples[i];
         if (taken[i] || sample.split != dataset::Split::train || static_cast<std::size_t>(sample.label) != label) continue;
@@ -207,7 +207,7 @@ line::Step package_step(const BuildContext& build) {
     contents.labels = manifest.classes;
     contents.preprocessing = {.width = recipe.side, .height = recipe.side, .channels = recipe.channels};
     SIGHTLINE_TRY(contents.lineage, lineage_of(build, manifest, recipe, history));
-    SIGHTLINE_TRY(contents.golden, choose_golden(manifest));
+    SIGHTLINE_TRY(contents.golden, choose_golden(manifest, golden_count));
 
     // Calibration needs answers of the package itself, so it is written twice: once to be asked, once with the temperature.
     const std::string folder = context.work_folder() + "/" + build.demand.name;

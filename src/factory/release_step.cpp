@@ -76,7 +76,12 @@ line::Step release_step(const BuildContext& build) {
                  {.name = "suspects", .step = build.suspects_step(), .output = "suspects"},
                  {.name = "history", .step = build.trained_step(), .output = "history"},
                  {.name = "manifest", .step = "split", .output = "manifest"}};
-  step.outputs = {"verdict", "report"};
+  step.outputs = {"verdict"};
+  if (build.options.report) {
+    step.outputs.emplace_back("report");
+  } else {
+    step.parameters["report"] = false;
+  }
   step.describe_change = describe_manifest_change(build);
   step.body = [build](line::StepContext& context) -> Result<void> {
     store::Workspace& workspace = context.workspace();
@@ -113,9 +118,13 @@ line::Step release_step(const BuildContext& build) {
     }
     report.verdict = evaluation::gate(build.demand, report.evaluation, in_force);
 
-    SIGHTLINE_TRY(const std::string html, evaluation::write_report(report));
     SIGHTLINE_CHECK(context.put("verdict", json_text(to_json(report.verdict))));
-    SIGHTLINE_CHECK(context.put("report", html));
+    Digest page;
+    if (build.options.report) {
+      SIGHTLINE_TRY(const std::string html, evaluation::write_report(report));
+      SIGHTLINE_CHECK(context.put("report", html));
+      page = sha256_of(html);
+    }
     context.figure("released", report.verdict.release);
     context.figure("sentence", report.verdict.sentence);
     if (!report.verdict.release) return {};
@@ -125,10 +134,14 @@ line::Step release_step(const BuildContext& build) {
     release.in_force = true;
     release.package = package;
     release.evaluation = context.input("evaluation");
-    release.report = sha256_of(html);
-    release.figures = {{"top1", report.evaluation.figures.top1},         {"top5", report.evaluation.figures.top5},
-                       {"macro_f1", report.evaluation.figures.macro_f1}, {"log_loss", report.evaluation.figures.log_loss},
-                       {"p95_ms", report.evaluation.latency.p95},        {"size_bytes", report.evaluation.size_bytes}};
+    release.report = page;
+    release.figures = {{"balanced_accuracy", report.evaluation.figures.balanced_accuracy},
+                       {"top1", report.evaluation.figures.top1},
+                       {"top5", report.evaluation.figures.top5},
+                       {"macro_f1", report.evaluation.figures.macro_f1},
+                       {"log_loss", report.evaluation.figures.log_loss},
+                       {"p95_ms", report.evaluation.latency.p95},
+                       {"size_bytes", report.evaluation.size_bytes}};
     release.lineage = report.lineage;
     SIGHTLINE_TRY(const std::vector<store::Run> runs, workspace.registry().runs(build.demand.name));
     for (const store::Run& run : runs) release.run = std::max(release.run, run.id);

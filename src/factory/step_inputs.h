@@ -22,7 +22,7 @@ Result<dataset::Manifest> read_manifest(line::StepContext& context);  // input "
 Result<modules::Recipe> read_recipe(line::StepContext& context);      // input "recipe"
 
 // Training samples spread evenly over the classes: what every opening of the package is checked with.
-Result<std::vector<package::GoldenSample>> choose_golden(const dataset::Manifest& manifest);
+Result<std::vector<package::GoldenSample>> choose_golden(const dataset::Manifest& manifest, std::size_t count);
 // {"data": what the samples are, where they come from and under which licence}
 Json data_lineage(const dataset::Manifest& manifest);
 

@@ -45,7 +45,8 @@ Result<std::shared_ptr<FeatureSource>> FeatureSource::open(Backbone backbone, co
 
 const Backbone& FeatureSource::backbone() const { return state_->backbone; }
 
-Result<Tensor> FeatureSource::features(std::span<const Digest> pictures, const Prepare& prepare, Progress* progress, Counts* counts) const {
+Result<Tensor> FeatureSource::features(std::span<const Digest> pictures, const Prepare& prepare, Progress* progress, Counts* counts,
+                                       std::span<char> failed) const {
   const std::size_t row_bytes = state_->cache.row_bytes();
   Tensor all(Dtype::f32, {static_cast<std::int64_t>(pictures.size()), state_->backbone.dimensions});
   // The first place of each picture that is missing, and where else it is wanted.
@@ -72,7 +73,14 @@ Result<Tensor> FeatureSource::features(std::span<const Digest> pictures, const P
     SIGHTLINE_CHECK(parallel_for(
         count,
         [&](std::size_t i) -> Result<void> {
-          SIGHTLINE_TRY(const Tensor one, prepare(missing[begin + i]));
+          const std::size_t at = missing[begin + i];
+          Result<Tensor> prepared_one = prepare(at);
+          if (!prepared_one.ok() && !failed.empty() && prepared_one.error().kind != ErrorKind::interrupted) {
+            failed[at] = 1;
+            std::memset(prepared.data() + i * picture_bytes, 0, picture_bytes);
+            return {};
+          }
+          SIGHTLINE_TRY(const Tensor one, std::move(prepared_one));
           if (one.dtype() != Dtype::u8 || one.byte_count() != picture_bytes)
             return Error{ErrorKind::internal, fmt::format("a picture was prepared as {} for {}", to_string(one.shape()), to_string(input))};
           std::memcpy(prepared.data() + i * picture_bytes, one.data(), picture_bytes);
@@ -92,12 +100,19 @@ Result<Tensor> FeatureSource::features(std::span<const Digest> pictures, const P
       std::memcpy(rows.data() + at * row_bytes, answer.data(), some * row_bytes);
       if (progress != nullptr) progress->advance(some);
     }
+    std::size_t kept = 0;
     for (std::size_t i = 0; i < count; ++i) {
       const std::size_t to = missing[begin + i];
+      if (!failed.empty() && failed[to] != 0) {
+        std::memset(all.data() + to * row_bytes, 0, row_bytes);
+        continue;
+      }
       keys.push_back(pictures[to]);
       std::memcpy(all.data() + to * row_bytes, rows.data() + i * row_bytes, row_bytes);
+      if (kept != i) std::memcpy(rows.data() + kept * row_bytes, rows.data() + i * row_bytes, row_bytes);
+      ++kept;
     }
-    SIGHTLINE_CHECK(state_->cache.add(keys, rows));
+    SIGHTLINE_CHECK(state_->cache.add(keys, std::span(rows).first(kept * row_bytes)));
   }
   for (const auto& [to, from] : repeated) std::memcpy(all.data() + to * row_bytes, all.data() + from * row_bytes, row_bytes);
   return all;

@@ -98,8 +98,8 @@ Result<void> StepContext::put_folder(const std::string& output, const std::strin
 }
 void StepContext::figure(const std::string& name, const Json& value) { figures_[name] = value; }
 
-Line::Line(store::Workspace& workspace, std::string pipeline, std::vector<Step> steps)
-    : workspace_(workspace), pipeline_(std::move(pipeline)), steps_(std::move(steps)) {}
+Line::Line(store::Workspace& workspace, std::string pipeline, std::vector<Step> steps, std::shared_ptr<StepLog> log)
+    : workspace_(workspace), pipeline_(std::move(pipeline)), steps_(std::move(steps)), log_(std::move(log)) {}
 
 Result<void> Line::check_steps() const {
   const auto mistake = [](const Step& step, const std::string& what) {
@@ -123,7 +123,8 @@ Result<void> Line::check_steps() const {
 
 Result<void> Line::load_log() {
   if (log_) return log_->reload();
-  SIGHTLINE_TRY(log_, StepLog::open(workspace_.step_log_path()));
+  SIGHTLINE_TRY(StepLog log, StepLog::open(workspace_.step_log_path()));
+  log_ = std::make_shared<StepLog>(std::move(log));
   return {};
 }
 

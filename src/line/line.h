@@ -8,7 +8,7 @@
 
 #include <functional>
 #include <map>
-#include <optional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -82,7 +82,8 @@ struct Planned {
 class Line {
  public:
   // `pipeline` names the chain (the demand's name): explanations compare with its last record.
-  Line(store::Workspace& workspace, std::string pipeline, std::vector<Step> steps);
+  // `log` is the workspace's step log when the caller has it open already; for one thread, as the Line.
+  Line(store::Workspace& workspace, std::string pipeline, std::vector<Step> steps, std::shared_ptr<StepLog> log = nullptr);
 
   // Also hash the outputs of steps that could be reused; a damaged one is set aside and its step runs again. Otherwise existence and size
   // are trusted.
@@ -122,7 +123,7 @@ class Line {
   store::Workspace& workspace_;
   std::string pipeline_;
   std::vector<Step> steps_;
-  std::optional<StepLog> log_;
+  std::shared_ptr<StepLog> log_;
   FileLock building_;
   Done done_;
   bool verify_ = false, locked_ = false, ran_anything_ = false;

@@ -215,6 +215,7 @@ Result<double> metric_value(const ClassifyFigures& figures, const std::string& m
   if (metric == "top1") return figures.top1;
   if (metric == "top5") return figures.top5;
   if (metric == "macro_f1") return figures.macro_f1;
+  if (metric == "balanced_accuracy") return figures.balanced_accuracy;
   const std::vector<std::string> names = metric_names();
   return Error{ErrorKind::usage,
                fmt::format("no metric is called \"{}\"{} (there are: {})", metric, did_you_mean(metric, names), join(names, ", "))};

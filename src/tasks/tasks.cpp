@@ -14,6 +14,7 @@ constexpr std::array kClassifyMetrics{
     Metric{"top1", "share of images whose most probable class is the given one"},
     Metric{"top5", "share of images whose given class is among the five most probable (1 when there are at most five classes)"},
     Metric{"macro_f1", "mean over the classes of the harmonic mean of precision and recall"},
+    Metric{"balanced_accuracy", "mean over the classes of the share of their pictures that is recognised"},
 };
 constexpr std::array kTasks{
     Task{"classify", "one label per picture", kClassifyMetrics},
