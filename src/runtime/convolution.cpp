@@ -40,6 +40,11 @@ bool winograd_pays(const graph::Window& window, std::int64_t groups, const Shape
   return inputs % channel_block == 0 && outputs % channel_block == 0 && pixels >= least_pixels && (outputs > 32 || pixels <= most_pixels);
 }
 
+Shape one_of(Shape images) {
+  images[0] = 1;
+  return images;
+}
+
 // Of the two algorithms that oneDNN has, F(2×2) and F(4×4), it takes F(4×4) where F(2×2) does not fit: its weights are four times the plain
 // ones, its scratch memory many megabytes, and transforming the weights takes long. That pays (measured) between these numbers of
 // inputs × outputs; with more of them the load would take longer than a hundred answers save.
@@ -103,6 +108,41 @@ std::size_t add_step(Planner& planner, Nodes chain, const Fused<Descriptor>& fus
   return add_step<Primitive>(planner, chain, fused, plain, chain[fused.nodes - 1]->outputs[0]);
 }
 
+// A kernel for one image, in blocks of channels, run for each image of a batch by itself.
+using Convolution = dnnl::convolution_forward;
+struct ImageByImage {
+  Fused<Convolution::primitive_desc> fused;
+  std::int64_t images = 1;
+};
+
+// Whether what it reads and writes beside constants lies image by image as in the whole batch.
+bool is_cut_by_image(const Planner& planner, const Fused<Convolution::primitive_desc>& one, const Shape& source, const Shape& result) {
+  return same_bytes(one.descriptor.src_desc(), in_blocks(source)) && same_bytes(one.descriptor.dst_desc(), in_blocks(result)) &&
+         std::ranges::all_of(one.post_ops.extras, [&](const PostOps::Extra& extra) { return planner.constant(extra.value) != nullptr; });
+}
+
+std::size_t add_step_by_image(Planner& planner, Nodes chain, const ImageByImage& each, const Desc& plain, const std::string& last) {
+  const Node& node = *chain[0];
+  const auto& pd = each.fused.descriptor;
+  const Nodes done = chain.first(each.fused.nodes);
+  const std::string& residual = each.fused.post_ops.summed;
+  const Desc all = in_blocks(planner.shape_of(node.outputs[0]));
+  Arguments constants{{DNNL_ARG_WEIGHTS, planner.constant_as(node.inputs[1], plain, pd.weights_desc())}};
+  if (Planner::has_input(node, 2)) constants.emplace_back(DNNL_ARG_BIAS, planner.native(node.inputs[2]));
+  each.fused.add_arguments(planner, constants);
+  const Location source = planner.in_layout(node.inputs[0], in_blocks(planner.shape_of(node.inputs[0])));
+  const Location destination = residual.empty() ? planner.make_for(last, all) : planner.in_layout(residual, all);
+  for (std::size_t image = 0; image < static_cast<std::size_t>(each.images); ++image) {
+    Arguments arguments = constants;
+    arguments.emplace_back(DNNL_ARG_SRC, Location{pd.src_desc(), source.buffer, source.offset + image * pd.src_desc().get_size()});
+    arguments.emplace_back(DNNL_ARG_DST,
+                           Location{pd.dst_desc(), destination.buffer, destination.offset + image * pd.dst_desc().get_size()});
+    planner.add(step_name(done), fused_name(done), Convolution(pd), pd, arguments);
+  }
+  planner.define(done.back()->outputs[0], destination);
+  return done.size();
+}
+
 // A transposed convolution whose windows lie side by side (stride = kernel: how decoders double a picture) gives each output pixel from one
 // input pixel: it is a 1×1 convolution to kernel × kernel times as many channels, whose results are then spread over the picture. oneDNN's
 // own kernels for it reach a tenth of a 1×1 convolution's speed.
@@ -153,7 +193,6 @@ Result<std::size_t> plan_side_by_side(Planner& planner, Nodes chain, const graph
   }
   dnnl::primitive_attr attributes = Planner::attributes();
   attributes.set_post_ops(post_ops.ops);
-  using Convolution = dnnl::convolution_forward;
   const Convolution::primitive_desc pd(
       Convolution::desc(dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, in_blocks(source),
                         any_layout({taps * outputs, source[1], 1, 1}), bias ? row_major({taps * outputs}) : Desc(), in_blocks(wide), {1, 1},
@@ -207,7 +246,6 @@ Result<std::size_t> plan_convolution(Planner& planner, Nodes chain) {
   }
   Dims dilations = window.dilations;
   for (auto& d : dilations) --d;
-  using Convolution = dnnl::convolution_forward;
   if (const auto layer = integer_layer(planner, node, 0, weight[0], pads(window))) {
     const auto make = [&](const dnnl::primitive_attr& attributes, const Desc& dst) {
       return Convolution::primitive_desc(Convolution::desc(dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct,
@@ -254,28 +292,43 @@ Result<std::size_t> plan_convolution(Planner& planner, Nodes chain) {
         if (best.descriptor && is_fast(best.descriptor)) break;
       }
     }
+    const auto is_better = [&](const Fused<Convolution::primitive_desc>& winograd) {
+      return winograd.descriptor && is_good_winograd(winograd.descriptor, weight) &&
+             costs_little(planner, offered, winograd.nodes, best.nodes);
+    };
+    std::int64_t images = 1;  // that are computed one by one
     if (numbers == Numbers::f32 && winograd_pays(window, groups, weight, result)) {
-      const auto winograd =
-          fused_by(dnnl::algorithm::convolution_winograd, Numbers::f32, {any_layout(source), any_layout(result)}, offered);
-      if (winograd.descriptor && is_good_winograd(winograd.descriptor, weight) &&
-          costs_little(planner, offered, winograd.nodes, best.nodes))
-        best = winograd;
+      constexpr auto algorithm = dnnl::algorithm::convolution_winograd;
+      const Shape one_source = one_of(source), one_result = one_of(result);
+      if (const auto whole = fused_by(algorithm, numbers, {any_layout(source), any_layout(result)}, offered); is_better(whole)) {
+        best = whole;
+      } else if (source[0] > 1) {
+        const auto one = fused_by(algorithm, numbers, {any_layout(one_source), any_layout(one_result)}, offered);
+        if (is_better(one) && is_cut_by_image(planner, one, one_source, one_result)) {
+          best = one;
+          images = source[0];
+        }
+      }
     }
-    return best;
+    return ImageByImage{best, images};
+  };
+  const auto add = [&](Nodes nodes, const ImageByImage& best, const std::string& last) {
+    return best.images > 1 ? add_step_by_image(planner, nodes, best, row_major(grouped), last)
+                           : add_step<Convolution>(planner, nodes, best.fused, row_major(grouped), last);
   };
   if (numbers == Numbers::f32 && chain.size() > 2 && is_gated(*chain[1], *chain[2], node.outputs[0])) {
-    const auto alone = chosen(chain.first(1));
-    const bool fast = alone.descriptor && is_fast(alone.descriptor);
-    if (const auto finish = fast ? finish_of(planner, chain, alone.descriptor, alone.descriptor.dst_desc()) : std::nullopt) {
-      const std::string& last = chain[finish->nodes - 1]->outputs[0];
-      add_step<Convolution>(planner, chain.first(1), alone, row_major(grouped), last);
+    const ImageByImage alone = chosen(chain.first(1));
+    const auto& descriptor = alone.fused.descriptor;
+    const bool fast = descriptor && is_fast(descriptor);
+    if (const auto finish = fast ? finish_of(planner, chain, descriptor, descriptor.dst_desc()) : std::nullopt) {
+      add(chain.first(1), alone, chain[finish->nodes - 1]->outputs[0]);
       add_finish(planner, chain, *finish, planner.native(node.outputs[0]));
       return finish->nodes;
     }
   }
-  fused = chosen(chain);
-  if (!fused.descriptor) return planner.unsupported(node, "oneDNN has no kernel for it");
-  return add_step<Convolution>(planner, chain, fused, row_major(grouped));
+  const ImageByImage best = chosen(chain);
+  if (!best.fused.descriptor) return planner.unsupported(node, "oneDNN has no kernel for it");
+  return add(chain, best, chain[best.fused.nodes - 1]->outputs[0]);
 }
 
 Result<std::size_t> plan_transposed_convolution(Planner& planner, Nodes chain) {

@@ -184,6 +184,22 @@ TEST(Fusion, GatesBehindWinograd) {
   }
 }
 
+// oneDNN has F(2×2) for one image only: it runs once for each image of a batch, with bias, function and residual sum.
+TEST(Fusion, WinogradImageByImage) {
+  Builder b(13);
+  const std::string x = b.input("x", Dtype::f32, {-1, 32, 14, 14});
+  const std::string first = b.relu(b.conv(x, 48, {.bias = true}));
+  const std::string inner = b.relu(b.conv(first, 48, {.kernel = 1, .bias = true}));
+  const std::string second = b.relu(b.add(b.conv(inner, 48, {.bias = true}), first));
+  const std::string third = b.silu(b.conv(second, 64, {.bias = true}));
+  const std::string joined = b.concat({third, b.prelu(b.conv(second, 48, {}), 0.3F)});
+  const auto steps = verified_steps(b.finish({b.conv(joined, 16, {.kernel = 1}), second}, {}), {3, 32, 14, 14});
+  if (has_channel_blocks()) {
+    EXPECT_THAT(steps, testing::AllOf(testing::Contains("Conv+Relu").Times(4), testing::Contains("Conv+Add+Relu").Times(3),
+                                      testing::Contains("Sigmoid+Mul").Times(1)));
+  }
+}
+
 // Swish over many numbers is a pass of our own, a residual sum with it: where the result lies, which may be its seat in a Concat, or where
 // the residual lies when nobody reads it again.
 TEST(Fusion, SwishIsAPassWithTheSum) {

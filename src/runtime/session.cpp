@@ -94,11 +94,12 @@ Result<void> compute_constant_nodes(graph::Graph& graph) {
   return {};
 }
 
-// Of the constant sides of matrix products.
-std::size_t dense_bytes(const graph::Graph& graph) {
+// Of convolutions and of the constant sides of matrix products.
+std::size_t weight_bytes(const graph::Graph& graph) {
   std::size_t bytes = 0;
   for (const graph::Node& node : graph.nodes) {
-    if ((node.op_type != "Gemm" && node.op_type != "MatMul") || node.inputs.size() < 2) continue;
+    constexpr std::string_view weighted[] = {"Conv", "ConvTranspose", "Gemm", "MatMul"};
+    if (std::ranges::count(weighted, node.op_type) == 0 || node.inputs.size() < 2) continue;
     const auto weight = graph.initializers.find(node.inputs[1]);
     if (weight != graph.initializers.end()) bytes += weight->second.byte_count();
   }
@@ -323,7 +324,7 @@ Result<Session> Session::create(const graph::Graph& graph, const Options& option
     state->images_independent = images_are_independent(state->program.graph);
     const Ways ways = state->ways(1);
     SIGHTLINE_TRY(const Planned planned, state->plan_of(1, ways.rule == Way::alone ? 1 : ways.threads));
-    state->at_once = images_at_once(planned.plan->arena_bytes(), dense_bytes(state->program.graph), state->flops);
+    state->at_once = images_at_once(planned.plan->arena_bytes(), weight_bytes(state->program.graph), state->flops);
     return Session(std::move(state));
   });
 }

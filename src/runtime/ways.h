@@ -23,9 +23,9 @@ struct Ways {
 // For a batch that needs `flops` (multiplications and additions) in all. `independent`: its images may be computed apart.
 Ways ways_for(double flops, std::int64_t batch, int most_threads, bool independent);
 
-// How many of the images that may be computed apart a plan for one thread takes at a time. arena: bytes of a plan for one image; dense:
-// bytes of the weights of matrix products; flops: for one image.
-std::int64_t images_at_once(std::size_t arena, std::size_t dense, double flops);
+// How many of the images that may be computed apart a plan for one thread takes at a time. arena: bytes of a plan for one image; weights:
+// bytes of those of convolutions and matrix products; flops: for one image.
+std::int64_t images_at_once(std::size_t arena, std::size_t weights, double flops);
 
 // What has been learnt about one batch size. Not for two threads at once.
 class Choice {

@@ -123,6 +123,8 @@ TEST(Ways, SmallImagesAndMatricesAreTakenSeveralAtATime) {
   EXPECT_EQ(images_at_once(mib / 8, 0, 1e7), 8);
   EXPECT_EQ(images_at_once(4 * mib, 2 * mib, 3.6e9), 1);            // a classifier behind a large net
   EXPECT_GT(images_at_once(4 * mib, 400 * mib, 2e9), 8);            // one that is most of the net
+  EXPECT_EQ(images_at_once(4 * mib, 45 * mib, 3.6e9), 4);           // ResNet-18: wide layers over small pictures
+  EXPECT_EQ(images_at_once(3 * mib, 5 * mib, 0.7e9), 1);            // SqueezeNet 1.1
   EXPECT_GT(images_at_once(1000, 4 * mib, 2.0 * 1024 * 1024), 64);  // nothing but matrices
   EXPECT_LE(images_at_once(0, 0, 0), 4096);
 }
