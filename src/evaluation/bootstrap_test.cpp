@@ -40,7 +40,7 @@ TEST(Bootstrap, TheIntervalOfAShareIsThatOfTheBinomial) {
   const Answered data = answered(2000, 10, 0.9, 3);
   const auto intervals = bootstrap_intervals(data.probabilities, data.labels);
   ASSERT_TRUE(intervals.ok());
-  ASSERT_EQ(intervals->size(), 4U);
+  ASSERT_EQ(intervals->size(), 5U);
   const double top1 = tasks::measure(data.probabilities, data.labels, {}).top1;
   const double half = 1.96 * std::sqrt(top1 * (1 - top1) / 2000);
   EXPECT_NEAR(intervals->at("top1").low, top1 - half, 0.15 * half);
@@ -54,7 +54,8 @@ TEST(Bootstrap, EveryIntervalHoldsItsFigure) {
   const auto intervals = bootstrap_intervals(data.probabilities, data.labels);
   ASSERT_TRUE(intervals.ok());
   for (const auto& [name, value] : std::map<std::string, double>{
-           {"top1", figures.top1}, {"top5", figures.top5}, {"macro_f1", figures.macro_f1}, {"log_loss", figures.log_loss}}) {
+           {"top1", figures.top1}, {"top5", figures.top5}, {"macro_f1", figures.macro_f1},
+           {"balanced_accuracy", figures.balanced_accuracy}, {"log_loss", figures.log_loss}}) {
     EXPECT_LT(intervals->at(name).low, value) << name;
     EXPECT_GT(intervals->at(name).high, value) << name;
   }

@@ -18,6 +18,7 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "evaluation/bootstrap.h"
+#include "evaluation/cross_validation.h"
 
 namespace sightline::evaluation {
 
@@ -230,6 +231,9 @@ Result<Evaluation> evaluate(package::Model& model, const dataset::Manifest& mani
   evaluation.images_per_second = answers.seconds > 0 ? static_cast<double>(answers.labels.size()) / answers.seconds : 0;
   evaluation.figures = tasks::measure(answers.probabilities, answers.labels, evaluation.classes);
   SIGHTLINE_TRY(evaluation.intervals, bootstrap_intervals(answers.probabilities, answers.labels, {.threads = options.threads}));
+  // Where no mistake was made the bootstrap's interval has no width, however few the images; this one has.
+  SIGHTLINE_TRY(const CrossValidated shares, cross_validated({&answers.probabilities, 1}, answers.labels));
+  evaluation.intervals["balanced_accuracy"] = shares.balanced_accuracy.interval;
   evaluation.temperature = temperature_of(model.graph());
   const Tensor before = tasks::apply_temperature(answers.probabilities, 1 / evaluation.temperature);
   evaluation.calibration_error_before = tasks::measure(before, answers.labels, evaluation.classes).calibration_error;

@@ -42,8 +42,9 @@ struct Evaluation {
   std::string model, split;
   std::vector<std::string> classes;
   tasks::ClassifyFigures figures;
-  std::map<std::string, Interval>
-      intervals;  // 95% bootstrap over samples (percentile, 1000 draws, seeded): top1, top5, macro_f1, balanced_accuracy, log_loss
+  // 95%: by bootstrap over samples (percentile, 1000 draws, seeded) top1, top5, macro_f1, log_loss; by Clopper and Pearson, for the number
+  // of samples that it is worth, balanced_accuracy (cross_validation.h).
+  std::map<std::string, Interval> intervals;
   double temperature = 1;
   double calibration_error_before = 0;  // with the temperature undone
   std::vector<tasks::ReliabilityBin> reliability_before, reliability_after;
