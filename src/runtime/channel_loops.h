@@ -11,6 +11,8 @@ namespace sightline::runtime {
 void swish(float* x, std::int64_t count);
 // y = a + b, which may be y
 void sum(const float* a, const float* b, float* y, std::int64_t count);
+// y[r] = Σ weight[r][k] · x[k] for `rows` rows of `count` numbers
+void multiply_rows(const float* weight, const float* x, float* y, std::int64_t rows, std::int64_t count);
 // x = x · slope[i] where x is negative
 void rectify(float* x, const float* slope, std::int64_t count);
 

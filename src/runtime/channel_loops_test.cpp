@@ -34,6 +34,23 @@ TEST(ChannelLoops, SwishIsExactWhereItMatters) {
   }
 }
 
+TEST(ChannelLoops, RowsAreDotProducts) {
+  for (const std::size_t inner : {1U, 63U, 64U, 200U, 1280U}) {
+    constexpr std::size_t rows = 5;
+    const std::vector<float> weight = some_numbers(rows * inner, 1), x = some_numbers(inner, 1);
+    std::vector<float> y(rows);
+    multiply_rows(weight.data(), x.data(), y.data(), rows, count_of(x));
+    for (std::size_t row = 0; row < rows; ++row) {
+      double wanted = 0, size = 0;
+      for (std::size_t k = 0; k < inner; ++k) {
+        wanted += static_cast<double>(weight[row * inner + k]) * static_cast<double>(x[k]);
+        size += std::abs(static_cast<double>(weight[row * inner + k]) * static_cast<double>(x[k]));
+      }
+      EXPECT_NEAR(static_cast<double>(y[row]), wanted, 1e-6 * size) << inner;
+    }
+  }
+}
+
 TEST(ChannelLoops, RectifyHasASlopeForEach) {
   const std::vector<float> x = some_numbers(77, 2), slopes = some_numbers(77, 1);
   std::vector<float> y = x;

@@ -1,6 +1,10 @@
 // Gemm and MatMul. Products with a constant matrix become oneDNN's inner product, whose weights are blocked once; others its matmul.
+#include <algorithm>
+
+#include "runtime/channel_loops.h"
 #include "runtime/integers.h"
 #include "runtime/post_ops.h"
+#include "runtime/team.h"
 
 namespace sightline::runtime {
 namespace {
@@ -18,8 +22,36 @@ struct Product {
   std::int64_t rows = 0, inner = 0, columns = 0;
 };
 
+// One vector times a large matrix: all of its time goes into reading the matrix, each row of which is one dot product. oneDNN's threads
+// wait for each other there, and it keeps a copy of the matrix. 0 where it is no such product.
+std::size_t add_vector_product(Planner& planner, Nodes chain, const Product& product) {
+  constexpr std::int64_t large = 1 << 14;  // elements; a thread should have four times as many
+  if (product.rows != 1 || product.inner * product.columns < large || planner.numbers_of(*chain[0]) != Numbers::f32) return 0;
+  const std::string& result = chain[0]->outputs[0];
+  const Location destination = planner.make_row_major(result);
+  std::vector<Location> operands{planner.row_major_of(product.source),
+                                 planner.constant_as(product.weight, product.weights, row_major({product.columns, product.inner})),
+                                 destination};
+  if (product.bias) operands.push_back(*product.bias);
+  planner.add(
+      step_name(chain), chain[0]->op_type,
+      [inner = product.inner, columns = product.columns](std::span<std::byte* const> at) {
+        const auto* x = reinterpret_cast<const float*>(at[0]);
+        const auto* weight = reinterpret_cast<const float*>(at[1]);
+        auto* y = reinterpret_cast<float*>(at[2]);
+        in_parallel(columns, std::max<std::int64_t>(4 * large / inner, 1), [&](std::int64_t first, std::int64_t last) {
+          multiply_rows(weight + first * inner, x, y + first, last - first, inner);
+          if (at.size() > 3) sum(y + first, reinterpret_cast<const float*>(at[3]) + first, y + first, last - first);
+        });
+      },
+      operands);
+  planner.define(result, destination);
+  return 1;
+}
+
 Result<std::size_t> add_inner_product(Planner& planner, Nodes chain, const Product& product) {
   using InnerProduct = dnnl::inner_product_forward;
+  if (const std::size_t done = add_vector_product(planner, chain, product)) return done;
   // Followers are fused when the result is the matrix that oneDNN sees; otherwise (a stack of matrices) their operands would differ.
   const bool matrix = planner.shape_of(chain[0]->outputs[0]).size() == 2;
   const Nodes offered = chain.first(matrix ? chain.size() : 1);

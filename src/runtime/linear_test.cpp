@@ -31,6 +31,13 @@ TEST(RuntimeOperators, Gemm) {
                    .inputs = {{3, 16}},
                    .constants = {{"b", square}},
                    .nodes = {node("Gemm", {"x", "b"}, "h"), node("Gemm", {"h", "b"}, "y", {{"transB", std::int64_t{1}}})}});
+  // One image through a large layer, alone and with a function behind it.
+  for (std::int64_t trans_b : {0, 1}) {
+    Case c{.what = "one row, B' " + std::to_string(trans_b), .inputs = {{1, 200}}};
+    c.constants = {{"b", random_tensor(random, trans_b != 0 ? Shape{700, 200} : Shape{200, 700})}, {"c", random_tensor(random, {700})}};
+    c.nodes = {node("Gemm", {"x", "b", "c"}, "g", {{"transB", trans_b}}), node("Relu", {"g"}, "y")};
+    cases.push_back(c);
+  }
   check_all(cases);
 }
 
