@@ -10,8 +10,10 @@
 namespace sightline::runtime {
 namespace {
 
-// Rows of a block: a megabyte or so, so that one that is hardly filled wastes little and each is work worth a thread.
-constexpr std::int64_t block_bytes = 1 << 20;
+// A block fills a large page: all weights pass through a core once per answer, and with small pages looking up addresses is a third of that
+// time. The first one is small, so that few heads waste little.
+constexpr std::int64_t first_bytes = 256 << 10;
+constexpr std::int64_t block_bytes = 2 << 20;
 constexpr std::int64_t least_rows = 16;
 
 // Heads that lie below one another.
@@ -54,9 +56,12 @@ HeadBank::HeadId HeadBank::add(const LinearHead& head) {
 
 HeadBank::Head HeadBank::put(const float* weight, const float* bias, std::int64_t classes, bool softmax_after) {
   if (open_ == nullptr || open_->capacity() - open_->used < classes) {
-    const std::int64_t rows = std::max({classes, least_rows, block_bytes / (features_ * static_cast<std::int64_t>(sizeof(float)))});
+    const std::int64_t row_bytes = features_ * static_cast<std::int64_t>(sizeof(float)), wanted = rows_ == 0 ? first_bytes : block_bytes;
+    const std::int64_t rows = std::max({classes, least_rows, wanted / row_bytes});
     open_ = std::make_shared<Block>();
-    open_->weight = Tensor(Dtype::f32, {rows, features_});
+    const auto bytes = static_cast<std::size_t>(rows * row_bytes);
+    open_->weight =
+        rows_ == 0 ? Tensor(Dtype::f32, {rows, features_}) : Tensor::view_of(Dtype::f32, {rows, features_}, open_->pages.take(bytes));
     open_->bias = Tensor(Dtype::f32, {rows});
   }
   // Rows that nobody reads yet: those that run now were given rows before these.
@@ -105,33 +110,40 @@ std::vector<Tensor> HeadBank::evaluate(const Tensor& features, std::span<const P
   const std::int64_t images = features.dim(0), width = features.dim(1);
   std::vector<std::size_t> order(asked.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::ranges::sort(order, {}, [&](std::size_t i) { return std::pair(asked[i].block.get(), asked[i].row); });
+  const auto before = [&](std::size_t i, std::size_t k) {
+    const Place &a = asked[i], &b = asked[k];
+    return a.block != b.block ? a.block < b.block : a.row < b.row;
+  };
+  if (!std::ranges::is_sorted(order, before)) std::ranges::sort(order, before);
   const std::vector<Run> runs = runs_of(asked, order);
 
   // Head by head in one buffer.
   std::vector<std::int64_t> begin(asked.size() + 1, 0);
   for (std::size_t i = 0; i < asked.size(); ++i) begin[i + 1] = begin[i] + images * asked[i].classes;
-  const Tensor all(Dtype::f32, {begin.back()});
+  Tensor all(Dtype::f32, {begin.back()});
   std::vector<Tensor> results;
   results.reserve(asked.size());
   for (std::size_t i = 0; i < asked.size(); ++i) results.push_back(all.rows(begin[i], begin[i + 1]).reshaped({images, asked[i].classes}));
+  float* const answers = all.values<float>().data();
+  const float* const given = features.values<float>().data();
 
   const auto compute = [&](std::size_t r) {
     const Run& run = runs[r];
     const Block& block = *asked[order[run.first]].block;
+    const float* const weight = block.weight.values<float>().data();
+    const float* const biases = block.bias.values<float>().data();
     std::vector<float> scores(static_cast<std::size_t>(images * run.rows));
     // scores = features · weightᵀ, images×rows
-    dnnl::error::wrap_c_api(dnnl_sgemm('N', 'T', images, run.rows, width, 1.0F, features.values<float>().data(), width,
-                                       block.weight.values<float>().data() + run.row * width, width, 0.0F, scores.data(), run.rows),
-                            "could not multiply features by heads");
+    dnnl::error::wrap_c_api(
+        dnnl_sgemm('N', 'T', images, run.rows, width, 1.0F, given, width, weight + run.row * width, width, 0.0F, scores.data(), run.rows),
+        "could not multiply features by heads");
     for (std::size_t k = run.first; k < run.first + run.count; ++k) {
       const Place& place = asked[order[k]];
-      const auto bias = block.bias.values<float>().subspan(static_cast<std::size_t>(place.row), static_cast<std::size_t>(place.classes));
       for (std::int64_t n = 0; n < images; ++n) {
-        const std::span<float> row = results[order[k]].values<float>().subspan(static_cast<std::size_t>(n * place.classes), bias.size());
+        float* row = answers + begin[order[k]] + n * place.classes;
         const float* from = scores.data() + n * run.rows + (place.row - run.row);
-        for (std::size_t c = 0; c < row.size(); ++c) row[c] = from[c] + bias[c];
-        if (place.softmax) softmax(row);
+        for (std::int64_t c = 0; c < place.classes; ++c) row[c] = from[c] + biases[place.row + c];
+        if (place.softmax) softmax({row, static_cast<std::size_t>(place.classes)});
       }
     }
   };

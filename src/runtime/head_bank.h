@@ -6,18 +6,20 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "runtime/canonical.h"
+#include "runtime/weights.h"
 
 namespace sightline::runtime {
 
 class HeadBank {
  public:
   struct Block {
+    LargePages pages;         // where the weights of a large block lie
     Tensor weight;            // f32 rows×F, of which the first `used` are filled
     Tensor bias;              // f32 rows
     std::int64_t used = 0;    // rows
@@ -52,7 +54,7 @@ class HeadBank {
   void move_together();
 
   std::int64_t features_;
-  std::map<HeadId, Head> heads_;
+  std::unordered_map<HeadId, Head> heads_;
   std::shared_ptr<Block> open_;              // the block that takes the next head
   std::int64_t rows_ = 0, rows_in_use_ = 0;  // filled rows of all blocks that live
   HeadId next_ = 1;

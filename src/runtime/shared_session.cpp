@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -31,9 +32,11 @@ struct Model {
   std::vector<std::string> input_values, output_values;
   struct Head {
     std::string features;
+    HeadBank* bank = nullptr;
     HeadBank::HeadId id = 0;
   };
   std::map<std::string, Head> heads;  // by output value
+  std::vector<const Head*> head_of;   // of each output; null where it is none
   std::map<std::string, Tensor> constants;
   std::size_t pieces = 0;  // outputs of its graph; each is a model of the merged graph
 };
@@ -47,14 +50,16 @@ struct SharedSession::State {
   std::mutex changing;  // one model at a time is added or removed; held while its parts are planned
 
   mutable std::mutex mutex;  // of what follows, for moments
-  std::map<std::string, Model> models;
+  std::unordered_map<std::string, Model> models;
   MergedGraph merged;  // changes under both
   std::map<PartId, std::shared_ptr<Loaded>> loaded;
   std::map<std::string, HeadBank> banks;  // by the features that they read
 
   Error no_such_model(const std::string& name) const {
     std::vector<std::string> names;
+    names.reserve(models.size());
     for (const auto& [each, model] : models) names.push_back(each);
+    std::ranges::sort(names);
     return {ErrorKind::not_found, fmt::format("there is no model \"{}\" in this session{}", name, did_you_mean(name, names))};
   }
 
@@ -79,7 +84,7 @@ struct SharedSession::State {
     // Output by output: models are cut where their outputs part as well, so that each can be had alone.
     MergedGraph after = merged;
     bool folded = false;
-    Model model{canonical.inputs, canonical.outputs, canonical.input_values, canonical.output_values, {}, canonical.constants, 0};
+    Model model{canonical.inputs, canonical.outputs, canonical.input_values, canonical.output_values, {}, {}, canonical.constants, 0};
     for (const graph::ValueInfo& output : std::vector(canonical.graph.outputs)) {
       auto addition = after.known(with_output(canonical, output.name));
       if (!addition) {
@@ -98,7 +103,11 @@ struct SharedSession::State {
     const std::lock_guard lock(mutex);
     for (const auto& [value, head] : canonical.heads) {
       HeadBank& bank = banks.try_emplace(head.features, head.weight.dim(1)).first->second;
-      model.heads[value] = {head.features, bank.add(head)};
+      model.heads[value] = {head.features, &bank, bank.add(head)};
+    }
+    for (const std::string& value : model.output_values) {
+      const auto head = model.heads.find(value);
+      model.head_of.push_back(head == model.heads.end() ? nullptr : &head->second);
     }
     for (const auto& [id, part] : merged.parts())
       if (!after.parts().contains(id)) old.push_back(take_out(id));
@@ -162,6 +171,9 @@ struct SharedSession::State {
     Task task;
     std::set<PartId> seen;
     const std::vector<graph::ValueInfo>* checked = nullptr;
+    // Many models in a row have their heads in one bank.
+    const HeadBank* bank = nullptr;
+    Task::Heads* heads = nullptr;
     const std::lock_guard lock(mutex);
     for (std::size_t m = 0; m < wanted.size(); ++m) {
       const auto found = models.find(wanted[m].model);
@@ -181,11 +193,12 @@ struct SharedSession::State {
           return Error{ErrorKind::usage, fmt::format("model \"{}\" has {}, there is none with number {}", wanted[m].model,
                                                      plural(model.outputs.size(), "output"), which)};
         const std::string& value = model.output_values[which];
-        if (const auto head = model.heads.find(value); head != model.heads.end()) {
-          Task::Heads& heads = task.heads[head->second.features];
-          heads.places.push_back(banks.at(head->second.features).find(head->second.id));
-          heads.answers.emplace_back(m, o);
-          if (heads.places.size() == 1) need(head->second.features, seen, task);
+        if (const Model::Head* head = model.head_of[which]; head != nullptr) {
+          if (head->bank != bank) heads = &task.heads[head->features];
+          bank = head->bank;
+          heads->places.push_back(bank->find(head->id));
+          heads->answers.emplace_back(m, o);
+          if (heads->places.size() == 1) need(head->features, seen, task);
         } else if (const auto constant = model.constants.find(value); constant != model.constants.end()) {
           task.answers[m][o] = constant->second;
         } else {
@@ -235,6 +248,7 @@ std::vector<std::string> SharedSession::models() const {
   const std::lock_guard lock(state_->mutex);
   std::vector<std::string> names;
   for (const auto& [name, model] : state_->models) names.push_back(name);
+  std::ranges::sort(names);
   return names;
 }
 
