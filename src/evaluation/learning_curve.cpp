@@ -15,19 +15,28 @@ namespace sightline::evaluation {
 namespace {
 
 constexpr double usual_exponent = 0.5, exponent_deviation = 0.7;  // of its logarithm
+constexpr double floor_share = 0.5;                               // of the last error: how far from 0 the floor is usually found
 constexpr double least_exponent = 0.05, largest_exponent = 2;
 constexpr int exponents = 80;
-constexpr double far = 100;   // times the largest size: beyond, nobody should believe the curve
-constexpr double tail = 0.1;  // on each side of the interval
+constexpr double far = 100;       // times the largest size: beyond, nobody should believe the curve
+constexpr double unlikely = 0.1;  // share of the draws below which "probably" is left out
+constexpr double tail = 0.05;     // on each side of the interval
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 struct Observation {
   double samples, error, deviation;
 };
 
+// Where floor and exponent are pulled to, softly.
+struct Pull {
+  double floor = 0, floor_deviation = 1;
+  double log_exponent = 0;
+};
+
 // The best floor and scale for an exponent, neither negative.
-CurveShape fit_linear(std::span<const Observation> observations, double exponent) {
-  double w = 0, wx = 0, wxx = 0, wy = 0, wxy = 0;
+CurveShape fit_linear(std::span<const Observation> observations, double exponent, const Pull& pull) {
+  const double certainty = 1 / (pull.floor_deviation * pull.floor_deviation);
+  double w = certainty, wx = 0, wxx = 0, wy = certainty * pull.floor, wxy = 0;
   for (const Observation& each : observations) {
     const double weight = 1 / (each.deviation * each.deviation), x = std::pow(each.samples, -exponent);
     w += weight;
@@ -45,13 +54,14 @@ CurveShape fit_linear(std::span<const Observation> observations, double exponent
   return shape;
 }
 
-CurveShape fit(std::span<const Observation> observations, double pull) {
+CurveShape fit(std::span<const Observation> observations, const Pull& pull) {
   CurveShape best;
   double least = infinity;
   for (int step = 0; step < exponents; ++step) {
     const double exponent = least_exponent * std::pow(largest_exponent / least_exponent, static_cast<double>(step) / (exponents - 1));
-    const CurveShape shape = fit_linear(observations, exponent);
-    double cost = std::pow((std::log(exponent) - pull) / exponent_deviation, 2);
+    const CurveShape shape = fit_linear(observations, exponent, pull);
+    double cost = std::pow((std::log(exponent) - pull.log_exponent) / exponent_deviation, 2) +
+                  std::pow((shape.floor - pull.floor) / pull.floor_deviation, 2);
     for (const Observation& each : observations) cost += std::pow((each.error - shape.error_at(each.samples)) / each.deviation, 2);
     if (cost >= least) continue;
     least = cost;
@@ -101,13 +111,17 @@ Result<LearningCurve> fit_learning_curve(std::span<const CurvePoint> points, con
     observations.push_back({point.samples, mean, std::sqrt(std::max(variance, binomial / repeats))});
     deviation_of_all = std::min(deviation_of_all, std::sqrt(binomial));
   }
-  LearningCurve curve{.best = fit(observations, std::log(usual_exponent)), .draws = {}, .largest = *sizes.rbegin()};
+  const Observation& last = *std::ranges::max_element(observations, {}, &Observation::samples);
+  const Pull usual{.floor_deviation = std::max(floor_share * last.error, deviation_of_all), .log_exponent = std::log(usual_exponent)};
+  LearningCurve curve{.best = fit(observations, usual), .draws = {}, .largest = last.samples};
   for (int draw = 0; draw < options.draws; ++draw) {
     Random random(options.seed, static_cast<std::uint64_t>(draw));
     const double shift = deviation_of_all * random.normal();
     std::vector<Observation> drawn = observations;
     for (Observation& each : drawn) each.error = std::clamp(each.error + shift + each.deviation * random.normal(), 0.0, 1.0);
-    curve.draws.push_back(fit(drawn, std::log(usual_exponent) + exponent_deviation * random.normal()));
+    curve.draws.push_back(fit(drawn, {.floor = usual.floor_deviation * random.normal(),
+                                      .floor_deviation = usual.floor_deviation,
+                                      .log_exponent = usual.log_exponent + exponent_deviation * random.normal()}));
   }
   return curve;
 }
@@ -121,6 +135,8 @@ SamplesNeeded samples_needed(const LearningCurve& curve, double target, double h
     totals.push_back(total > limit ? infinity : total);
   }
   std::ranges::sort(totals);
+  const auto reaching = static_cast<double>(std::ranges::count_if(totals, [](double total) { return std::isfinite(total); }));
+  needed.likelihood = totals.empty() ? 0 : reaching / static_cast<double>(totals.size());
   const auto at = [&](double q) {
     if (totals.empty()) return infinity;
     return totals[static_cast<std::size_t>(std::lround(q * static_cast<double>(totals.size() - 1)))];
@@ -136,8 +152,8 @@ SamplesNeeded samples_needed(const LearningCurve& curve, double target, double h
   }
   if (!needed.reachable) {
     needed.sentence =
-        fmt::format("this target is not reached by more images of this kind {}: the error levels off near {:.3f}, {:.3f} is asked for",
-                    subject, curve.best.error_at(limit), target);
+        fmt::format("this target is {} reached by more images of this kind {}: the error levels off near {:.3f}, {:.3f} is asked for",
+                    needed.likelihood > unlikely ? "probably not" : "not", subject, curve.best.error_at(limit), target);
     return needed;
   }
   const std::string most = std::isfinite(needed.interval.high) ? "and " + images(needed.interval.high) : "and more than one can foresee";

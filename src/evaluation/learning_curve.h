@@ -43,16 +43,18 @@ struct CurveOptions {
   std::uint64_t seed = 20230917;
 };
 
-// Weighted least squares; the exponent is pulled softly to 0.5 (a factor of two either way is within one deviation), because few points say
-// little about it. Each draw takes the repeats anew, moves all points together by what the judged samples leave open, and the pull as well,
-// so that the draws spread as far as the data and that guess do. Errors: usage (fewer than three different sizes, errors outside [0, 1]).
+// Weighted least squares; the exponent is pulled softly to 0.5 (a factor of two either way is within one deviation) and the floor to 0
+// (half of the last error is), because few points say little about it. Each draw takes the repeats anew, moves all points together by what
+// the judged samples leave open, and the pull as well, so that the draws spread as far as the data and that guess do. Errors: usage (fewer
+// than three different sizes, errors outside [0, 1]).
 Result<LearningCurve> fit_learning_curve(std::span<const CurvePoint> points, const CurveOptions& options = {});
 
 struct SamplesNeeded {
   bool reached = false;    // with what there is
   bool reachable = false;  // by more images of this kind, as far as one can see (a hundred times what was trained on)
+  double likelihood = 0;   // share of the draws that get there
   double more = 0;         // images
-  Interval interval;       // of `more`, 80%; high is infinite when not all draws get there
+  Interval interval;       // of `more`, 90% of the draws; high is infinite when not all of them get there
   std::string sentence;    // "about 120 more images of \"cat\" would be needed (between 60 and 400)"
 };
 // target: an error, like those of the curve. have: images of the class now. subject: "of \"cat\"", "of each class".

@@ -16,17 +16,24 @@ namespace {
 constexpr std::array ridge_grid{1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0};
 constexpr std::array logistic_grid{1.0, 1e-1, 1e-2, 1e-3};
 
-// Scores f32 F×K of some rows of a spectrum.
-Tensor predict(const Spectrum& spectrum, const Coefficients& fitted, std::span<const std::int64_t> rows) {
+// The coordinates of some samples, F×r.
+std::vector<double> coordinates_of(const Spectrum& spectrum, std::span<const std::int64_t> rows) {
   const auto r = static_cast<std::size_t>(spectrum.rank);
-  const std::size_t k = fitted.bias.size();
-  Tensor scores(Dtype::f32, {static_cast<std::int64_t>(rows.size()), static_cast<std::int64_t>(k)});
-  const auto out = scores.values<float>();
-  for (std::size_t f = 0; f < rows.size(); ++f) {
-    const double* x = spectrum.coordinates.data() + static_cast<std::size_t>(rows[f]) * r;
-    for (std::size_t c = 0; c < k; ++c)
-      out[f * k + c] = static_cast<float>(fitted.bias[c] + cblas_ddot(static_cast<int>(r), fitted.weight.data() + c * r, 1, x, 1));
-  }
+  std::vector<double> some(rows.size() * r);
+  for (std::size_t f = 0; f < rows.size(); ++f)
+    std::copy_n(spectrum.coordinates.begin() + rows[f] * spectrum.rank, r, some.begin() + static_cast<std::ptrdiff_t>(f * r));
+  return some;
+}
+
+// Scores f32 F×K of samples by their coordinates.
+Tensor predict(const std::vector<double>& coordinates, const Coefficients& fitted) {
+  const std::size_t k = fitted.bias.size(), r = fitted.weight.size() / k, count = coordinates.size() / r;
+  std::vector<double> product(count * k);
+  for (std::size_t i = 0; i < product.size(); ++i) product[i] = fitted.bias[i % k];
+  cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(count), static_cast<int>(k), static_cast<int>(r), 1.0,
+              coordinates.data(), static_cast<int>(r), fitted.weight.data(), static_cast<int>(r), 1.0, product.data(), static_cast<int>(k));
+  Tensor scores(Dtype::f32, {static_cast<std::int64_t>(count), static_cast<std::int64_t>(k)});
+  std::ranges::transform(product, scores.values<float>().begin(), [](double score) { return static_cast<float>(score); });
   return scores;
 }
 
@@ -62,7 +69,7 @@ bool Candidates::wants(Kind kind) const { return std::ranges::count(options_.kin
 
 void Candidates::list_settings() {
   int candidate = 0;
-  for (const Kind kind : {Kind::nearest_mean, Kind::ridge, Kind::discriminant, Kind::logistic, Kind::random_features}) {
+  for (const Kind kind : {Kind::ridge, Kind::discriminant, Kind::logistic, Kind::nearest_mean, Kind::random_features}) {
     if (!wants(kind)) continue;
     if (kind == Kind::nearest_mean) {
       for (const double way : {0.0, 1.0}) settings_.push_back({kind, way, 0, candidate});
@@ -173,6 +180,9 @@ Result<std::vector<Tensor>> Candidates::judge(std::span<const std::int64_t> held
   }
   const ClassSums sums = class_sums(plain, labels_, classes_, held_out);
 
+  const std::vector<double> at_plain = coordinates_of(plain, held_out);
+  const std::vector<double> at_emphasised = emphasised_ != nullptr ? coordinates_of(emphasised, held_out) : at_plain;
+  const std::vector<double> at_hidden = hidden_ != nullptr ? coordinates_of(hidden_->spectrum, held_out) : std::vector<double>{};
   std::vector<Tensor> scores;
   int candidate = -1;
   std::size_t step = 0;  // of the candidate's settings
@@ -192,15 +202,15 @@ Result<std::vector<Tensor>> Candidates::judge(std::span<const std::int64_t> held
       continue;
     }
     switch (setting.kind) {
-      case Kind::nearest_mean: scores.push_back(predict(plain, nearest_mean(sums, setting.value > 0), held_out)); break;
-      case Kind::ridge: scores.push_back(predict(emphasised, ridge[step], held_out)); break;
+      case Kind::nearest_mean: scores.push_back(predict(at_plain, nearest_mean(sums, setting.value > 0))); break;
+      case Kind::ridge: scores.push_back(predict(at_emphasised, ridge[step])); break;
       case Kind::discriminant: {
         SIGHTLINE_TRY(const Coefficients fitted, discriminant(sums, of_plain[step], options_.balanced));
-        scores.push_back(predict(plain, fitted, held_out));
+        scores.push_back(predict(at_plain, fitted));
         break;
       }
-      case Kind::logistic: scores.push_back(predict(plain, logistic[step], held_out)); break;
-      case Kind::random_features: scores.push_back(predict(hidden_->spectrum, hidden[step], held_out)); break;
+      case Kind::logistic: scores.push_back(predict(at_plain, logistic[step])); break;
+      case Kind::random_features: scores.push_back(predict(at_hidden, hidden[step])); break;
     }
   }
   return scores;

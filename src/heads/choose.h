@@ -15,16 +15,17 @@
 namespace sightline::heads {
 
 struct ChooseOptions {
-  std::vector<Kind> kinds = {Kind::nearest_mean, Kind::ridge, Kind::discriminant, Kind::logistic};
+  std::vector<Kind> kinds = {Kind::ridge, Kind::discriminant, Kind::logistic, Kind::nearest_mean};
   bool balanced = false;  // classes count alike, however many samples they have: in the fits, in the choice, in the temperature
-  int folds = 0;          // 0: 10 below 100 samples, else 5
+  int folds = 0;          // 0: 5, or with classes of few samples the number from 4 to 10 that divides them most evenly
   int repeats = 0;        // of the folds, drawn anew; 0: 3 below 100 samples, else 1
   std::uint64_t seed = 0;
   std::vector<std::int64_t> cut_widths;  // columns of each cut when features are concatenated ones; empty: one cut
   std::vector<std::int64_t> keep;        // ridge on only so many columns competes too, those with the largest F statistic
   std::int64_t hidden = 1024;            // units of random_features
   Activation activation = Activation::relu;
-  double standard_errors = 1;  // a simpler head is preferred when it is behind by no more than so many of the paired difference
+  double standard_errors = 2;  // a kind that stands earlier in the list of kinds is taken when it is behind by no more than so many of the
+                               // paired difference
   int threads = 1;             // folds are judged side by side; the bits do not depend on it
 };
 
@@ -51,7 +52,7 @@ struct CandidateFigure {
 struct Choice {
   Head head;                                // fitted on all samples, temperature from the out-of-fold scores
   std::vector<Tensor> scores;               // f32 N×K for each repeat: of each sample by heads that saw neither it nor its group
-  std::vector<CandidateFigure> candidates;  // simplest first
+  std::vector<CandidateFigure> candidates;  // in the order of kinds
   std::size_t chosen = 0;
   int folds = 0;
   // What the whole procedure, choice included, reaches out of fold: every sample set drawn from this one chooses for itself and is judged

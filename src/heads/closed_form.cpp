@@ -36,21 +36,6 @@ Coefficients RidgePath::fit(double alpha) const {
   return fitted;
 }
 
-std::vector<double> RidgePath::residuals_of(const Coefficients& fitted, std::span<const std::int64_t> rows) const {
-  const auto r = static_cast<std::size_t>(spectrum_.rank);
-  std::vector<double> residuals(classes_ * rows.size());
-  for (std::size_t f = 0; f < rows.size(); ++f) {
-    const auto i = static_cast<std::size_t>(rows[f]);
-    const double root = std::sqrt(spectrum_.emphasis[i]);
-    for (std::size_t c = 0; c < classes_; ++c) {
-      const double target = static_cast<std::size_t>(labels_[i]) == c ? 1 : 0;
-      const double score = fitted.bias[c] + dot(fitted.weight.data() + c * r, spectrum_.coordinates.data() + i * r, r);
-      residuals[c * rows.size() + f] = root * (target - score);
-    }
-  }
-  return residuals;
-}
-
 std::vector<double> RidgePath::leave_one_out_residuals(double alpha) const {
   const auto r = static_cast<std::size_t>(spectrum_.rank);
   const auto n = static_cast<std::size_t>(spectrum_.samples);
@@ -84,7 +69,12 @@ Result<std::vector<Coefficients>> RidgePath::without(std::span<const std::int64_
   }
   const bool narrow = f > wide;  // (I - P Pᵀ)⁻¹ = I + P (I - Pᵀ P)⁻¹ Pᵀ: the smaller of both is solved
   const std::size_t side = narrow ? wide : f;
-  std::vector<double> scaled(f * wide), root(wide), system(side * side);
+  std::vector<double> scaled(f * wide), root(wide), system(side * side), products;
+  if (narrow) {
+    products.resize(side * side);
+    cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, static_cast<int>(side), static_cast<int>(f), 1.0, rows.data(),
+                static_cast<int>(wide), 0.0, products.data(), static_cast<int>(side));
+  }
   std::vector<Coefficients> result;
   for (const double alpha : alphas) {
     Coefficients fitted = fit(alpha);
@@ -92,13 +82,27 @@ Result<std::vector<Coefficients>> RidgePath::without(std::span<const std::int64_
       result.push_back(std::move(fitted));
       continue;
     }
-    std::vector<double> errors = residuals_of(fitted, held_out);  // K×F
+    // K×F, times √emphasis: residuals of the fit on everything.
+    std::vector<double> errors(classes_ * f), extended(classes_ * wide);
+    for (std::size_t c = 0; c < classes_; ++c) {
+      std::copy_n(fitted.weight.begin() + static_cast<std::ptrdiff_t>(c * r), r, extended.begin() + static_cast<std::ptrdiff_t>(c * wide));
+      extended[c * wide + r] = fitted.bias[c];
+    }
+    for (std::size_t i = 0; i < f; ++i)
+      errors[static_cast<std::size_t>(labels_[static_cast<std::size_t>(held_out[i])]) * f + i] = rows[i * wide + r];
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(classes_), static_cast<int>(f), static_cast<int>(wide), -1.0,
+                extended.data(), static_cast<int>(wide), rows.data(), static_cast<int>(wide), 1.0, errors.data(), static_cast<int>(f));
     for (std::size_t j = 0; j < r; ++j) root[j] = 1 / std::sqrt(spectrum_.values[j] + alpha);
     root[r] = 1 / std::sqrt(spectrum_.total);
     for (std::size_t i = 0; i < f; ++i)
       for (std::size_t j = 0; j < wide; ++j) scaled[i * wide + j] = rows[i * wide + j] * root[j];
-    cblas_dsyrk(CblasRowMajor, CblasLower, narrow ? CblasTrans : CblasNoTrans, static_cast<int>(side), static_cast<int>(narrow ? f : wide),
-                -1.0, scaled.data(), static_cast<int>(wide), 0.0, system.data(), static_cast<int>(side));
+    if (narrow) {
+      for (std::size_t i = 0; i < side; ++i)
+        for (std::size_t j = 0; j <= i; ++j) system[i * side + j] = -root[i] * root[j] * products[i * side + j];
+    } else {
+      cblas_dsyrk(CblasRowMajor, CblasLower, CblasNoTrans, static_cast<int>(side), static_cast<int>(wide), -1.0, scaled.data(),
+                  static_cast<int>(wide), 0.0, system.data(), static_cast<int>(side));
+    }
     for (std::size_t i = 0; i < side; ++i) system[i * side + i] += 1;
     SIGHTLINE_CHECK(factor(system, static_cast<std::int64_t>(side)));
     if (narrow) {

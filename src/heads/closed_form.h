@@ -26,8 +26,6 @@ class RidgePath {
   Result<std::vector<Coefficients>> without(std::span<const std::int64_t> held_out, std::span<const double> alphas) const;
 
  private:
-  std::vector<double> residuals_of(const Coefficients& fitted, std::span<const std::int64_t> rows) const;  // K×rows, times √emphasis
-
   const Spectrum& spectrum_;
   std::span<const std::int32_t> labels_;
   std::size_t classes_;

@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
+#include <functional>
 #include <limits>
 #include <numeric>
 
+#include "base/interrupt.h"
 #include "heads/blas.h"
 #include "heads/checks.h"
 #include "heads/gram.h"
@@ -24,22 +26,27 @@ double dot(const std::vector<double>& a, const std::vector<double>& b) { return 
 // Mean cross entropy of softmax(W x + b) plus Σ penalty_j/2 · W_j² over scaled features x. Parameters: K×D weights, then K intercepts.
 class LogisticLoss {
  public:
-  // emphasis: by row of the features. What is referred to must outlive the loss.
-  LogisticLoss(const Tensor& features, const Scaling& scaling, std::span<const std::int64_t> rows, std::span<const std::int32_t> labels,
-               std::span<const double> emphasis, int classes, std::span<const double> penalty)
-      : features_(features), scaling_(scaling), rows_(rows), labels_(labels), emphasis_(emphasis), classes_(classes), penalty_(penalty) {
-    for (const std::int64_t row : rows) total_ += emphasis[static_cast<std::size_t>(row)];
-  }
+  // Calls its argument with blocks of scaled rows and their numbers, which labels and emphasis go by.
+  using Rows = std::function<Result<void>(const std::function<void(const float*, std::span<const std::int64_t>)>&)>;
+  // What is referred to must outlive the loss.
+  LogisticLoss(Rows rows, std::int64_t dimensions, double total, std::span<const std::int32_t> labels, std::span<const double> emphasis,
+               int classes, std::span<const double> penalty)
+      : rows_(std::move(rows)),
+        dimensions_(static_cast<std::size_t>(dimensions)),
+        total_(total),
+        labels_(labels),
+        emphasis_(emphasis),
+        classes_(classes),
+        penalty_(penalty) {}
 
   Result<double> operator()(const std::vector<double>& parameters, std::vector<double>& gradient) const {
-    const auto d = static_cast<std::size_t>(features_.dim(1));
-    const auto k = static_cast<std::size_t>(classes_);
+    const std::size_t d = dimensions_, k = static_cast<std::size_t>(classes_);
     const std::vector<float> weight(parameters.begin(), parameters.begin() + static_cast<std::ptrdiff_t>(k * d));
     const double* bias = parameters.data() + k * d;
     std::vector<float> answers, of_block(k * d);
     gradient.assign(parameters.size(), 0.0);
     double loss = 0;
-    SIGHTLINE_CHECK(for_blocks(features_, scaling_, rows_, [&](const float* block, std::span<const std::int64_t> part) {
+    SIGHTLINE_CHECK(rows_([&](const float* block, std::span<const std::int64_t> part) {
       const int count = static_cast<int>(part.size());
       answers.resize(part.size() * k);
       cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, count, classes_, static_cast<int>(d), 1.0F, block, static_cast<int>(d),
@@ -78,14 +85,13 @@ class LogisticLoss {
     return loss;
   }
 
-  const Tensor& features_;
-  const Scaling& scaling_;
-  std::span<const std::int64_t> rows_;
+  Rows rows_;
+  std::size_t dimensions_;
+  double total_;  // emphasis of all rows
   std::span<const std::int32_t> labels_;
   std::span<const double> emphasis_;
   int classes_;
   std::span<const double> penalty_;  // D
-  double total_ = 0;
 };
 
 struct Step {
@@ -155,13 +161,7 @@ Result<void> minimise(const LogisticLoss& loss, std::vector<double>& parameters,
 }  // namespace
 
 LogisticPath::LogisticPath(const Spectrum& spectrum, std::span<const std::int32_t> labels, int classes, std::span<const double> emphasis)
-    : spectrum_(spectrum),
-      coordinates_(Dtype::f32, {spectrum.samples, spectrum.rank}),
-      labels_(labels),
-      classes_(classes),
-      emphasis_(labels.size(), 1.0) {
-  std::transform(spectrum.coordinates.begin(), spectrum.coordinates.end(), coordinates_.values<float>().begin(),
-                 [](double x) { return static_cast<float>(x); });
+    : spectrum_(spectrum), labels_(labels), classes_(classes), emphasis_(labels.size(), 1.0) {
   if (!emphasis.empty()) std::copy(emphasis.begin(), emphasis.end(), emphasis_.begin());
 }
 
@@ -174,22 +174,32 @@ Result<std::vector<Coefficients>> LogisticPath::without(std::span<const std::int
   for (std::size_t i = 0; i < labels_.size(); ++i)
     if (!out[i]) rows.push_back(static_cast<std::int64_t>(i));
 
+  double total = 0;
+  for (const std::int64_t row : rows) total += emphasis_[static_cast<std::size_t>(row)];
   std::vector<Coefficients> path;
   Coefficients at{std::vector<double>(k * r), std::vector<double>(k)};
-  Scaling scaling{std::vector<float>(r), std::vector<float>(r)};
-  std::vector<double> own_penalty(r), parameters(k * r + k);
+  std::vector<double> scale(r), own_penalty(r), parameters(k * r + k);
+  std::vector<float> scaled(rows.size() * r);
+  const auto all_at_once = [&](const std::function<void(const float*, std::span<const std::int64_t>)>& visit) -> Result<void> {
+    SIGHTLINE_CHECK(check_interrupt());
+    visit(scaled.data(), rows);
+    return {};
+  };
   for (const double penalty : penalties) {
     for (std::size_t j = 0; j < r; ++j) {
       // A class against the rest has p(1 - p) ≤ 1/4 of the scatter as its Hessian.
-      const double curvature = 0.25 * spectrum_.values[j] / spectrum_.total + penalty;
-      scaling.scale[j] = static_cast<float>(1 / std::sqrt(curvature));
-      own_penalty[j] = penalty * scaling.scale[j] * scaling.scale[j];
+      scale[j] = 1 / std::sqrt(0.25 * spectrum_.values[j] / spectrum_.total + penalty);
+      own_penalty[j] = penalty * scale[j] * scale[j];
     }
-    for (std::size_t i = 0; i < k * r; ++i) parameters[i] = at.weight[i] / scaling.scale[i % r];
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const double* row = spectrum_.coordinates.data() + static_cast<std::size_t>(rows[i]) * r;
+      for (std::size_t j = 0; j < r; ++j) scaled[i * r + j] = static_cast<float>(row[j] * scale[j]);
+    }
+    for (std::size_t i = 0; i < k * r; ++i) parameters[i] = at.weight[i] / scale[i % r];
     std::copy(at.bias.begin(), at.bias.end(), parameters.begin() + static_cast<std::ptrdiff_t>(k * r));
-    const LogisticLoss loss(coordinates_, scaling, rows, labels_, emphasis_, classes_, own_penalty);
+    const LogisticLoss loss(all_at_once, spectrum_.rank, total, labels_, emphasis_, classes_, own_penalty);
     SIGHTLINE_CHECK(minimise(loss, parameters, effort));
-    for (std::size_t i = 0; i < k * r; ++i) at.weight[i] = parameters[i] * scaling.scale[i % r];
+    for (std::size_t i = 0; i < k * r; ++i) at.weight[i] = parameters[i] * scale[i % r];
     std::copy(parameters.begin() + static_cast<std::ptrdiff_t>(k * r), parameters.end(), at.bias.begin());
     path.push_back(at);
   }
@@ -207,7 +217,10 @@ Result<LinearHead> fit_logistic(const Tensor& features, std::span<const std::int
   std::vector<std::int64_t> rows(labels.size());
   std::iota(rows.begin(), rows.end(), std::int64_t{0});
   const std::vector<double> emphasis(labels.size(), 1.0), penalties(d, penalty);
-  const LogisticLoss loss(features, scaling, rows, labels, emphasis, classes, penalties);
+  const auto in_blocks = [&](const std::function<void(const float*, std::span<const std::int64_t>)>& visit) {
+    return for_blocks(features, scaling, rows, visit);
+  };
+  const LogisticLoss loss(in_blocks, features.dim(1), static_cast<double>(labels.size()), labels, emphasis, classes, penalties);
   std::vector<double> parameters(k * d + k);
   SIGHTLINE_CHECK(minimise(loss, parameters, {.iterations = iterations}));
   LinearHead head{Tensor(Dtype::f32, {classes, features.dim(1)}), Tensor(Dtype::f32, {classes})};

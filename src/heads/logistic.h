@@ -31,7 +31,6 @@ class LogisticPath {
 
  private:
   const Spectrum& spectrum_;
-  Tensor coordinates_;  // f32 N×r
   std::span<const std::int32_t> labels_;
   int classes_;
   std::vector<double> emphasis_;

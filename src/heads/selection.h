@@ -12,14 +12,14 @@ namespace sightline::heads {
 
 // Out-of-fold answers of every setting of every candidate to the same samples.
 struct Judged {
-  std::vector<int> candidate_of;  // S: settings of one candidate lie together; candidates count from 0, the simplest first
+  std::vector<int> candidate_of;  // S: settings of one candidate lie together; candidates count from 0, the preferred one first
   std::vector<float> right;       // S×N: share of the repeats that got the sample right
   std::vector<float> loss;        // S×N: log loss, mean over the repeats
   std::span<const std::int32_t> labels;
   int classes = 0;
   Units units;
   bool balanced = false;       // classes count alike
-  double standard_errors = 1;  // as ChooseOptions says
+  double standard_errors = 2;  // as ChooseOptions says
 
   std::size_t samples() const { return labels.size(); }
 };
@@ -33,7 +33,7 @@ struct Selection {
   std::size_t best = 0, chosen = 0;  // candidates: by the metric alone, and by the rule
 };
 
-// Each candidate goes in with the setting of least log loss. The first (simplest) candidate is chosen whose share of right answers is
+// Each candidate goes in with the setting of least log loss. The first (preferred) candidate is chosen whose share of right answers is
 // behind the best one's by at most standard_errors of the paired difference (Breiman et al. 1984, section 3.4.3). drawn: how often each
 // unit counts (empty: once).
 Selection select(const Judged& judged, std::span<const std::int32_t> drawn = {});

@@ -11,7 +11,7 @@ namespace sightline::heads {
 namespace {
 
 constexpr double smallest_share = 1e-10;  // of the largest eigenvalue; the Gram matrix of doubles is good to about 1e-13
-constexpr double softening = 0.05;        // docs/heads.md says what it was measured on
+constexpr double softening = 0.3;         // docs/heads.md says what it was measured on
 
 }  // namespace
 
