@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <optional>
 #include <set>
@@ -165,6 +166,48 @@ std::vector<Task> draw_tasks(const std::vector<Source>& sources, std::size_t cou
       if (turn < of_source.size() && tasks.size() < count) tasks.push_back(std::move(of_source[turn]));
   }
   return tasks;
+}
+
+std::map<std::size_t, std::size_t> split_whole(const Source& source, std::uint64_t seed) {
+  const Facet& facet = source.facets[0];
+  struct Group {
+    std::vector<std::pair<std::size_t, std::size_t>> pictures;  // and their classes
+    Part part = Part::free;
+  };
+  std::map<std::string, Group> groups;
+  std::map<std::pair<std::size_t, Part>, double> total;
+  for (std::size_t c = 0; c < facet.classes.size(); ++c) {
+    for (const std::size_t i : facet.classes[c].pictures) {
+      const Picture& picture = source.pictures[i];
+      Group& group = groups[picture.group];
+      group.pictures.emplace_back(i, c);
+      group.part = picture.part;
+      ++total[{c, picture.part}];
+    }
+  }
+  std::vector<const Group*> order;
+  for (const auto& [name, group] : groups) order.push_back(&group);
+  Random(seed).shuffle(order);
+
+  std::map<std::size_t, std::size_t> result;
+  std::map<std::pair<std::size_t, std::size_t>, double> have;  // class, split
+  for (const Group* group : order) {
+    const std::array<double, 3> shares = group->part == Part::free    ? std::array{0.64, 0.16, 0.2}
+                                         : group->part == Part::train ? std::array{0.8, 0.2, 0.0}
+                                                                      : std::array{0.0, 0.0, 1.0};
+    std::array<double, 3> need{};
+    for (std::size_t s = 0; s < shares.size(); ++s)
+      for (const auto& [i, c] : group->pictures) need.at(s) += shares.at(s) * total.at({c, group->part}) - have[{c, s}];
+    // A split without a share is no choice, however little the others need.
+    for (std::size_t s = 0; s < shares.size(); ++s)
+      if (shares.at(s) == 0) need.at(s) = -1e9;
+    const auto split = static_cast<std::size_t>(std::max_element(need.begin(), need.end()) - need.begin());
+    for (const auto& [i, c] : group->pictures) {
+      result[i] = split;
+      ++have[{c, split}];
+    }
+  }
+  return result;
 }
 
 std::string write_table(const Source& source, const Task& task) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -38,5 +39,10 @@ std::vector<Task> draw_tasks(const std::vector<Source>& sources, std::size_t cou
 
 // The table "path,label,split" of a task.
 std::string write_table(const Source& source, const Task& task);
+
+// The first facet of a whole set in one split: 0 train, 1 validation, 2 test, for each of its pictures. A given test part is kept, else a
+// fifth is for the test; a fifth of the rest is for validation. Every group goes as a whole where its classes are most needed.
+inline constexpr std::array<const char*, 3> whole_split_names{"train", "validation", "test"};
+std::map<std::size_t, std::size_t> split_whole(const Source& source, std::uint64_t seed);
 
 }  // namespace sightline::bench

@@ -134,6 +134,27 @@ TEST(FleetDrawTest, AClassWithTooFewPicturesMakesNoTask) {
   EXPECT_TRUE(draw_tasks({source}, 10, 7).empty());
 }
 
+TEST(FleetDrawTest, AWholeSetIsSplitByGroupsAndKeepsItsTestPart) {
+  for (const Part part : {Part::free, Part::train}) {
+    const Source source = generated("set", 5, part);
+    const auto splits = split_whole(source, 7);
+    ASSERT_EQ(splits.size(), source.pictures.size());
+    std::map<std::string, std::set<std::size_t>> sides;
+    std::array<double, 3> counts{};
+    for (const auto& [i, split] : splits) {
+      sides[source.pictures[i].group].insert(split);
+      counts.at(split) += 1.0 / static_cast<double>(splits.size());
+      if (part != Part::free) {
+        EXPECT_EQ(split == 2, source.pictures[i].part == Part::test);
+      }
+    }
+    for (const auto& [group, side] : sides) EXPECT_EQ(side.size(), 1U) << group;
+    EXPECT_NEAR(counts[2], part == Part::free ? 0.2 : 0.5, 0.03);
+    EXPECT_NEAR(counts[1], part == Part::free ? 0.16 : 0.1, 0.03);
+    EXPECT_EQ(splits, split_whole(source, 7));
+  }
+}
+
 // Frames of Fray and Break: six exposures, one that is missing, and a tile that begins at once after another.
 TEST(FleetSourcesTest, TheExposuresOfATileAreOneGroup) {
   const std::vector<std::string> names{"exp4_num_20426.jpg",  "exp1_num_20362.jpg",  "exp2_num_20390.jpg",  "exp3_num_20409.jpg",

@@ -20,8 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 using Half = std::pair<const char*, Part>;  // a folder or file of the set, and the side it is on
 
-constexpr std::size_t most_of_a_class = 80;  // pictures of a side; of a set without sides twice as many. Of a face half of it
-constexpr int least_crop = 24;               // pixels
+constexpr int least_crop = 24;  // pixels
 constexpr double padding = 0.15;
 constexpr int widest_gap = 1000;  // frames between two exposures of one magnetic tile
 
@@ -108,7 +107,7 @@ Result<std::string> read_gzip(const std::string& path) {
 }
 
 // Its own test part. Two garments of one wearer cannot be told; near duplicates are looked for.
-Result<Source> apparel(const std::string& fashion) {
+Result<Source> apparel(const std::string& fashion, std::size_t most) {
   constexpr std::array<const char*, 10> names{"t-shirt", "trouser", "pullover", "dress", "coat",
                                               "sandal",  "shirt",   "sneaker",  "bag",   "boot"};
   constexpr std::size_t side = 28, pixels = side * side, images_at = 16, labels_at = 8;
@@ -122,7 +121,7 @@ Result<Source> apparel(const std::string& fashion) {
     for (std::size_t i = 0; i < count; ++i) {
       const auto label = static_cast<unsigned char>(labels[labels_at + i]);
       // The first ones: keep_at_most draws, and what it cannot draw need not be held.
-      if (label >= names.size() || taken.at(label)++ >= 3 * most_of_a_class) continue;
+      if (label >= names.size() || taken.at(label)++ / 3 >= most) continue;
       const std::string path = fmt::format("{}/{:05}.png", file, i);
       Picture picture{path, path, {}, {side, side, 1, {}}, path, part};
       const auto* begin = images.data() + images_at + i * pixels;
@@ -403,8 +402,9 @@ Result<Source> faces(const std::string& data) {
 constexpr std::array<const char*, 12> source_names{"apparel",  "grocery", "steel", "tiles",   "signs",  "waste",
                                                    "vehicles", "boards",  "blood", "regions", "plates", "faces"};
 
-Result<Source> read_source(const std::string& name, const std::string& data, const std::string& fashion, std::uint64_t seed) {
-  if (name == "apparel") return apparel(fashion);
+Result<Source> read_source(const std::string& name, const std::string& data, const std::string& fashion, std::uint64_t seed,
+                           std::size_t most) {
+  if (name == "apparel") return apparel(fashion, most);
   if (name == "grocery") return grocery(data);
   if (name == "steel") return steel(data);
   if (name == "tiles") return tiles(data);
@@ -445,9 +445,10 @@ std::vector<std::string> tiles_of(const std::vector<std::string>& names) {
   return groups;
 }
 
-Result<Source> collect_source(const std::string& name, const std::string& data, const std::string& fashion, std::uint64_t seed) {
-  SIGHTLINE_TRY(Source source, read_source(name, data, fashion, seed));
-  keep_at_most(source, name == "faces" ? most_of_a_class / 2 : most_of_a_class, seed);
+Result<Source> collect_source(const std::string& name, const std::string& data, const std::string& fashion, std::uint64_t seed,
+                              std::size_t most) {
+  SIGHTLINE_TRY(Source source, read_source(name, data, fashion, seed, most));
+  keep_at_most(source, name == "faces" ? most / 2 : most, seed);
   SIGHTLINE_CHECK(close_leaks(source));
   return source;
 }

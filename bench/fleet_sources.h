@@ -49,11 +49,15 @@ struct Source {
   std::size_t conflicting = 0, known = 0;  // left out: equal files of two classes; training pictures that nearly equal a test picture
 };
 
-// All sets, in a fixed order; classes hold at most `most` pictures of each side (chosen by the seed), since every picture costs a forward
-// pass. Errors: not_found (the folder lacks a set), invalid_data.
+inline constexpr std::size_t most_of_a_class = 80;
+
+// One set. Its classes hold at most `most` pictures of each side, chosen by the seed (twice as many where the set has no sides; half as
+// many of a face), since every picture costs a forward pass. Errors: not_found (the folder lacks the set), invalid_data, usage (no set of
+// that name).
+Result<Source> collect_source(const std::string& name, const std::string& data, const std::string& fashion, std::uint64_t seed,
+                              std::size_t most = most_of_a_class);
+// All sets, in a fixed order.
 Result<std::vector<Source>> collect_sources(const std::string& data, const std::string& fashion, std::uint64_t seed);
-// One of them alone.
-Result<Source> collect_source(const std::string& name, const std::string& data, const std::string& fashion, std::uint64_t seed);
 
 // The tile of each magnetic tile's picture: one tile was photographed under up to six exposures, frame numbers rising
 // ("exp2_num_20390.jpg"). Takes file names in any order, gives a group for each.
