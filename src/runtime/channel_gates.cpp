@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <numeric>
 
 #include "runtime/channel_loops.h"
 #include "runtime/integers.h"
@@ -46,9 +47,10 @@ struct ChannelGates {
  private:
   template <class S, class T>
   void scale(std::span<std::byte* const> at, std::int64_t image) const {
-    // Few channels several times over, so that the loop is long.
-    constexpr std::int64_t long_enough = 256;
-    const std::int64_t rows = std::max<std::int64_t>(long_enough / channels, 1);
+    // Rows in one go until they fill whole vectors of bytes, so that the loop is long and leaves no rest.
+    constexpr std::int64_t vector_bytes = 64;
+    const std::int64_t together = vector_bytes / std::gcd(vector_bytes, channels),
+                       rows = together * channels <= most_channels ? together : 1;
     std::array<float, most_channels> factors{};
     for (std::int64_t i = 0; i < rows * channels; ++i)
       factors[static_cast<std::size_t>(i)] = unit * number_at(at[1], by, image * channels + i % channels);

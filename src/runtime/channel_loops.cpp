@@ -140,6 +140,15 @@ SIGHTLINE_CLONES void quantize(const float* __restrict x, float factor, std::int
   quantize_all(x, factor, zero, y, count);
 }
 
+SIGHTLINE_CLONES void quantize_swish(const float* __restrict x, float factor, std::int32_t zero, std::uint8_t* __restrict y,
+                                     std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) y[i] = rounded<std::uint8_t>(swish_of(x[i]) * factor, zero);
+}
+SIGHTLINE_CLONES void quantize_swish(const float* __restrict x, float factor, std::int32_t zero, std::int8_t* __restrict y,
+                                     std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) y[i] = rounded<std::int8_t>(swish_of(x[i]) * factor, zero);
+}
+
 SIGHTLINE_CLONES void quantize_planes(const float* const planes[3], float factor, std::int32_t zero, std::uint8_t* __restrict y,
                                       std::int64_t count) {
   quantize_three(planes[0], planes[1], planes[2], factor, zero, y, count);

@@ -26,7 +26,10 @@ void add_widened(const std::uint16_t* bf16, float* y, std::int64_t count);
 // y = round(x · factor) + zero, saturated
 void quantize(const float* x, float factor, std::int32_t zero, std::uint8_t* y, std::int64_t count);
 void quantize(const float* x, float factor, std::int32_t zero, std::int8_t* y, std::int64_t count);
-// The same of three planes, their elements side by side.
+// y = round(swish(x) · factor) + zero, saturated
+void quantize_swish(const float* x, float factor, std::int32_t zero, std::uint8_t* y, std::int64_t count);
+void quantize_swish(const float* x, float factor, std::int32_t zero, std::int8_t* y, std::int64_t count);
+// y = round(x · factor) + zero of three planes, their elements side by side.
 void quantize_planes(const float* const planes[3], float factor, std::int32_t zero, std::uint8_t* y, std::int64_t count);
 void quantize_planes(const float* const planes[3], float factor, std::int32_t zero, std::int8_t* y, std::int64_t count);
 

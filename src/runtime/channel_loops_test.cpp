@@ -79,6 +79,21 @@ TEST(ChannelLoops, IntegersAreRoundedToEvenAndSaturated) {
   expect_integers<std::uint8_t>(x, 0.25F, 7);
 }
 
+TEST(ChannelLoops, SwishAndRoundingAreOnePass) {
+  std::vector<float> x = some_numbers(700, 8);
+  for (const float v : {0.0F, 1e30F, -1e30F}) x.push_back(v);
+  std::vector<float> y = x;
+  swish(y.data(), count_of(y));
+  std::vector<std::uint8_t> apart(x.size()), together(x.size());
+  std::vector<std::int8_t> signed_apart(x.size()), signed_together(x.size());
+  quantize(y.data(), 9, 20, apart.data(), count_of(x));
+  quantize_swish(x.data(), 9, 20, together.data(), count_of(x));
+  quantize(y.data(), 9, -5, signed_apart.data(), count_of(x));
+  quantize_swish(x.data(), 9, -5, signed_together.data(), count_of(x));
+  EXPECT_EQ(together, apart);
+  EXPECT_EQ(signed_together, signed_apart);
+}
+
 TEST(ChannelLoops, PlanesAreInterleaved) {
   const std::vector<float> x = some_numbers(3 * 53, 50);
   const float* const planes[] = {x.data(), x.data() + 53, x.data() + 106};

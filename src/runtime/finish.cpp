@@ -57,6 +57,10 @@ struct Pass {
       swish_and_sum(first, last, read_as<float>(source), read_as<float>(residual), write_as<float>(destination));
       return;
     }
+    if (finish.goal && from == Numbers::f32 && finish.function == Finish::Function::swish && residual == nullptr) {
+      quantize_all(read_as<float>(source) + first, first, destination, last - first);
+      return;
+    }
     std::array<float, at_a_time> numbers{};
     for (std::int64_t begin = first; begin < last; begin += block) {
       const std::int64_t count = std::min(block, last - begin);
@@ -76,6 +80,15 @@ struct Pass {
   }
 
  private:
+  // f32 to integers, without a stop on the way.
+  void quantize_all(const float* source, std::int64_t first, std::byte* destination, std::int64_t count) const {
+    const Quantization& goal = *finish.goal;
+    if (goal.numbers == Numbers::u8) {
+      quantize_swish(source, 1 / goal.scale, goal.zero, write_as<std::uint8_t>(destination) + first, count);
+    } else {
+      quantize_swish(source, 1 / goal.scale, goal.zero, write_as<std::int8_t>(destination) + first, count);
+    }
+  }
   // f32 to f32.
   static void swish_and_sum(std::int64_t first, std::int64_t last, const float* source, const float* residual, float* destination) {
     for (std::int64_t begin = first; begin < last; begin += at_a_time) {
