@@ -163,7 +163,7 @@ class Compressing {
       // Only the last mixed net is a candidate.
       if (last_mixed() != nullptr) tried_.pop_back();
       SIGHTLINE_TRY(const bool good, attempt(package::Precision::mixed, std::move(mixed), how));
-      compression_.remarks.push_back(fmt::format("mixed keeps {} of {} layers in f32 ({})", kept.size(), effects.size(),
+      compression_.remarks.push_back(fmt::format("mixed keeps {} of {} layers in bf16 or f32 ({})", kept.size(), effects.size(),
                                                  join(std::vector<std::string>(kept.begin(), kept.end()), ", ")));
       if (good) break;
     }
@@ -215,7 +215,7 @@ class Compressing {
 
 line::Step compress_step(const BuildContext& build) {
   line::Step step{
-      .name = "compress", .version = 1, .says = "try fewer bits on validation images, keep the fastest that loses too little to count"};
+      .name = "compress", .version = 2, .says = "try fewer bits on validation images, keep the fastest that loses too little to count"};
   const demand::Compress& compress = build.demand.compress;
   step.parameters = {{"precision", compress.precision}};
   step.inputs = {{.name = "package", .step = "package", .output = "package"}, {.name = "manifest", .step = "split", .output = "manifest"}};

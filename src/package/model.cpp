@@ -96,8 +96,10 @@ Result<Model> Model::open(const std::string& path, const OpenOptions& options) {
   }
   SIGHTLINE_TRY(graph::Graph graph, graph::read_onnx(file));
   SIGHTLINE_TRY(Description description, describe(graph, file, folder));
-  // Integers stand in the graph; what bf16 rounds is the runtime's business.
-  const auto precision = description.precision == Precision::bf16 ? runtime::Precision::bf16 : runtime::Precision::f32;
+  // Integers stand in the graph; what bf16 rounds is the runtime's business. The layers that a mixed net keeps want more bits than integers
+  // have, not all of f32's.
+  const bool rounded = description.precision == Precision::bf16 || description.precision == Precision::mixed;
+  const auto precision = rounded ? runtime::Precision::bf16 : runtime::Precision::f32;
   auto session = runtime::Session::create(graph, {.threads = options.threads, .precision = precision});
   if (!session.ok()) return session.error().in(file);
   Model model(std::unique_ptr<State>(new State{std::move(description), std::move(graph), std::move(lineage), *std::move(session)}));

@@ -38,8 +38,8 @@ struct Preprocessing {
 };
 
 // In which numbers the network computes; stands in the model's metadata. int8: QDQ in the graph, as every engine reads it; mixed: the same,
-// but for the layers that integers would hurt; bf16: an f32 graph that a runtime rounds where the processor can, and computes in f32 where
-// it cannot.
+// but for the layers that integers would hurt, which are as with bf16; bf16: an f32 graph that a runtime rounds where the processor can,
+// and computes in f32 where it cannot.
 enum class Precision { f32, bf16, mixed, int8 };
 
 struct GoldenSample {

@@ -97,7 +97,7 @@ Result<std::vector<runtime::Batch>> batches_of(const Pictures& pictures, dataset
 
 struct Compressed {
   graph::Graph graph;
-  std::vector<std::string> kept;  // layers that stay f32
+  std::vector<std::string> kept;  // layers that stay real numbers
   std::size_t layers = 0;
 };
 
@@ -156,7 +156,7 @@ Result<int> compress(const Options& options, Console& console) {
 
   // What was written is judged, not what was meant.
   SIGHTLINE_TRY(const graph::Graph written, graph::read_onnx(options.output));
-  const auto precision = options.precision == "bf16" ? runtime::Precision::bf16 : runtime::Precision::f32;
+  const auto precision = options.precision == "int8" ? runtime::Precision::f32 : runtime::Precision::bf16;  // as a package computes
   SIGHTLINE_TRY(const runtime::Agreement agreed, runtime::agreement(written, graph, unseen, options.threads, precision));
   SIGHTLINE_TRY(const std::string original, read_file(file));
   Json document{{"model", json_of(found)},        {"output", absolute_path(options.output)}, {"precision", options.precision},
@@ -166,7 +166,7 @@ Result<int> compress(const Options& options, Console& console) {
   console.say("{}  {}, {} instead of {}", options.output, options.precision, human_bytes(bytes.size()), human_bytes(original.size()));
   if (compressed.layers > 0)
     console.say("integers in {} of {}", compressed.layers - compressed.kept.size(), plural(compressed.layers, "layer"));
-  if (!compressed.kept.empty()) console.say("kept in f32: {}", join(compressed.kept, ", "));
+  if (!compressed.kept.empty()) console.say("kept in bf16 or f32: {}", join(compressed.kept, ", "));
   console.say("on pictures that it was not calibrated with: the same best answer in {:.2f}% of {}, signal to noise {:.1f} dB",
               100 * agreed.same_best, plural(static_cast<std::uint64_t>(agreed.rows), "row"), agreed.signal_to_noise_db);
   int code = 0;
@@ -197,7 +197,8 @@ Action declare(Arguments& arguments) {
                    "labelled pictures: ranges come from the training split, the loss from the test split (or half and half)");
   arguments.option("--calibration", options->calibration, "DIR",
                    "pictures without labels: every second one calibrates, answers are compared on the others");
-  arguments.option("--precision", options->precision, "PRECISION", "mixed keeps the layers in f32 that integers hurt most",
+  arguments.option("--precision", options->precision, "PRECISION",
+                   "mixed keeps the layers in bf16 (where the processor has it, else f32) that integers hurt most",
                    {"int8", "mixed", "bf16"});
   arguments.option("--method", options->method, "METHOD", "how int8 chooses ranges", {"percentile", "entropy"});
   arguments.option("--tolerance", options->tolerance, "POINTS", "with --data: what top1 may lose; beyond it the file is refused");
