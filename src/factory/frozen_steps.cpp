@@ -18,6 +18,7 @@
 #include "factory/build.h"
 #include "factory/feature_sources.h"
 #include "factory/recipe.h"
+#include "factory/small_data.h"
 #include "factory/step_inputs.h"
 #include "features/backbone.h"
 #include "graph/graph.h"
@@ -94,15 +95,8 @@ Result<ImportedBackbone> import_backbone(const demand::Demand& demand) {
   return backbone;
 }
 
-// features f32 N×D → "probabilities" f32 N×K: a graph of its own, which is joined to the backbone's.
-Result<graph::Graph> head_graph(const heads::Head& head) {
-  graph::Graph features;
-  features.name = "head";
-  features.inputs = {{features::value, Dtype::f32, {-1, head.features}, {}}};
-  features.outputs = {{features::value, Dtype::f32, {-1, head.features}, {}}};
-  SIGHTLINE_TRY(const graph::Graph with_head, heads::append_head(features, features::value, head));
-  return graph::serving_graph(with_head);
-}
+// Whether the classes count alike in what the demand asks for.
+bool is_balanced(const demand::Demand& demand) { return demand.target.metric == "macro_f1" || demand.target.metric == "balanced_accuracy"; }
 
 struct FittedHead {
   graph::Graph graph;
@@ -114,14 +108,14 @@ Result<FittedHead> fit_head(const BuildContext& build, const Tensor& features, c
                             const std::vector<std::int64_t>& samples) {
   const std::vector<std::int32_t> labels = labels_of(manifest, samples);
   const auto classes = static_cast<int>(manifest.classes.size());
-  const std::string& metric = build.demand.target.metric;
   SIGHTLINE_TRY(const heads::Choice choice, heads::choose_head(features, labels, groups_of(manifest, samples), classes,
-                                                               {.balanced = metric == "macro_f1" || metric == "balanced_accuracy",
+                                                               {.balanced = is_balanced(build.demand),
                                                                 .seed = static_cast<std::uint64_t>(build.demand.seed),
                                                                 .threads = build.threads}));
   FittedHead fitted;
-  SIGHTLINE_TRY(fitted.graph, head_graph(choice.head));
-  fitted.suspects = dataset::rank_label_errors(manifest, samples, heads::probabilities_of(choice.scores.front(), choice.head.temperature));
+  SIGHTLINE_TRY(const graph::Graph graph, heads::head_graph(choice.head, features::value));
+  fitted.graph = graph::serving_graph(graph);  // it is joined to the backbone's
+  fitted.suspects = suspects_of(manifest, samples, choice);
   fitted.suspects.resize(std::min(fitted.suspects.size(), std::max<std::size_t>(100, samples.size() / 10)));
   fitted.figures = {{"kind", enum_name(choice.head.kind)},
                     {"setting", choice.candidates[choice.chosen].setting},
@@ -204,8 +198,9 @@ line::Step backbone_step(const BuildContext& build) {
 
 line::Step head_step(const BuildContext& build) {
   line::Step step{.name = "head", .version = 1, .says = "fit the head on what the backbone says of the pictures"};
-  step.parameters = {{"seed", build.demand.seed}, {"limits", to_json(build.demand.limits)}};
+  step.parameters = {{"seed", build.demand.seed}, {"limits", to_json(build.demand.limits)}, {"balanced", is_balanced(build.demand)}};
   step.environment = machine_environment(build.threads);
+  step.environment["heads"] = heads::version;
   step.inputs = {{.name = "backbone", .step = "backbone", .output = "backbone"},
                  {.name = "manifest", .step = "split", .output = "manifest"}};
   step.outputs = {"head", "history", "suspects"};

@@ -14,6 +14,9 @@
 
 namespace sightline::heads {
 
+// Raised when the same features give another head than before: part of the key of the step that fits heads.
+inline constexpr int version = 2;
+
 struct ChooseOptions {
   std::vector<Kind> kinds = {Kind::ridge, Kind::discriminant, Kind::logistic, Kind::nearest_mean};
   bool balanced = false;  // classes count alike, however many samples they have: in the fits, in the choice, in the temperature
