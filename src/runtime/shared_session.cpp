@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <unordered_map>
+#include <utility>
 
 #include "base/machine.h"
 #include "base/text.h"
@@ -55,6 +56,31 @@ struct SharedSession::State {
   std::map<PartId, std::shared_ptr<Loaded>> loaded;
   std::map<std::string, HeadBank> banks;  // by the features that they read
 
+  // What a run has to do, gathered under the lock and done without it. The same models are often asked for again: it is kept until a model
+  // comes or goes, or others are asked for.
+  struct Task {
+    std::vector<Wanted> wanted;
+    struct Given {
+      std::string model;  // the first that wants its inputs so
+      std::vector<graph::ValueInfo> inputs;
+      std::vector<std::string> values;
+    };
+    std::vector<Given> given;
+    std::vector<std::shared_ptr<Loaded>> parts;  // in an order in which they can be run
+    struct Heads {
+      std::vector<HeadBank::Place> places;
+      std::vector<std::pair<std::size_t, std::size_t>> answers;  // of each place: which model, which output
+    };
+    std::map<std::string, Heads> heads;  // by features
+    struct Direct {
+      std::size_t model = 0, output = 0;
+      std::string value;
+    };
+    std::vector<Direct> direct;                // outputs that are values
+    std::vector<std::vector<Tensor>> answers;  // as many as there will be; those that are constants are there
+  };
+  mutable std::shared_ptr<const Task> last;
+
   Error no_such_model(const std::string& name) const {
     std::vector<std::string> names;
     names.reserve(models.size());
@@ -100,7 +126,9 @@ struct SharedSession::State {
       SIGHTLINE_TRY(made[id], load(*part));
     }
     std::vector<std::shared_ptr<Loaded>> old;  // ends after the lock, unless it runs still
+    std::shared_ptr<const Task> outdated;      // likewise
     const std::lock_guard lock(mutex);
+    outdated = std::move(last);
     for (const auto& [value, head] : canonical.heads) {
       HeadBank& bank = banks.try_emplace(head.features, head.weight.dim(1)).first->second;
       model.heads[value] = {head.features, &bank, bank.add(head)};
@@ -127,9 +155,11 @@ struct SharedSession::State {
   Result<void> remove(const std::string& name) {
     const std::lock_guard one_at_a_time(changing);
     std::vector<std::shared_ptr<Loaded>> old;
+    std::shared_ptr<const Task> outdated;
     const std::lock_guard lock(mutex);
     const auto found = models.find(name);
     if (found == models.end()) return no_such_model(name);
+    outdated = std::move(last);
     for (const auto& [value, head] : found->second.heads) {
       const auto bank = banks.find(head.features);
       bank->second.remove(head.id);
@@ -141,23 +171,6 @@ struct SharedSession::State {
     return {};
   }
 
-  // What a run has to do, gathered under the lock and done without it.
-  struct Task {
-    std::vector<std::shared_ptr<Loaded>> parts;  // in an order in which they can be run
-    struct Heads {
-      std::vector<HeadBank::Place> places;
-      std::vector<std::pair<std::size_t, std::size_t>> answers;  // of each place: which model, which output
-    };
-    std::map<std::string, Heads> heads;  // by features
-    struct Direct {
-      std::size_t model = 0, output = 0;
-      std::string value;
-    };
-    std::vector<Direct> direct;  // outputs that are values
-    std::vector<std::vector<Tensor>> answers;
-    Values values;
-  };
-
   // The part that makes a value, after all that it needs.
   void need(const std::string& value, std::set<PartId>& seen, Task& task) const {
     const PartId id = merged.maker_of(value);
@@ -167,24 +180,23 @@ struct SharedSession::State {
     task.parts.push_back(part);
   }
 
-  Result<Task> task_of(std::span<const Tensor> given, std::span<const Wanted> wanted) const {
-    Task task;
+  Result<std::shared_ptr<const Task>> task_of(std::span<const Wanted> wanted) const {
+    std::shared_ptr<const Task> outdated;
+    const std::lock_guard lock(mutex);
+    if (last != nullptr && std::ranges::equal(last->wanted, wanted)) return last;
+    const auto made = std::make_shared<Task>();
+    Task& task = *made;
+    task.wanted.assign(wanted.begin(), wanted.end());
     std::set<PartId> seen;
-    const std::vector<graph::ValueInfo>* checked = nullptr;
     // Many models in a row have their heads in one bank.
     const HeadBank* bank = nullptr;
     Task::Heads* heads = nullptr;
-    const std::lock_guard lock(mutex);
     for (std::size_t m = 0; m < wanted.size(); ++m) {
       const auto found = models.find(wanted[m].model);
       if (found == models.end()) return no_such_model(wanted[m].model);
       const Model& model = found->second;
-      if (checked == nullptr || !same_inputs(*checked, model.inputs)) {
-        if (const auto batch = batch_of(model.inputs, given); !batch.ok())
-          return batch.error().in(fmt::format("model \"{}\"", wanted[m].model));
-        checked = &model.inputs;
-        for (std::size_t i = 0; i < given.size(); ++i) task.values[model.input_values[i]] = given[i];
-      }
+      if (task.given.empty() || !same_inputs(task.given.back().inputs, model.inputs))
+        task.given.push_back({wanted[m].model, model.inputs, model.input_values});
       const std::vector<std::size_t>& some = wanted[m].outputs;  // none: all
       task.answers.emplace_back(some.empty() ? model.outputs.size() : some.size());
       for (std::size_t o = 0; o < task.answers.back().size(); ++o) {
@@ -207,7 +219,8 @@ struct SharedSession::State {
         }
       }
     }
-    return task;
+    outdated = std::exchange(last, made);
+    return last;
   }
 
   static bool same_inputs(const std::vector<graph::ValueInfo>& a, const std::vector<graph::ValueInfo>& b) {
@@ -216,21 +229,27 @@ struct SharedSession::State {
   }
 
   Result<std::vector<std::vector<Tensor>>> run(std::span<const Tensor> given, std::span<const Wanted> wanted) const {
-    SIGHTLINE_TRY(Task task, task_of(given, wanted));
-    for (const auto& part : task.parts) {
+    SIGHTLINE_TRY(const std::shared_ptr<const Task> task, task_of(wanted));
+    Values values;
+    for (const Task::Given& inputs : task->given) {
+      if (const auto batch = batch_of(inputs.inputs, given); !batch.ok())
+        return batch.error().in(fmt::format("model \"{}\"", inputs.model));
+      for (std::size_t i = 0; i < given.size(); ++i) values[inputs.values[i]] = given[i];
+    }
+    for (const auto& part : task->parts) {
       std::vector<Tensor> inputs;
-      for (const std::string& input : part->inputs) inputs.push_back(task.values.at(input));
+      for (const std::string& input : part->inputs) inputs.push_back(values.at(input));
       SIGHTLINE_TRY(std::vector<Tensor> results, part->session.run(inputs));
-      for (std::size_t i = 0; i < results.size(); ++i) task.values[part->outputs[i]] = std::move(results[i]);
+      for (std::size_t i = 0; i < results.size(); ++i) values[part->outputs[i]] = std::move(results[i]);
     }
+    std::vector<std::vector<Tensor>> answers = task->answers;
     const int threads = options.threads > 0 ? options.threads : usable_cores();
-    for (const auto& [features, heads] : task.heads) {
-      std::vector<Tensor> results = HeadBank::evaluate(task.values.at(features), heads.places, threads);
-      for (std::size_t i = 0; i < results.size(); ++i)
-        task.answers[heads.answers[i].first][heads.answers[i].second] = std::move(results[i]);
+    for (const auto& [features, heads] : task->heads) {
+      std::vector<Tensor> results = HeadBank::evaluate(values.at(features), heads.places, threads);
+      for (std::size_t i = 0; i < results.size(); ++i) answers[heads.answers[i].first][heads.answers[i].second] = std::move(results[i]);
     }
-    for (const Task::Direct& direct : task.direct) task.answers[direct.model][direct.output] = task.values.at(direct.value);
-    return std::move(task.answers);
+    for (const Task::Direct& direct : task->direct) answers[direct.model][direct.output] = values.at(direct.value);
+    return answers;
   }
 };
 

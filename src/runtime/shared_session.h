@@ -26,6 +26,7 @@ namespace sightline::runtime {
 struct Wanted {
   std::string model;
   std::vector<std::size_t> outputs;
+  bool operator==(const Wanted&) const = default;
 };
 
 class SharedSession {

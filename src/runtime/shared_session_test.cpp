@@ -167,6 +167,25 @@ TEST(SharedSession, WhatIsAlikeIsHeldOnceAndPlannedOnce) {
   EXPECT_EQ(session.size().parts, 4U);
 }
 
+// The same models asked for again are not looked for again, unless one has come or gone.
+TEST(SharedSession, AModelThatTookAnothersNameAnswers) {
+  SharedSession session;
+  std::map<std::string, Graph> models{{"one", model(Kind::linear, 1)}, {"two", model(Kind::two_outputs, 2)}};
+  for (const auto& [name, graph] : models) ASSERT_TRUE(session.add(name, graph).ok());
+  expect_like_alone(session, models, 2);
+  expect_like_alone(session, models, 3);
+  ASSERT_TRUE(session.remove("one").ok());
+  models["one"] = model(Kind::linear, 4);
+  ASSERT_TRUE(session.add("one", models["one"]).ok());
+  expect_like_alone(session, models, 2);
+  ASSERT_TRUE(session.remove("one").ok());
+  const Tensor images = random_images(2, 3);
+  const std::vector<Wanted> wanted{{"one", {}}, {"two", {}}};
+  const auto gone = session.run({&images, 1}, wanted);
+  ASSERT_FALSE(gone.ok());
+  EXPECT_EQ(gone.error().kind, ErrorKind::not_found);
+}
+
 TEST(SharedSession, MemoryGoesDownWhenModelsGo) {
   SharedSession session;
   ASSERT_TRUE(session.add("stays", model(Kind::linear, 1)).ok());
