@@ -19,13 +19,9 @@ fi
 rm -rf "$out/workspace" "$out/alone" "$out/loaded"
 mkdir -p "$out/loaded"
 
-now() { date +%s.%N; }
-seconds() { echo "$(now) - $1" | bc; }
-fleet() { # NAME WORKSPACE [OPTION...]: OUT/NAME.json and OUT/NAME.seconds; a demand that failed is told by the summary
-  local name="$1" workspace="$2" begin; shift 2
-  begin="$(now)"
-  "$bin/sightline" fleet "$out/fleet.yaml" --workspace "$workspace" --json "$@" >"$out/$name.json" || true
-  seconds "$begin" >"$out/$name.seconds"
+fleet() { # NAME WORKSPACE [OPTION...]: OUT/NAME.json, and in OUT/NAME.seconds wall, user and system time; a demand that failed is told by the summary
+  local name="$1" workspace="$2" TIMEFORMAT='%R %U %S'; shift 2
+  { time "$bin/sightline" fleet "$out/fleet.yaml" --workspace "$workspace" --quiet --json "$@" >"$out/$name.json" 2>"$out/$name.log"; } 2>"$out/$name.seconds" || true
 }
 echo "machine: $(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2- | xargs), $(nproc) cores, load $(cut -d' ' -f1-3 /proc/loadavg)"
 fleet first "$out/workspace"
@@ -47,7 +43,8 @@ done
 import collections, glob, json, os, statistics, sys
 out = sys.argv[1]
 read = lambda name: json.load(open(f"{out}/{name}.json"))
-took = {name: float(open(f"{out}/{name}.seconds").read()) for name in ("first", "second", "alone")}
+times = {name: list(map(float, open(f"{out}/{name}.seconds").read().split())) for name in ("first", "second", "alone")}
+took = {name: each[0] for name, each in times.items()}
 first, second, alone = read("first"), read("second"), read("alone")
 for document in (first, second, alone):
     if "error" in document:
@@ -72,7 +69,7 @@ for file in sorted(glob.glob(f"{out}/loaded/*.json")):
         broken.append(os.path.basename(file)[:-5])
 model = glob.glob(f"{out}/workspace/releases/*/*/1/model.onnx")
 rows = [("demands", len(first["rows"])), ("released, refused, failed", f"{first['released']}, {first['refused']}, {first['failed']}"),
-        ("from a clean workspace", f"{took['first']:.1f} s ({took['first'] / 60:.1f} min)"),
+        ("from a clean workspace", f"{took['first']:.1f} s ({took['first'] / 60:.1f} min; {times['first'][1] + times['first'][2]:.1f} s of CPU time, so that other work shows)"),
         ("pictures", f"{first['pictures']}, features computed {first['features_computed']}, reused {first['features_reused']}"),
         ("workspace", f"{int(open(out + '/bytes').read()) / 1e6:.1f} MB"),
         ("model.onnx", f"{statistics.median(map(os.path.getsize, model)) / 1e3:.1f} kB (median)" if model else "-"),
