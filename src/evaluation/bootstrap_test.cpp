@@ -53,9 +53,11 @@ TEST(Bootstrap, EveryIntervalHoldsItsFigure) {
   const auto figures = tasks::measure(data.probabilities, data.labels, {});
   const auto intervals = bootstrap_intervals(data.probabilities, data.labels);
   ASSERT_TRUE(intervals.ok());
-  for (const auto& [name, value] : std::map<std::string, double>{
-           {"top1", figures.top1}, {"top5", figures.top5}, {"macro_f1", figures.macro_f1},
-           {"balanced_accuracy", figures.balanced_accuracy}, {"log_loss", figures.log_loss}}) {
+  for (const auto& [name, value] : std::map<std::string, double>{{"top1", figures.top1},
+                                                                 {"top5", figures.top5},
+                                                                 {"macro_f1", figures.macro_f1},
+                                                                 {"balanced_accuracy", figures.balanced_accuracy},
+                                                                 {"log_loss", figures.log_loss}}) {
     EXPECT_LT(intervals->at(name).low, value) << name;
     EXPECT_GT(intervals->at(name).high, value) << name;
   }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <mutex>
+
 #include "base/machine.h"
 
 // LAPACK as OpenBLAS exports it (Fortran interface, column-major); Debian's OpenBLAS brings no C header for it.
@@ -14,8 +16,24 @@ void dsyevd_(const char* jobz, const char* uplo, const int* n, double* a, const 
 
 namespace sightline::heads {
 
-BlasThreads::BlasThreads(int threads) { openblas_set_num_threads(threads > 0 ? threads : usable_cores()); }
-BlasThreads::~BlasThreads() { openblas_set_num_threads(1); }
+namespace {
+
+std::mutex threads_mutex;
+int asked_for_one = 0;  // that live
+
+}  // namespace
+
+BlasThreads::BlasThreads(int threads) : single_(threads == 1) {
+  const std::lock_guard lock(threads_mutex);
+  asked_for_one += single_ ? 1 : 0;
+  openblas_set_num_threads(asked_for_one > 0 ? 1 : threads > 0 ? threads : usable_cores());
+}
+
+BlasThreads::~BlasThreads() {
+  const std::lock_guard lock(threads_mutex);
+  asked_for_one -= single_ ? 1 : 0;
+  openblas_set_num_threads(1);
+}
 
 // A lower triangle in rows is an upper triangle in columns.
 Result<void> factor(std::vector<double>& matrix, std::int64_t n) {

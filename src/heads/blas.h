@@ -10,13 +10,17 @@
 
 namespace sightline::heads {
 
-// While it lives, OpenBLAS uses this many threads (0: usable_cores()); then one again, so that callers' own threads don't multiply.
+// While it lives, OpenBLAS uses this many threads (0: usable_cores()); then one again, so that callers' own threads don't multiply. The
+// number is the whole process's: while somebody asks for one thread, because bits may depend on it, all others have one too.
 class BlasThreads {
  public:
   explicit BlasThreads(int threads = 0);
   ~BlasThreads();
   BlasThreads(const BlasThreads&) = delete;
   BlasThreads& operator=(const BlasThreads&) = delete;
+
+ private:
+  bool single_;
 };
 
 // Cholesky factor of a symmetric positive definite matrix n×n whose lower triangle (row-major) is given, in place. Error internal when it
