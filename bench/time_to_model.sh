@@ -38,12 +38,12 @@ YAML
   for ((turn = 0; turn < turns; ++turn)); do
     rm -rf "$folder/workspace"
     begin="$(date +%s.%N)"
-    "$bin/sightline" build "$folder/demand.yaml" --workspace "$folder/workspace" --json >"$folder/outcome.json" ||
+    "$bin/sightline" build "$folder/demand.yaml" --workspace "$folder/workspace" --quiet --json >"$folder/outcome.json" ||
       { cat "$folder/outcome.json" >&2; echo "time to model: our build of $name failed" >&2; exit 1; }
     echo "$(date +%s.%N) - $begin" | bc >>"$folder/seconds"
   done
   awk -F, -v root="$work/pool/$name/" '$3 == "test" {print root $1}' "$work/tables/$name.csv" |
-    xargs -d '\n' "$bin/sightline" predict "$name" --workspace "$folder/workspace" --jsonl >"$folder/answers.jsonl"
+    xargs -d '\n' "$bin/sightline" predict "$name" --workspace "$folder/workspace" --quiet --jsonl >"$folder/answers.jsonl"
   rm -rf "$folder/workspace"
   touch "$folder/$digest"
   echo "$name: ours $(sort -n "$folder/seconds" | tr '\n' ' ')s"
