@@ -5,7 +5,11 @@
 #include <limits>
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#ifdef __SANITIZE_THREAD__
+#define SIGHTLINE_CLONES  // the choice is made before ThreadSanitizer is ready for it
+#else
 #define SIGHTLINE_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#endif
 #define SIGHTLINE_INLINE inline __attribute__((always_inline))
 // Of the loop that follows: no turn reads what another one writes.
 #define SIGHTLINE_ANY_ORDER _Pragma("GCC ivdep")
