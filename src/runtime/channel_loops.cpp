@@ -4,7 +4,8 @@
 #include <bit>
 #include <limits>
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+// ThreadSanitizer is not there yet when the choice is made, and dies of it.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__)
 #ifdef __SANITIZE_THREAD__
 #define SIGHTLINE_CLONES  // the choice is made before ThreadSanitizer is ready for it
 #else
