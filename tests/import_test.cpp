@@ -187,6 +187,39 @@ TEST_F(Imported, DemandsOnOneBackboneShareItsWeightsAndWhatItSaysOfThePictures) 
   EXPECT_EQ(again.at("package"), one.at("package"));
 }
 
+TEST_F(Imported, ABackboneOfTheWorkspaceIsUsedByItsName) {
+  const TemporaryFolder place;
+  draw_shapes(place / "images", 3, 20, 16, 5);
+  write_network(place / "net.onnx");
+  const auto run = [&](const std::vector<std::string>& words) { return sightline(words, {.folder = place.path()}); };
+  const Outcome imported = run({"backbone", "import", "net.onnx", "--name", "eyes", "--cut", "embedding", "--json"});
+  ASSERT_EQ(imported.exit_code, 0) << imported.out << imported.err;
+  EXPECT_EQ(imported.json().at("about").at("licence"), "MIT");
+  EXPECT_EQ(imported.json().at("figures").at("features"), 32);
+  EXPECT_GT(imported.json().at("figures").at("p50_ms"), 0);
+  EXPECT_EQ(run({"backbone", "list", "--json"}).json().at("backbones").size(), 1U);
+  EXPECT_THAT(run({"backbone", "show", "eye"}).err, HasSubstr("did you mean \"eyes\"?"));
+
+  // Nothing but the name differs from a demand that brings the file; the features are the same ones.
+  write_text(place / "file.yaml", demand_for("model", 1, "onnx: net.onnx, freeze: backbone, cut: embedding"));
+  write_text(place / "name.yaml", demand_for("model", 1, "name: eyes, freeze: backbone"));
+  std::filesystem::remove_all(place / ".sightline/backbones");  // made again when it is missing
+  const Outcome by_name = run({"build", "name.yaml", "--json"});
+  ASSERT_EQ(by_name.exit_code, 0) << by_name.out << by_name.err;
+  EXPECT_EQ(run({"show", "model", "--json"}).json().at("lineage").at("weights").at("licence"), "MIT");
+  const Outcome by_file = run({"build", "file.yaml", "--json"});
+  EXPECT_EQ(by_file.json().at("package"), by_name.json().at("package"));
+
+  write_text(place / "lost.yaml", demand_for("lost", 1, "name: eeys, freeze: backbone"));
+  EXPECT_THAT(run({"build", "lost.yaml"}).err, testing::AllOf(HasSubstr("eeys"), HasSubstr("did you mean \"eyes\"?")));
+  EXPECT_EQ(run({"gc"}).exit_code, 0);
+  EXPECT_EQ(run({"fsck"}).exit_code, 0);
+  ASSERT_EQ(run({"build", "name.yaml"}).exit_code, 0);
+  EXPECT_EQ(run({"backbone", "remove", "eyes"}).exit_code, 0);
+  EXPECT_NE(run({"backbone", "remove", "eyes"}).exit_code, 0);
+  EXPECT_EQ(run({"predict", "model", "images/cross/000.png"}).exit_code, 0);
+}
+
 TEST_F(Imported, AWrongCutNamesTheCandidates) {
   write_text(*folder / "cut.yaml", demand_for("cut", 3, "onnx: net.onnx, cut: embeding"));
   const Outcome outcome = run({"build", "cut.yaml"});
@@ -214,6 +247,15 @@ TEST_F(Imported, WeightsOfAFileAreLaidOntoANetOfOurs) {
   const Json weights = run({"show", "second", "--json"}).json().at("lineage").at("weights");
   EXPECT_EQ(weights.at("licence"), "CC0");
   EXPECT_EQ(weights.at("origin"), "the first net");
+  // The same file as a backbone of the workspace.
+  const std::string net = run({"show", "first", "--json"}).json().at("lineage").at("recipe").at("backbone");
+  const Outcome imported =
+      run({"backbone", "import", "first.safetensors", "--net", net, "--side", "16", "--channels", "1", "--name", "own", "--json"});
+  ASSERT_EQ(imported.exit_code, 0) << imported.out << imported.err;
+  EXPECT_EQ(imported.json().at("about").at("licence"), "CC0");
+  write_text(*folder / "third.yaml", demand_for("third", 1, "name: own, freeze: backbone"));
+  EXPECT_EQ(run({"build", "third.yaml"}).exit_code, 0);
+  EXPECT_THAT(run({"backbone", "import", "first.safetensors", "--net", "resnet-z"}).err, HasSubstr("resnet-"));
 }
 
 }  // namespace

@@ -97,11 +97,16 @@ Result<void> check_backbone(const YamlNode& root, const Demand& demand) {
   const Backbone& backbone = *demand.backbone;
   const YamlNode& node = node_at(root, "backbone");
   const auto given = [&](const char* key) { return node.find(key) != nullptr; };
-  if (backbone.onnx.has_value() == backbone.weights.has_value())
+  const int sources = (backbone.name ? 1 : 0) + (backbone.onnx ? 1 : 0) + (backbone.weights ? 1 : 0);
+  if (sources != 1)
     return node.error(
-        "backbone wants either onnx (a whole network) or weights (for the net that recipe.backbone names), like {onnx: net.onnx}");
-  if (backbone.onnx && demand.recipe.backbone)
-    return node_at(root, "recipe.backbone").error("recipe.backbone and backbone.onnx both name the network; drop one of them");
+        "backbone wants one of name (a network of the workspace), onnx (a whole network) and weights (for the net that recipe.backbone "
+        "names), like {onnx: net.onnx}");
+  if ((backbone.onnx || backbone.name) && demand.recipe.backbone)
+    return node_at(root, "recipe.backbone").error("recipe.backbone and backbone both name the network; drop one of them");
+  for (const char* key : {"cut", "mean", "scale"})
+    if (backbone.name && given(key))
+      return node_at(root, std::string("backbone.") + key).error(fmt::format("backbone.{} was settled when the network was imported", key));
   if (backbone.weights && !demand.recipe.backbone)
     return node.error(
         "backbone.weights are for a net of ours; name it, like recipe: {backbone: resnet-s} (`sightline modules` lists them)");

@@ -116,6 +116,7 @@ enum class Freeze { none, early, backbone };
 
 // Weights that somebody else trained.
 struct Backbone {
+  std::optional<std::string> name;
   std::optional<std::string> onnx;
   std::string cut = "auto";
   std::optional<std::string> weights;
@@ -126,6 +127,7 @@ struct Backbone {
   std::optional<std::string> origin;
   static constexpr auto fields() {
     return std::tuple{
+        field("name", &Backbone::name, "a network that was imported into the workspace (`sightline backbone list`)"),
         field("onnx", &Backbone::onnx, "a network as an ONNX file, relative to the demand file: its features are used and tuned"),
         field("cut", &Backbone::cut, "the value that the new head reads: auto, or its name in the file"),
         field("weights", &Backbone::weights, "for recipe.backbone: .safetensors, or PyTorch's .pth, .pt or .ckpt"),

@@ -10,6 +10,7 @@
 #include "base/machine.h"
 #include "base/text.h"
 #include "dataset/import.h"
+#include "factory/backbone.h"
 #include "factory/recipe.h"
 #include "line/worker.h"
 
@@ -40,7 +41,8 @@ Result<std::string> worker_version(const std::string& worker, const store::Works
 
 }  // namespace
 
-Result<std::vector<line::Step>> build_steps(const demand::Demand& demand, store::Workspace& workspace, const BuildOptions& options) {
+Result<std::vector<line::Step>> build_steps(const demand::Demand& stated, store::Workspace& workspace, const BuildOptions& options) {
+  SIGHTLINE_TRY(const demand::Demand demand, with_backbone_file(stated, workspace));
   BuildContext context{.workspace = &workspace, .demand = demand, .options = options, .sources = options.sources, .intake = options.intake};
   if (context.sources == nullptr) context.sources = std::make_shared<FeatureSources>();
   context.threads = demand.limits.cores > 0 ? std::min(demand.limits.cores, usable_cores()) : usable_cores();
@@ -108,6 +110,8 @@ Result<BuildOutcome> build(const demand::Demand& demand, store::Workspace& works
   for (const line::Planned& p : planned) {
     if (const line::StepRecord* record = line.record(p.step)) outcome.steps.push_back(*record);
   }
+  if (const line::StepRecord* head = line.record("head"); head != nullptr && head->figures.contains("outlook"))
+    SIGHTLINE_CHECK(from_json(head->figures["outlook"], outcome.outlook, "outlook"));
   const Json& figures = line.record("release")->figures;
   outcome.released = figures.value("released", false);
   outcome.version = figures.value("version", std::int64_t{0});

@@ -41,6 +41,8 @@ struct BuildOutcome {
   bool released = false;
   std::int64_t version = 0;  // of the release, 0 when refused
   std::string sentence;      // the gate's words
+  // What the training images said of the target, a sentence each; of builds with a frozen backbone.
+  std::vector<std::string> outlook;
   std::vector<line::StepRecord> steps;
   Digest package, evaluation;
   Digest report;  // "" when none was wanted

@@ -20,6 +20,7 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "dataset/import.h"
+#include "factory/backbone.h"
 #include "factory/build.h"
 #include "package/metadata.h"
 
@@ -77,8 +78,10 @@ class Fleet {
     {
       Progress progress("listing", chosen_.size(), "demand");
       SIGHTLINE_CHECK(parallel_for(chosen_.size(), [&](std::size_t i) -> Result<void> {
-        const demand::Demand& demand = chosen_[i]->demand;
         progress.advance();
+        const auto resolved = with_backbone_file(chosen_[i]->demand, workspace_);
+        if (!resolved.ok()) return {};  // its own build says so
+        const demand::Demand& demand = *resolved;
         if (!chosen_[i]->problem.empty() || !demand.backbone || !demand.backbone->onnx ||
             demand.backbone->freeze != demand::Freeze::backbone)
           return {};

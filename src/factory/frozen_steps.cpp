@@ -15,8 +15,10 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "evaluation/evaluation.h"
+#include "factory/backbone.h"
 #include "factory/build.h"
 #include "factory/feature_sources.h"
+#include "factory/outlook.h"
 #include "factory/recipe.h"
 #include "factory/small_data.h"
 #include "factory/step_inputs.h"
@@ -79,28 +81,13 @@ graph::Graph joined(const graph::Graph& backbone, const graph::Graph& head) {
   return graph;
 }
 
-struct ImportedBackbone {
-  graph::Graph graph;
-  features::About about;
-};
-Result<ImportedBackbone> import_backbone(const demand::Demand& demand) {
-  SIGHTLINE_TRY(modules::ImportedClassifier imported, import_network(demand, 2));
-  ImportedBackbone backbone;
-  imported.graph.outputs = {{features::value, Dtype::f32, {-1, imported.features}, {}}};
-  backbone.graph = graph::serving_graph(imported.graph);
-  SIGHTLINE_TRY(const Json lineage, backbone_lineage(demand));
-  SIGHTLINE_TRY(backbone.about, struct_from_json<features::About>(lineage));
-  backbone.about.cut = imported.cut;
-  backbone.about.reasons = imported.reasons;
-  return backbone;
-}
-
 // Whether the classes count alike in what the demand asks for.
 bool is_balanced(const demand::Demand& demand) { return demand.target.metric == "macro_f1" || demand.target.metric == "balanced_accuracy"; }
 
 struct FittedHead {
   graph::Graph graph;
   Json figures;  // what was chosen and how well it did out of fold
+  Json outlook;  // sentences
   std::vector<dataset::Suspect> suspects;
 };
 // features f32 N×D of `samples`. Heads compete on folds of them; what they answer out of fold calibrates the winner and ranks the labels.
@@ -108,10 +95,11 @@ Result<FittedHead> fit_head(const BuildContext& build, const Tensor& features, c
                             const std::vector<std::int64_t>& samples) {
   const std::vector<std::int32_t> labels = labels_of(manifest, samples);
   const auto classes = static_cast<int>(manifest.classes.size());
-  SIGHTLINE_TRY(const heads::Choice choice, heads::choose_head(features, labels, groups_of(manifest, samples), classes,
-                                                               {.balanced = is_balanced(build.demand),
-                                                                .seed = static_cast<std::uint64_t>(build.demand.seed),
-                                                                .threads = build.threads}));
+  const std::vector<std::int64_t> groups = groups_of(manifest, samples);
+  const auto seed = static_cast<std::uint64_t>(build.demand.seed);
+  SIGHTLINE_TRY(const heads::Choice choice,
+                heads::choose_head(features, labels, groups, classes,
+                                   {.balanced = is_balanced(build.demand), .seed = seed, .threads = build.threads}));
   FittedHead fitted;
   SIGHTLINE_TRY(const graph::Graph graph, heads::head_graph(choice.head, features::value));
   fitted.graph = graph::serving_graph(graph);  // it is joined to the backbone's
@@ -122,6 +110,9 @@ Result<FittedHead> fit_head(const BuildContext& build, const Tensor& features, c
                     {"out_of_fold_accuracy", choice.accuracy},
                     {"out_of_fold_balanced_accuracy", choice.balanced_accuracy},
                     {"reasons", Json::array({choice.sentence})}};
+  SIGHTLINE_TRY(const Outlook outlook,
+                outlook_of(build.demand.target, choice, features, labels, groups, manifest.classes, seed, build.options.report));
+  fitted.outlook = to_json(outlook.sentences);
   return fitted;
 }
 
@@ -183,7 +174,7 @@ line::Step backbone_step(const BuildContext& build) {
   step.inputs = {{.name = "file", .digest = build.backbone}};
   step.outputs = {"backbone"};
   step.body = [build](line::StepContext& context) -> Result<void> {
-    SIGHTLINE_TRY(const ImportedBackbone imported, import_backbone(build.demand));
+    SIGHTLINE_TRY(const CutNetwork imported, cut_network(build.demand));
     SIGHTLINE_TRY(const graph::Cost cost, graph::cost_of(imported.graph));
     context.figure("parameters", cost.parameters);
     context.figure("mflops", std::round(static_cast<double>(cost.flops) / 1e4) / 100);
@@ -198,7 +189,8 @@ line::Step backbone_step(const BuildContext& build) {
 
 line::Step head_step(const BuildContext& build) {
   line::Step step{.name = "head", .version = 1, .says = "fit the head on what the backbone says of the pictures"};
-  step.parameters = {{"seed", build.demand.seed}, {"limits", to_json(build.demand.limits)}, {"balanced", is_balanced(build.demand)}};
+  step.parameters = {{"seed", build.demand.seed}, {"limits", to_json(build.demand.limits)}, {"target", to_json(build.demand.target)}};
+  if (!build.options.report) step.parameters["report"] = false;  // what would be needed is not worked out either
   step.environment = machine_environment(build.threads);
   step.environment["heads"] = heads::version;
   step.inputs = {{.name = "backbone", .step = "backbone", .output = "backbone"},
@@ -221,6 +213,7 @@ line::Step head_step(const BuildContext& build) {
     context.figure("features_reused", counts.reused);
     SIGHTLINE_TRY(const FittedHead fitted, fit_head(build, features, manifest, samples));
     for (const auto& [name, figure] : fitted.figures.items()) context.figure(name, figure);
+    context.figure("outlook", fitted.outlook);
     SIGHTLINE_TRY(const std::string onnx, graph::serialize_onnx(fitted.graph));
     SIGHTLINE_CHECK(context.put("head", onnx));
     SIGHTLINE_CHECK(context.put("suspects", json_text(to_json(fitted.suspects))));

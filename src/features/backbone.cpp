@@ -25,6 +25,8 @@ std::string misfit(const graph::Graph& graph) {
 
 }  // namespace
 
+bool is_backbone(const graph::Graph& graph) { return graph.metadata.contains(about_key); }
+
 Result<void> write_backbone(const graph::Graph& graph, const About& about, const std::string& folder) {
   if (const std::string why = misfit(graph); !why.empty()) return Error{ErrorKind::invalid_data, fmt::format("no backbone: {}", why)};
   graph::Graph written = graph;

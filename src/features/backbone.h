@@ -45,6 +45,8 @@ struct Backbone {
   Digest digest;                // Merkle digest of "features": equal for equal functions, whatever the names and whoever made them
 };
 
+// Whether the graph is one that write_backbone wrote.
+bool is_backbone(const graph::Graph& graph);
 // folder must exist. Errors: invalid_data (not a graph from one square picture to f32 N×D), io.
 Result<void> write_backbone(const graph::Graph& graph, const About& about, const std::string& folder);
 // Errors name the file: not_found, invalid_data.

@@ -196,6 +196,10 @@ Result<std::vector<Problem>> fsck(Workspace& workspace, const std::vector<Digest
       SIGHTLINE_CHECK(checker.check_release_folder(release));
     }
   }
+  if (const auto backbones = workspace.registry().backbones(); backbones.ok()) {
+    for (const Backbone& backbone : *backbones)
+      checker.check_reference(backbone.tree, "backbone " + backbone.name, "import it again (`sightline backbone import`)");
+  }
   std::set<Digest> seen;
   for (const Digest& digest : referenced_by_steps) {
     if (seen.insert(digest).second) checker.check_reference(digest, "a finished step", "that step runs again at the next build");
@@ -217,6 +221,8 @@ Result<std::uint64_t> collect_garbage(Workspace& workspace, const std::vector<Di
     if (blobs.contains(release.package)) SIGHTLINE_CHECK(blobs.verify(release.package));
     wanted.insert(wanted.end(), {release.package, release.evaluation, release.report});
   }
+  SIGHTLINE_TRY(const std::vector<Backbone> backbones, workspace.registry().backbones());
+  for (const Backbone& backbone : backbones) wanted.push_back(backbone.tree);
   wanted.insert(wanted.end(), keep.begin(), keep.end());
   SIGHTLINE_TRY(const std::set<Digest> kept, with_parts(blobs, wanted));
   SIGHTLINE_TRY(const std::vector<Digest> all, blobs.list());
@@ -232,6 +238,11 @@ Result<std::uint64_t> collect_garbage(Workspace& workspace, const std::vector<Di
   for (const char* scratch : {"/work", "/locks", "/quarantine"}) {
     freed += bytes_below(workspace.root() + scratch);
     if (!dry_run) SIGHTLINE_CHECK(remove_all(workspace.root() + scratch));
+  }
+  // Folders of backbones that are gone.
+  for (const std::string& name : entries_of(workspace.root() + "/backbones")) {
+    const bool there = std::any_of(backbones.begin(), backbones.end(), [&](const Backbone& each) { return each.tree == name; });
+    if (!there && !dry_run) SIGHTLINE_CHECK(remove_all(workspace.root() + "/backbones/" + name));
   }
   // Folders of releases that are gone, and those whose writer was killed.
   for (const std::string& name : entries_of(workspace.root() + "/releases")) {

@@ -19,7 +19,7 @@ namespace {
 constexpr std::int64_t application = 0x53474C4E;  // "SGLN" in SQLite's application_id
 
 // Row n brings a file of format n (user_version) to format n + 1. A row that was released is never changed.
-constexpr std::array<const char*, 1> migrations{R"(
+constexpr std::array<const char*, 2> migrations{R"(
   CREATE TABLE runs (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     demand TEXT NOT NULL,
@@ -45,6 +45,14 @@ constexpr std::array<const char*, 1> migrations{R"(
     lineage TEXT NOT NULL,
     PRIMARY KEY (name, version));
   CREATE UNIQUE INDEX one_in_force ON releases (name) WHERE in_force = 1;
+)",
+                                                R"(
+  CREATE TABLE backbones (
+    name TEXT PRIMARY KEY,
+    tree TEXT NOT NULL,
+    created TEXT NOT NULL,
+    about TEXT NOT NULL,
+    figures TEXT NOT NULL);
 )"};
 constexpr auto newest = static_cast<std::int64_t>(migrations.size());
 
@@ -301,6 +309,52 @@ Result<void> Registry::remove_release(const std::string& name, std::int64_t vers
   }
   SIGHTLINE_CHECK(Statement(database, "DELETE FROM releases WHERE name = ? AND version = ?").bind(name).bind(version).run());
   return transaction.commit();
+}
+
+namespace {
+Result<Backbone> read_backbone(const Statement& row, const std::string& source) {
+  Backbone backbone{.name = row.text(0), .tree = row.text(1), .created = row.text(2), .about = {}, .figures = {}};
+  const std::string where = fmt::format("{}: backbone {}", source, backbone.name);
+  SIGHTLINE_TRY(backbone.about, parse_json(row.text(3), where));
+  SIGHTLINE_TRY(backbone.figures, parse_json(row.text(4), where));
+  return backbone;
+}
+}  // namespace
+
+Result<void> Registry::put_backbone(const Backbone& backbone) {
+  SIGHTLINE_CHECK(check_release_name(backbone.name));
+  SIGHTLINE_CHECK(check_digest(backbone.tree, "tree", false));
+  Statement insert(state_->database, "INSERT OR REPLACE INTO backbones VALUES (?, ?, ?, ?, ?)");
+  insert.bind(backbone.name).bind(backbone.tree).bind(backbone.created.empty() ? utc_now() : backbone.created);
+  return insert.bind(json_text(backbone.about)).bind(json_text(backbone.figures)).run();
+}
+
+Result<std::vector<Backbone>> Registry::backbones() const {
+  Statement rows(state_->database, "SELECT name, tree, created, about, figures FROM backbones ORDER BY name");
+  std::vector<Backbone> backbones;
+  while (true) {
+    SIGHTLINE_TRY(const bool row, rows.step());
+    if (!row) return backbones;
+    SIGHTLINE_TRY(Backbone backbone, read_backbone(rows, state_->database.path()));
+    backbones.push_back(std::move(backbone));
+  }
+}
+
+Result<std::optional<Backbone>> Registry::backbone(const std::string& name) const {
+  Statement rows(state_->database, "SELECT name, tree, created, about, figures FROM backbones WHERE name = ?");
+  SIGHTLINE_TRY(const bool row, rows.bind(name).step());
+  if (!row) return std::optional<Backbone>();
+  SIGHTLINE_TRY(Backbone backbone, read_backbone(rows, state_->database.path()));
+  return std::optional<Backbone>(std::move(backbone));
+}
+
+Result<void> Registry::remove_backbone(const std::string& name) {
+  const Database& database = state_->database;
+  SIGHTLINE_CHECK(Statement(database, "DELETE FROM backbones WHERE name = ?").bind(name).run());
+  SIGHTLINE_TRY(const std::int64_t changed, database.integer("SELECT changes()"));
+  if (changed == 0)
+    return Error{ErrorKind::not_found, fmt::format("there is no backbone \"{}\"; `sightline backbone list` shows what there is", name)};
+  return {};
 }
 
 Result<void> Registry::check() const {

@@ -45,6 +45,19 @@ struct Release {
   }
 };
 
+// A network whose features models are built on.
+struct Backbone {
+  std::string name;
+  Digest tree;  // of its folder (features/backbone.h)
+  std::string created;
+  Json about;    // file, digest, origin, licence, cut, reasons
+  Json figures;  // what it costs, as measured: features, parameters, mflops, p50_ms, bytes
+  static constexpr auto fields() {
+    return std::tuple{field("name", &Backbone::name), field("tree", &Backbone::tree), field("created", &Backbone::created),
+                      field("about", &Backbone::about), field("figures", &Backbone::figures)};
+  }
+};
+
 // A release's name becomes a folder's: letters, digits, - _ and ., no leading dot, at most 64 bytes. Error usage says what is wrong.
 Result<void> check_release_name(const std::string& name);
 
@@ -71,6 +84,12 @@ class Registry {
   Result<std::optional<Release>> release(const std::string& name, std::int64_t version = 0) const;  // 0: the one in force
   Result<void> set_in_force(const std::string& name, std::int64_t version);
   Result<void> remove_release(const std::string& name, std::int64_t version);  // error refused for the one in force
+
+  // Replaces the one of this name. An empty `created` becomes now.
+  Result<void> put_backbone(const Backbone& backbone);
+  Result<std::vector<Backbone>> backbones() const;  // by name
+  Result<std::optional<Backbone>> backbone(const std::string& name) const;
+  Result<void> remove_backbone(const std::string& name);  // not_found
 
   Result<void> check() const;                             // SQLite's integrity check and our own invariants
   Result<void> backup_to(const std::string& path) const;  // a consistent copy while others write

@@ -56,6 +56,28 @@ TEST_F(RegistryTest, Runs) {
   EXPECT_EQ(registry.runs("x' OR '1'='1")->size(), 0U);
 }
 
+TEST_F(RegistryTest, Backbones) {
+  Registry registry = open();
+  const Backbone eyes{.name = "eyes", .tree = sha256_of("a"), .created = {}, .about = {{"licence", "MIT"}}, .figures = {{"features", 32}}};
+  ASSERT_TRUE(registry.put_backbone(eyes).ok());
+  ASSERT_TRUE(registry.put_backbone({.name = "brows", .tree = sha256_of("b"), .created = {}, .about = {}, .figures = {}}).ok());
+  auto all = *registry.backbones();
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0].name, "brows");
+  EXPECT_EQ(all[1].about.at("licence"), "MIT");
+  EXPECT_EQ(all[1].figures.at("features"), 32);
+  EXPECT_FALSE(all[1].created.empty());
+  ASSERT_TRUE(registry.put_backbone({.name = "eyes", .tree = sha256_of("c"), .created = {}, .about = {}, .figures = {}}).ok());  // replaced
+  EXPECT_EQ((*registry.backbone("eyes"))->tree, sha256_of("c"));
+  EXPECT_FALSE(registry.backbone("ears")->has_value());
+  ASSERT_TRUE(registry.remove_backbone("eyes").ok());
+  EXPECT_EQ(registry.remove_backbone("eyes").error().kind, ErrorKind::not_found);
+  EXPECT_EQ(registry.put_backbone({.name = "../x", .tree = sha256_of("c"), .created = {}, .about = {}, .figures = {}}).error().kind,
+            ErrorKind::usage);
+  EXPECT_EQ(registry.put_backbone({.name = "x", .tree = "no digest", .created = {}, .about = {}, .figures = {}}).error().kind,
+            ErrorKind::internal);
+}
+
 TEST_F(RegistryTest, Releases) {
   Registry registry = open();
   EXPECT_FALSE(registry.release("apparel")->has_value());

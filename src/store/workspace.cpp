@@ -103,6 +103,16 @@ Result<std::string> Workspace::ensure_release_folder(const Release& release) con
   return folder;
 }
 
+Result<std::string> Workspace::ensure_backbone_folder(const Backbone& backbone) const {
+  if (!is_digest(backbone.tree)) return Error{ErrorKind::internal, fmt::format("the backbone {} has no digest", backbone.name)};
+  const std::string folder = root_ + "/backbones/" + backbone.tree;
+  if (is_directory(folder)) return folder;
+  const Result<void> made = blobs_->materialize(backbone.tree, folder);
+  if (!made.ok() && !(made.error().kind == ErrorKind::conflict && is_directory(folder)))
+    return made.error().in(fmt::format("backbone {}", backbone.name));
+  return folder;
+}
+
 Result<FileLock> Workspace::lock_for_building() const {
   Result<FileLock> lock = FileLock::acquire(root_ + "/lock", false, FileLock::Mode::shared);
   if (!lock.ok() && lock.error().kind == ErrorKind::conflict)

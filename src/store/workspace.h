@@ -8,6 +8,9 @@
 //   .sightline/work/KEY/       scratch and checkpoints of the step with that key
 //   .sightline/locks/KEY       held by the process that runs the step with that key
 //   .sightline/releases/NAME/VERSION/   the package folder, hard links into blobs/
+//   .sightline/backbones/TREE/          the folder of an imported backbone, likewise
+//   .sightline/features/, intake/       what was computed of pictures, by content (row_cache.h); may be removed at any time
+//   .sightline/fleets/, reports/        pages for people
 #pragma once
 
 #include <cstdint>
@@ -40,6 +43,9 @@ class Workspace {
   std::string release_folder(const std::string& name, std::int64_t version) const;
   // Materializes the release's package when its folder is missing; gives the folder.
   Result<std::string> ensure_release_folder(const Release& release) const;
+
+  // The folder of a backbone's tree, materialized when it is missing: backbones/TREE/.
+  Result<std::string> ensure_backbone_folder(const Backbone& backbone) const;
 
   // Whoever puts blobs that nothing refers to yet holds this until something does, or the garbage collector takes them. Error conflict
   // while garbage is collected.

@@ -76,6 +76,7 @@ Result<int> run_build(Console& console, const BuildArguments& arguments) {
                     {"released", outcome.released},
                     {"version", outcome.version},
                     {"sentence", outcome.sentence},
+                    {"outlook", to_json(outcome.outlook)},
                     {"package", outcome.package},
                     {"package_folder", folder},
                     {"report", report},
@@ -86,6 +87,7 @@ Result<int> run_build(Console& console, const BuildArguments& arguments) {
     return 0;
   }
   console.say("{}", console.paint(outcome.released ? Colour::green : Colour::red, outcome.sentence));
+  for (const std::string& sentence : outcome.outlook) console.say("  - {}", sentence);
   if (outcome.released) console.say("package  {}", folder);
   console.say("report   {}", report);
   if (outcome.released) {
@@ -145,7 +147,7 @@ Result<int> run_explain(Console& console, const BuildArguments& arguments) {
   if (rows.empty()) return Error{ErrorKind::not_found, fmt::format("no step of \"{}\" ever ran in {}", demand.name, workspace.root())};
   console.document({{"name", demand.name}, {"steps", list}});
   console.table({"when", "step", "took", "why it ran"}, rows);
-  const bool imports = demand.backbone && demand.backbone->onnx;
+  const bool imports = demand.backbone && (demand.backbone->onnx || demand.backbone->name);
   const bool frozen = imports && demand.backbone->freeze == demand::Freeze::backbone;
   struct Chosen {
     const char *step, *title;

@@ -1,0 +1,38 @@
+// Backbones of the workspace: imported once under a name, with licence and measured cost, used by any demand (backbone: {name: NAME}).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "demand/demand.h"
+#include "features/backbone.h"
+#include "store/workspace.h"
+
+namespace sightline::factory {
+
+struct BackboneImport {
+  std::string name;
+  std::string file;                 // .onnx, or with `net` weights for it (.safetensors, .pth, .pt, .ckpt)
+  std::optional<std::string> net;   // one of modules::backbones()
+  int channels = 3;                 // for `net`: 1 or 3
+  int side = 0;                     // for a graph that leaves it free, and for `net`; 0: the graph's, or 224
+  std::string cut = "auto";         // as import_classifier
+  std::vector<double> mean, scale;  // per channel or one for all, on the 0..255 scale
+  std::optional<std::string> licence, origin;
+};
+
+// Reads, cuts, measures and stores it; one of the same name is replaced. Errors: those of reading and importing; usage.
+Result<store::Backbone> import_backbone(const BackboneImport& wanted, store::Workspace& workspace, int threads);
+
+// A demand that names a backbone of the workspace, as one that names its file; others as they are. Error not_found: the nearest name.
+Result<demand::Demand> with_backbone_file(const demand::Demand& demand, const store::Workspace& workspace);
+
+// The graph to the features, and what it is, of demand.backbone.onnx.
+struct CutNetwork {
+  graph::Graph graph;
+  features::About about;
+};
+Result<CutNetwork> cut_network(const demand::Demand& demand);
+
+}  // namespace sightline::factory
