@@ -24,7 +24,8 @@ Samples samples(int per_class) {
     const int label = i % 4;
     all.labels.push_back(label);
     for (int d = 0; d < dimensions; ++d) {
-      const double centre = d == 0 ? (label < 2 ? 6.0 * label : 12) : d == 1 && label >= 2 ? 0.8 * (label - 2) : 0;
+      const bool own = label < 2 && d == label;
+      const double centre = own ? 6 : label == 3 && d == 2 ? 0.8 : 0;
       values[static_cast<std::size_t>(i * dimensions + d)] = static_cast<float>(centre + random.normal());
     }
   }
