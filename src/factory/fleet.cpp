@@ -30,7 +30,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // Enough for a median beside hundreds of others; `sightline bench` measures one model well.
-constexpr int latency_runs = 20;
+constexpr int latency_runs = 10;
 
 class Fleet {
  public:

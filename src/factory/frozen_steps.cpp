@@ -39,6 +39,8 @@ constexpr std::size_t checked_pictures = 16;
 constexpr double largest_difference = 1e-4;
 // Half of what trained packages have: the backbone answers for thousands of models, and most of a small package are its pictures.
 constexpr std::size_t golden_pictures = 4;
+// Suspected labels that are kept: the worst tenth, but so many at least.
+constexpr std::size_t least_suspects = 20;
 
 std::vector<std::int64_t> samples_of(const dataset::Manifest& manifest, std::initializer_list<dataset::Split> splits) {
   std::vector<std::int64_t> samples;
@@ -104,7 +106,7 @@ Result<FittedHead> fit_head(const BuildContext& build, const Tensor& features, c
   SIGHTLINE_TRY(const graph::Graph graph, heads::head_graph(choice.head, features::value));
   fitted.graph = graph::serving_graph(graph);  // it is joined to the backbone's
   fitted.suspects = suspects_of(manifest, samples, choice);
-  fitted.suspects.resize(std::min(fitted.suspects.size(), std::max<std::size_t>(100, samples.size() / 10)));
+  fitted.suspects.resize(std::min(fitted.suspects.size(), std::max<std::size_t>(least_suspects, samples.size() / 10)));
   fitted.figures = {{"kind", enum_name(choice.head.kind)},
                     {"setting", choice.candidates[choice.chosen].setting},
                     {"out_of_fold_accuracy", choice.accuracy},
