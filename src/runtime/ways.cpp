@@ -77,11 +77,11 @@ void Choice::compared(bool same) { known_ = same ? Known::same : Known::differ; 
 std::optional<Way> Choice::timed(Way way, double seconds) {
   if (known_ != Known::same) return std::nullopt;
   const int i = way == ways_.rule ? 0 : 1;
-  least_[i] = taken_[i] == 0 ? seconds : std::min(least_[i], seconds);
-  ++taken_[i];
+  if (taken_[i] < times) seconds_[i][taken_[i]++] = seconds;
   if (taken_[0] < times || taken_[1] < times) return std::nullopt;
   known_ = Known::decided;
-  best_ = least_[1] < least_[0] * gain ? ways_.other : ways_.rule;
+  for (auto& all : seconds_) std::ranges::sort(all);
+  best_ = seconds_[1][times / 2] < seconds_[0][times / 2] * gain ? ways_.other : ways_.rule;
   const Way loser = best_ == ways_.rule ? ways_.other : ways_.rule;
   // The one that a crowd takes stays as well.
   return is_final() && loser == Way::together ? std::optional(loser) : std::nullopt;

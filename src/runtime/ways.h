@@ -49,8 +49,9 @@ class Choice {
   std::optional<Way> timed(Way way, double seconds);
 
  private:
-  static constexpr int patience = 4;     // runs by the rule before anything is tried: who asks once or twice pays nothing
-  static constexpr int times = 5;        // of each way, by turns, since a machine's speed drifts; the least counts
+  static constexpr int patience = 4;  // runs by the rule before anything is tried: who asks once or twice pays nothing
+  static constexpr int times =
+      5;  // of each way, by turns, since a machine's speed drifts; the median counts: the least is that of a quiet moment
   static constexpr int first_rest = 64;  // runs until a choice is made anew, the next time after twice as many, ...
   static constexpr double gain = 0.95;   // what the other way's time must be below, relative to the rule's
 
@@ -61,7 +62,7 @@ class Choice {
   Known known_ = Known::nothing;
   int runs_ = 0, rested_ = 0, rest_ = first_rest;
   int taken_[2] = {0, 0};  // times of the rule, of the other
-  double least_[2] = {0, 0};
+  double seconds_[2][times] = {};
   Way best_ = Way::alone;
 };
 
