@@ -126,7 +126,7 @@ TEST_F(Imported, WithTheBackboneFrozenOnlyTheHeadIsFittedAndNothingIsTrained) {
   const Outcome outcome = run({"build", "frozen.yaml", "--json"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err;
   EXPECT_THAT(step_names(outcome.json()),
-              testing::ElementsAre("import", "split", "audit", "backbone", "head", "package", "compress", "evaluate", "release"));
+              testing::ElementsAre("import", "audit", "backbone", "head", "package", "compress", "evaluate", "release"));
   EXPECT_EQ(run({"show", "frozen", "--json"}).json().at("lineage").at("weights").at("licence"), "MIT");
   // The convolutions are the file's, to the bit.
   const auto graph = graph::read_onnx(outcome.json().at("package_folder").get<std::string>() + "/1/model.onnx");

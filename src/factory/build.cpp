@@ -51,9 +51,8 @@ Result<std::vector<line::Step>> build_steps(const demand::Demand& stated, store:
   SIGHTLINE_TRY(context.backbone, context.sources->digest_of(demand));
   std::vector<line::Step> steps;
   steps.push_back(import_step(context, listing));
-  steps.push_back(split_step(context));
-  steps.push_back(audit_step(context));
   if (context.frozen()) {
+    steps.push_back(audit_step(context));
     steps.push_back(backbone_step(context));
     steps.push_back(head_step(context));
     steps.push_back(shared_package_step(context));
@@ -62,6 +61,8 @@ Result<std::vector<line::Step>> build_steps(const demand::Demand& stated, store:
     steps.push_back(release_step(context));
     return steps;
   }
+  steps.push_back(split_step(context));
+  steps.push_back(audit_step(context));
   SIGHTLINE_TRY(const std::string worker, line::find_worker("sightline-train"));
   SIGHTLINE_TRY(const std::string version, worker_version(worker, workspace));
   steps.push_back(recipe_step(context));

@@ -5,7 +5,7 @@
 // With a network that the demand brings (backbone.onnx) the head is fitted before anything is tuned, and the better of the two is taken:
 //   … pack → probe → train → choose → package …
 // With freeze: backbone nothing is trained, and pictures are only looked at through the backbone (frozen_steps.cpp):
-//   import → split → audit, backbone → head → package → compress → evaluate → release
+//   import → audit, backbone → head → package → compress → evaluate → release
 #pragma once
 
 #include <memory>
@@ -69,6 +69,7 @@ struct BuildContext {
   // The steps that leave the model to begin training with and the trained one ("model", "history").
   std::string initial_step() const { return imports() ? "probe" : "recipe"; }
   std::string trained_step() const { return frozen() ? "head" : imports() ? "choose" : "train"; }
+  std::string manifest_step() const { return frozen() ? "import" : "split"; }
   std::string suspects_step() const { return frozen() ? "head" : "label-errors"; }
 };
 

@@ -218,7 +218,8 @@ line::Step compress_step(const BuildContext& build) {
       .name = "compress", .version = 2, .says = "try fewer bits on validation images, keep the fastest that loses too little to count"};
   const demand::Compress& compress = build.demand.compress;
   step.parameters = {{"precision", compress.precision}};
-  step.inputs = {{.name = "package", .step = "package", .output = "package"}, {.name = "manifest", .step = "split", .output = "manifest"}};
+  step.inputs = {{.name = "package", .step = "package", .output = "package"},
+                 {.name = "manifest", .step = build.manifest_step(), .output = "manifest"}};
   step.outputs = {"package", "compression"};
   // A package that goes on as it came depends on nothing else.
   if (compress.precision != "f32") {

@@ -56,6 +56,14 @@ std::string compare_manifests(const store::Workspace& workspace, const Digest& b
   return join(parts, ", ");
 }
 
+Result<void> split_samples(const BuildContext& build, line::StepContext& context, dataset::Manifest& manifest) {
+  SIGHTLINE_CHECK(dataset::assign_splits(manifest, build.demand.split, build.demand.seed));
+  std::array<std::int64_t, 3> counts{};
+  for (const dataset::Sample& sample : manifest.samples) ++counts[static_cast<std::size_t>(sample.split)];
+  for (std::size_t i = 0; i < counts.size(); ++i) context.figure(EnumNames<dataset::Split>::names[i], counts[i]);
+  return {};
+}
+
 }  // namespace
 
 std::function<std::string(const std::string&, const Digest&, const Digest&)> describe_manifest_change(const BuildContext& build) {
@@ -83,15 +91,21 @@ line::Step import_step(const BuildContext& build, const Digest& listing) {
                      {"column", to_json(build.demand.split.column)}};
   step.inputs = {{.name = "listing", .digest = listing}};
   step.outputs = {"manifest"};
+  if (build.frozen()) {  // the splits as well: with intake's memory reading again costs nothing, keeping the manifest twice would
+    step.says = "read and check every image, decide train, validation and test";
+    step.parameters["split"] = to_json(build.demand.split);
+    step.parameters["seed"] = build.demand.seed;
+  }
   step.body = [build](line::StepContext& context) -> Result<void> {
     std::shared_ptr<dataset::Intake> intake = build.intake;
     if (intake == nullptr) {
       SIGHTLINE_TRY(intake, dataset::Intake::open(context.workspace().root() + "/intake"));
     }
-    SIGHTLINE_TRY(const dataset::Manifest manifest, dataset::import_data(build.demand.data, build.demand.split, intake.get()));
+    SIGHTLINE_TRY(dataset::Manifest manifest, dataset::import_data(build.demand.data, build.demand.split, intake.get()));
     context.figure("images", manifest.samples.size());
     context.figure("rejected", manifest.rejected.size());
     context.figure("classes", manifest.classes.size());
+    if (build.frozen()) SIGHTLINE_CHECK(split_samples(build, context, manifest));
     return context.put("manifest", dataset::pack_manifest(manifest));
   };
   step.describe_change = [](const std::string& input, const Digest&, const Digest&) {
@@ -108,10 +122,7 @@ line::Step split_step(const BuildContext& build) {
   step.describe_change = describe_manifest_change(build);
   step.body = [build](line::StepContext& context) -> Result<void> {
     SIGHTLINE_TRY(dataset::Manifest manifest, read_manifest(context));
-    SIGHTLINE_CHECK(dataset::assign_splits(manifest, build.demand.split, build.demand.seed));
-    std::array<std::int64_t, 3> counts{};
-    for (const dataset::Sample& sample : manifest.samples) ++counts[static_cast<std::size_t>(sample.split)];
-    for (std::size_t i = 0; i < counts.size(); ++i) context.figure(EnumNames<dataset::Split>::names[i], counts[i]);
+    SIGHTLINE_CHECK(split_samples(build, context, manifest));
     return context.put("manifest", dataset::pack_manifest(manifest));
   };
   return step;
@@ -119,7 +130,7 @@ line::Step split_step(const BuildContext& build) {
 
 line::Step audit_step(const BuildContext& build) {
   line::Step step{.name = "audit", .version = 1, .says = "look for duplicates, leaks and bad images"};
-  step.inputs = {{.name = "manifest", .step = "split", .output = "manifest"}};
+  step.inputs = {{.name = "manifest", .step = build.manifest_step(), .output = "manifest"}};
   step.outputs = {"audit"};
   step.describe_change = describe_manifest_change(build);
   step.body = [](line::StepContext& context) -> Result<void> {

@@ -253,7 +253,7 @@ class Fleet {
       row.interval = found->second;
     row.excludes_chance = row.interval.low > row.chance;
     for (const line::StepRecord& record : built.steps)
-      if (record.step == "split")
+      if (record.step == "import")
         row.train = record.figures.value("train", std::int64_t{0}) + record.figures.value("validation", std::int64_t{0});
     return {};
   }

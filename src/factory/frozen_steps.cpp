@@ -196,7 +196,7 @@ line::Step head_step(const BuildContext& build) {
   step.environment = machine_environment(build.threads);
   step.environment["heads"] = heads::version;
   step.inputs = {{.name = "backbone", .step = "backbone", .output = "backbone"},
-                 {.name = "manifest", .step = "split", .output = "manifest"}};
+                 {.name = "manifest", .step = build.manifest_step(), .output = "manifest"}};
   step.outputs = {"head", "history", "suspects"};
   step.describe_change = describe_manifest_change(build);
   step.body = [build](line::StepContext& context) -> Result<void> {
@@ -231,7 +231,7 @@ line::Step shared_package_step(const BuildContext& build) {
   step.inputs = {{.name = "backbone", .step = "backbone", .output = "backbone"},
                  {.name = "head", .step = "head", .output = "head"},
                  {.name = "history", .step = "head", .output = "history"},
-                 {.name = "manifest", .step = "split", .output = "manifest"}};
+                 {.name = "manifest", .step = build.manifest_step(), .output = "manifest"}};
   step.outputs = {"package"};
   step.describe_change = describe_manifest_change(build);
   step.body = [build](line::StepContext& context) -> Result<void> {
@@ -273,7 +273,7 @@ line::Step shared_evaluate_step(const BuildContext& build) {
   step.inputs = {{.name = "package", .step = "compress", .output = "package"},
                  {.name = "backbone", .step = "backbone", .output = "backbone"},
                  {.name = "head", .step = "head", .output = "head"},
-                 {.name = "manifest", .step = "split", .output = "manifest"}};
+                 {.name = "manifest", .step = build.manifest_step(), .output = "manifest"}};
   step.outputs = {"evaluation"};
   step.describe_change = describe_manifest_change(build);
   step.body = [build](line::StepContext& context) -> Result<void> {

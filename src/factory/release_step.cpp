@@ -75,7 +75,7 @@ line::Step release_step(const BuildContext& build) {
                  {.name = "audit", .step = "audit", .output = "audit"},
                  {.name = "suspects", .step = build.suspects_step(), .output = "suspects"},
                  {.name = "history", .step = build.trained_step(), .output = "history"},
-                 {.name = "manifest", .step = "split", .output = "manifest"}};
+                 {.name = "manifest", .step = build.manifest_step(), .output = "manifest"}};
   step.outputs = {"verdict"};
   if (build.options.report) {
     step.outputs.emplace_back("report");
