@@ -109,6 +109,8 @@ class Reader {
                   fmt::format("unknown key \"{}\"{}; the keys here are {}", key, did_you_mean(key, known), join(known, ", ")));
     }
     if (const YamlNode* name = root_.find("name")) SIGHTLINE_CHECK(read_yaml(*name, fleet_.name));
+    if (fleet_.name.find_first_of("/\\") != std::string::npos || fleet_.name.starts_with("."))
+      return root_.error(fmt::format("name is \"{}\", but names a file: no slashes, no dot in front", fleet_.name));
     if (fleet_.name.empty()) return root_.error("\"name\" is missing: it names the fleet and its summary");
     if (const YamlNode* defaults = root_.find("defaults")) defaults_ = *defaults;
     SIGHTLINE_CHECK(read_list());

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <exception>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -175,35 +176,40 @@ class Fleet {
     std::atomic<std::uint64_t> done = 0, failed = 0;
     std::mutex mutex;
     std::optional<Error> stopped;
-    const auto work = [&] {
-      const QuietProgress quiet;
-      auto workspace = store::Workspace::open(workspace_.root());
-      auto opened = workspace.ok() ? line::StepLog::open(workspace->step_log_path()) : Result<line::StepLog>(workspace.error());
-      if (!opened.ok()) {
-        const std::lock_guard lock(mutex);
-        stopped = opened.error();
-        return;
-      }
-      const auto log = std::make_shared<line::StepLog>(*std::move(opened));
-      for (std::size_t i = next++; i < chosen_.size(); i = next++) {
-        {
-          const std::lock_guard lock(mutex);
-          if (stopped) return;
-        }
-        const auto status = build_one(i, *workspace, log);
-        if (!status.ok()) {
-          const std::lock_guard lock(mutex);
-          if (!stopped) stopped = status.error();
-          return;
-        }
+    std::exception_ptr thrown;
+    const auto stop = [&](const Error& error) {
+      const std::lock_guard lock(mutex);
+      if (!stopped) stopped = error;
+    };
+    const auto is_stopped = [&] {
+      const std::lock_guard lock(mutex);
+      return stopped.has_value() || thrown != nullptr;
+    };
+    const auto build_in_turn = [&]() -> Result<void> {
+      SIGHTLINE_TRY(store::Workspace workspace, store::Workspace::open(workspace_.root()));
+      SIGHTLINE_TRY(line::StepLog opened, line::StepLog::open(workspace.step_log_path()));
+      const auto log = std::make_shared<line::StepLog>(std::move(opened));
+      for (std::size_t i = next++; i < chosen_.size() && !is_stopped(); i = next++) {
+        SIGHTLINE_CHECK(build_one(i, workspace, log));
         failed += outcome_.rows[i].outcome == "failed" ? 1 : 0;
         progress.set(++done, failed > 0 ? fmt::format("{} failed", failed.load()) : "");
+      }
+      return {};
+    };
+    const auto work = [&] {
+      const QuietProgress quiet;
+      try {
+        if (const auto status = build_in_turn(); !status.ok()) stop(status.error());
+      } catch (...) {  // to be thrown where it can be caught
+        const std::lock_guard lock(mutex);
+        thrown = std::current_exception();
       }
     };
     std::vector<std::thread> threads;
     for (int job = 1; job < jobs; ++job) threads.emplace_back(work);
     work();
     for (std::thread& thread : threads) thread.join();
+    if (thrown != nullptr) std::rethrow_exception(thrown);
     if (stopped) return *stopped;
     return {};
   }

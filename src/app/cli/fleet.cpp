@@ -30,7 +30,10 @@ Result<int> run_fleet(Console& console, const FleetArguments& arguments) {
                  plural(options.only.empty() ? fleet.demands.size() : options.only.size(), "demand"), workspace.root());
   SIGHTLINE_TRY(const factory::FleetOutcome outcome, factory::build_fleet(fleet, workspace, options));
 
-  const std::string folder = workspace.root() + "/fleets", page = fmt::format("{}/{}.html", folder, fleet.name);
+  // A part of the fleet has a page of its own: the whole one stays.
+  const std::string folder = workspace.root() + "/fleets",
+                    stem = fmt::format("{}/{}{}", folder, fleet.name, options.only.empty() ? "" : "-only");
+  const std::string page = stem + ".html";
   SIGHTLINE_CHECK(make_directories(folder));
   SIGHTLINE_CHECK(write_file(page, factory::fleet_page(fleet, outcome, utc_now())));
   std::map<std::string, std::size_t> counts;
@@ -43,7 +46,7 @@ Result<int> run_fleet(Console& console, const FleetArguments& arguments) {
     chance += row.outcome != "failed" && !row.excludes_chance ? 1 : 0;
     rows.push_back(to_json(row));
   }
-  SIGHTLINE_CHECK(write_file(fmt::format("{}/{}.json", folder, fleet.name), json_text({{"name", fleet.name}, {"rows", rows}}, 1) + "\n"));
+  SIGHTLINE_CHECK(write_file(stem + ".json", json_text({{"name", fleet.name}, {"rows", rows}}, 1) + "\n"));
   console.document({{"name", fleet.name},
                     {"rows", rows},
                     {"released", counts["released"]},
