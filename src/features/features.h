@@ -35,8 +35,8 @@ class FeatureSource {
 
   // f32 N×D, a row for each digest. prepare(i) gives picture i as the backbone takes it (u8 1×H×W×C); it is asked, by several threads, only
   // for those that are not known yet. Any number of threads may call at the same time. Errors: those of prepare; interrupted (what was
-  // computed so far is kept). With `failed` (N long) a picture that cannot be prepared is no error: it is marked there, and its row is
-  // zero.
+  // computed in whole blocks of 512 is kept). With `failed` (N long) a picture that cannot be prepared is no error: it is marked there, and
+  // its row is zero.
   using Prepare = std::function<Result<Tensor>(std::size_t)>;
   Result<Tensor> features(std::span<const Digest> pictures, const Prepare& prepare, Progress* progress = nullptr, Counts* counts = nullptr,
                           std::span<char> failed = {}) const;

@@ -133,7 +133,7 @@ constexpr Verb backbone_verb{
     "backbone",
     Group::make,
     "the networks that models are built on",
-    "Imports a network (ONNX, or weights for a net of ours) into the workspace: cut at its feature layer, with licence,\n"
+    "Imports a network (ONNX, or weights for a net of ours) into the workspace: cut at its feature layer, with licence, "
     "digest and measured cost. A demand uses it with  backbone: {name: NAME, freeze: backbone}.",
     backbone_examples,
     declare_backbone};

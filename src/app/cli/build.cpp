@@ -195,11 +195,9 @@ constexpr Verb build_verb{
     Group::make,
     "from a demand to a measured, gated release",
     "Runs the line: import, split, audit, recipe, pack, label-errors, train, package, compress, evaluate, release (and probe and "
-    "choose around train\n"
-    "when the demand brings a network; with its backbone frozen: import, audit, backbone, head, package, compress, evaluate, "
-    "release). A "
-    "step whose inputs, settings\n"
-    "and program are those of an earlier run is not run again. Ctrl-C stops at a safe point; the same command goes on from there.\n"
+    "choose around train when the demand brings a network; with its backbone frozen: import, audit, backbone, head, package, "
+    "compress, evaluate, release). A step whose inputs, settings and program are those of an earlier run is not run again. Ctrl-C "
+    "stops at a safe point; the same command goes on from there.\n"
     "Exit code 8 when the gate refuses the model.",
     build_examples,
     declare<run_build>};

@@ -93,9 +93,9 @@ constexpr Verb fleet_verb{
     "fleet",
     Group::make,
     "from many demands to as many models, as one job",
-    "Builds every demand of a fleet file: those that it lists, and those that a pattern makes of files. Pictures that demands share are\n"
-    "decoded once, features of a shared frozen backbone are computed once, packages share its weights. A demand that fails is listed\n"
-    "and harms no other. Ctrl-C stops at a safe point; the same command goes on from there. Writes one summary page.\n"
+    "Builds every demand of a fleet file: those that it lists, and those that a pattern makes of files. Pictures that demands share are "
+    "decoded once, features of a shared frozen backbone are computed once, packages share its weights. A demand that fails is listed "
+    "and harms no other. Ctrl-C stops at a safe point; the same command goes on from there. Writes one summary page. "
     "Exit code 0 when no demand failed; demands that the gate refuses are no failures.",
     fleet_examples,
     declare_fleet};
