@@ -164,7 +164,7 @@ TEST(Classify, TopClassesPutWhatIsNotANumberLast) {
 TEST(Classify, EveryMetricOfTheTableHasAValue) {
   ClassifyFigures figures;
   figures.macro_f1 = 0.25;
-  ASSERT_THAT(metric_names(), testing::ElementsAre("top1", "top5", "macro_f1"));
+  ASSERT_THAT(metric_names(), testing::ElementsAre("top1", "top5", "macro_f1", "balanced_accuracy"));
   for (const std::string& name : metric_names()) EXPECT_TRUE(metric_value(figures, name).ok()) << name;
   EXPECT_EQ(*metric_value(figures, "macro_f1"), 0.25);
   const auto unknown = metric_value(figures, "top2");
@@ -174,7 +174,7 @@ TEST(Classify, EveryMetricOfTheTableHasAValue) {
 
 TEST(Tasks, TheTableIsSearchedByName) {
   ASSERT_TRUE(find_task("classify").ok());
-  EXPECT_EQ((*find_task("classify"))->metrics.size(), 3U);
+  EXPECT_EQ((*find_task("classify"))->metrics.size(), 4U);
   const auto unknown = find_task("clasify");
   ASSERT_FALSE(unknown.ok());
   EXPECT_EQ(unknown.error().kind, ErrorKind::not_found);
