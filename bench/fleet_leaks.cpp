@@ -11,6 +11,7 @@
 #include "base/parallel.h"
 #include "bench/fleet_sources.h"
 #include "dataset/duplicates.h"
+#include "dataset/intake.h"
 
 namespace sightline::bench {
 namespace {
@@ -62,18 +63,13 @@ void take_out(Source& source, const std::set<std::size_t>& gone) {
 // What the search for duplicates needs to know of an original.
 Result<dataset::Sample> describe(const Picture& picture, int label) {
   SIGHTLINE_TRY(const image::Image whole, picture_of(picture));
-  dataset::Sample sample{
-      .path = picture.original, .label = label, .width = whole.width, .height = whole.height, .channels = whole.channels};
+  dataset::Sample sample{.path = picture.original, .label = label};
+  dataset::set_facts(sample, dataset::facts_of(whole));
   if (picture.pixels.pixels.empty()) {
     SIGHTLINE_TRY(sample.digest, sha256_of_file(picture.original));
   } else {
     sample.digest = sha256_of(std::as_bytes(std::span(whole.pixels)));
   }
-  sample.perceptual_hash = image::perceptual_hash(whole);
-  const image::Statistics statistics = image::statistics_of(whole);
-  sample.mean = statistics.mean;
-  sample.deviation = statistics.deviation;
-  sample.sharpness = statistics.sharpness;
   return sample;
 }
 

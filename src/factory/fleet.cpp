@@ -76,16 +76,18 @@ class Fleet {
   Result<void> look_at_pictures() {
     std::map<std::string, Shared> groups;
     std::mutex mutex;
+    std::vector<demand::Demand> frozen;
+    for (const demand::FleetDemand* each : chosen_) {  // one after the other: the registry is for one thread
+      if (!each->problem.empty() || !each->demand.backbone || each->demand.backbone->freeze != demand::Freeze::backbone) continue;
+      // One that names a backbone that is not there: its own build says so.
+      if (auto resolved = with_backbone_file(each->demand, workspace_); resolved.ok() && resolved->backbone->onnx)
+        frozen.push_back(*std::move(resolved));
+    }
     {
-      Progress progress("listing", chosen_.size(), "demand");
-      SIGHTLINE_CHECK(parallel_for(chosen_.size(), [&](std::size_t i) -> Result<void> {
+      Progress progress("listing", frozen.size(), "demand");
+      SIGHTLINE_CHECK(parallel_for(frozen.size(), [&](std::size_t i) -> Result<void> {
         progress.advance();
-        const auto resolved = with_backbone_file(chosen_[i]->demand, workspace_);
-        if (!resolved.ok()) return {};  // its own build says so
-        const demand::Demand& demand = *resolved;
-        if (!chosen_[i]->problem.empty() || !demand.backbone || !demand.backbone->onnx ||
-            demand.backbone->freeze != demand::Freeze::backbone)
-          return {};
+        const demand::Demand& demand = frozen[i];
         const auto files = dataset::list_pictures(demand.data, demand.split);
         if (!files.ok()) return {};  // its own build says so
         const std::string key = json_text(to_json(*demand.backbone)) + json_text(to_json(demand.recipe.side));

@@ -301,11 +301,7 @@ line::Step shared_evaluate_step(const BuildContext& build) {
       options.answers = &answers;
     }
     SIGHTLINE_TRY(const evaluation::Evaluation evaluation, evaluation::evaluate(model, manifest, folder, options));
-    context.figure("top1", evaluation.figures.top1);
-    context.figure("macro_f1", evaluation.figures.macro_f1);
-    context.figure("p95_ms", evaluation.latency.p95);
-    context.figure("size_bytes", evaluation.size_bytes);
-    return context.put("evaluation", json_text(to_json(evaluation)));
+    return put_evaluation(context, evaluation);
   };
   return step;
 }

@@ -94,6 +94,14 @@ Json data_lineage(const dataset::Manifest& manifest) {
             {"rejected", manifest.rejected.size()}}}};
 }
 
+Result<void> put_evaluation(line::StepContext& context, const evaluation::Evaluation& evaluation) {
+  context.figure("top1", evaluation.figures.top1);
+  context.figure("macro_f1", evaluation.figures.macro_f1);
+  context.figure("p95_ms", evaluation.latency.p95);
+  context.figure("size_bytes", evaluation.size_bytes);
+  return context.put("evaluation", json_text(to_json(evaluation)));
+}
+
 Json machine_environment(int threads) { return {{"simd", simd_level()}, {"kernels", runtime::instruction_set()}, {"threads", threads}}; }
 
 line::Step recipe_step(const BuildContext& build) {
@@ -246,11 +254,7 @@ line::Step evaluate_step(const BuildContext& build) {
     SIGHTLINE_TRY(const evaluation::Evaluation evaluation,
                   evaluation::evaluate(model, manifest, folder,
                                        {.split = dataset::Split::test, .threads = build.threads, .progress = build.options.progress}));
-    context.figure("top1", evaluation.figures.top1);
-    context.figure("macro_f1", evaluation.figures.macro_f1);
-    context.figure("p95_ms", evaluation.latency.p95);
-    context.figure("size_bytes", evaluation.size_bytes);
-    return context.put("evaluation", json_text(to_json(evaluation)));
+    return put_evaluation(context, evaluation);
   };
   return step;
 }

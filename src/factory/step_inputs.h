@@ -8,6 +8,7 @@
 #include "dataset/audit.h"
 #include "dataset/manifest.h"
 #include "dataset/packed_set.h"
+#include "evaluation/evaluation.h"
 #include "factory/build.h"
 #include "line/line.h"
 #include "modules/training_spec.h"
@@ -25,6 +26,9 @@ Result<modules::Recipe> read_recipe(line::StepContext& context);      // input "
 Result<std::vector<package::GoldenSample>> choose_golden(const dataset::Manifest& manifest, std::size_t count);
 // {"data": what the samples are, where they come from and under which licence}
 Json data_lineage(const dataset::Manifest& manifest);
+
+// The evaluation as the output of its step, and its main figures.
+Result<void> put_evaluation(line::StepContext& context, const evaluation::Evaluation& evaluation);
 
 // For Step::describe_change: "the label of 12 images changed, 3 images were added".
 std::function<std::string(const std::string&, const Digest&, const Digest&)> describe_manifest_change(const BuildContext& build);

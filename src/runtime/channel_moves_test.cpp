@@ -9,36 +9,13 @@
 #include "runtime/reference_test.h"
 #include "runtime/scheduler.h"
 #include "runtime/session.h"
+#include "runtime/verified_steps_test.h"
 
 namespace sightline::runtime {
 namespace {
 
 using graph::Builder;
 using graph::Graph;
-
-Tensor noise(const Shape& shape) {
-  Random random(5);
-  Tensor tensor(Dtype::f32, shape);
-  for (float& v : tensor.values<float>()) v = static_cast<float>(random.uniform(-1, 1));
-  return tensor;
-}
-
-// Runs the graph, compares with the reference, and gives the steps' types.
-std::vector<std::string> verified_steps(const sightline::Result<Graph>& graph, const Shape& shape) {
-  std::vector<std::string> types;
-  EXPECT_TRUE(graph.ok()) << (graph.ok() ? "" : graph.error().message);
-  auto session = Session::create(*graph, {.threads = 2});
-  EXPECT_TRUE(session.ok()) << (session.ok() ? "" : session.error().message);
-  if (!session.ok()) return types;
-  const Tensor input = noise(shape);
-  const auto got = session->run({&input, 1});
-  const auto wanted = reference_run(*graph, {&input, 1});
-  EXPECT_TRUE(got.ok()) << (got.ok() ? "" : got.error().message);
-  for (std::size_t i = 0; got.ok() && i < wanted.size(); ++i) EXPECT_LE(relative_difference((*got)[i], wanted[i]), 1e-5) << i;
-  const auto steps = session->profile({&input, 1});
-  for (const NodeTime& step : *steps) types.push_back(step.op_type);
-  return types;
-}
 
 // Two convolutions, joined, shuffled in groups, cut, convolved again.
 sightline::Result<Graph> shuffle_unit(std::int64_t left, std::int64_t right, std::int64_t groups, const std::vector<std::int64_t>& parts) {
@@ -57,7 +34,7 @@ TEST(ChannelMoves, AShuffleBetweenConvolutionsIsOneStep) {
   };
   for (const Case& c : {Case{58, 58, 2, {58, 58}}, Case{20, 22, 3, {10, 32}}, Case{16, 32, 4, {17, 30, 1}}, Case{24, 24, 16, {48}}}) {
     for (const std::int64_t images : {1, 3}) {
-      const auto types = verified_steps(shuffle_unit(c.left, c.right, c.groups, c.parts), {images, 16, 9, 7});
+      const auto types = verified_steps(shuffle_unit(c.left, c.right, c.groups, c.parts), {images, 16, 9, 7}, 2, 1e-5);
       if (!has_channel_blocks()) continue;
       EXPECT_THAT(types, testing::Contains("Concat+Reshape+Transpose+Reshape+Split")) << c.left;
       EXPECT_THAT(types, testing::Not(testing::Contains("Split"))) << c.left;
@@ -71,7 +48,7 @@ TEST(ChannelMoves, WhatIsAskedForInBetweenIsThere) {
   const std::string joined = b.concat({b.conv(x, 10, {}), b.conv(x, 14, {})});
   const std::string shuffled = b.channel_shuffle(joined, 2);
   const std::vector<std::string> halves = b.split(shuffled, {12, 12});
-  const auto types = verified_steps(b.finish({joined, shuffled, b.conv(halves[1], 16, {}), halves[0]}, {}), {2, 16, 6, 6});
+  const auto types = verified_steps(b.finish({joined, shuffled, b.conv(halves[1], 16, {}), halves[0]}, {}), {2, 16, 6, 6}, 2, 1e-5);
   if (has_channel_blocks()) {
     EXPECT_THAT(types, testing::Contains("Concat"));
   }
@@ -85,7 +62,7 @@ TEST(ChannelMoves, WholeBlocksAreCutWhereTheyLie) {
     const std::vector<std::string> halves = b.split(b.relu(b.conv(x, 48, {})), {32, 16});
     const std::string sum = b.relu(b.add(b.conv(halves[0], 16, {}), halves[1]));
     const std::string both = b.concat({halves[0], halves[1], sum});
-    const auto types = verified_steps(b.finish({b.conv(both, 16, {}), sum}, {}), {images, 16, 6, 6});
+    const auto types = verified_steps(b.finish({b.conv(both, 16, {}), sum}, {}), {images, 16, 6, 6}, 2, 1e-5);
     if (!has_channel_blocks()) continue;
     EXPECT_EQ(std::ranges::count(types, "Split"), images == 1 ? 0 : 1);
   }
@@ -93,7 +70,7 @@ TEST(ChannelMoves, WholeBlocksAreCutWhereTheyLie) {
   const std::string x = b.input("x", Dtype::f32, {-1, 16, 6, 6});
   std::vector<std::string> outputs;
   for (const std::string& part : b.split(b.relu(b.conv(x, 64, {})), {20, 24, 20})) outputs.push_back(b.conv(part, 16, {}));
-  const auto types = verified_steps(b.finish(outputs, {}), {1, 16, 6, 6});
+  const auto types = verified_steps(b.finish(outputs, {}), {1, 16, 6, 6}, 2, 1e-5);
   EXPECT_EQ(std::ranges::count(types, "Split"), 1);
   if (has_channel_blocks()) {
     EXPECT_LE(std::ranges::count(types, "reorder"), 4);  // of the input and of the outputs
@@ -110,7 +87,7 @@ TEST(ChannelMoves, OtherMovesStayWhatTheyAre) {
     if (kind == 0) outputs = {b.node("Transpose", {joined}, {{"perm", std::vector<std::int64_t>{0, 1, 3, 2}}})};
     if (kind == 1) outputs = {b.node("Reshape", {joined, b.constant("mixed", Tensor::of<std::int64_t>({4}, {-1, 12, 12, 6}))})};
     if (kind == 2) outputs = b.split(joined, {4, 2}, 2);
-    verified_steps(b.finish(outputs, {}), {2, 16, 6, 6});
+    verified_steps(b.finish(outputs, {}), {2, 16, 6, 6}, 2, 1e-5);
   }
 }
 

@@ -9,38 +9,13 @@
 #include "runtime/onednn.h"
 #include "runtime/reference_test.h"
 #include "runtime/session.h"
+#include "runtime/verified_steps_test.h"
 
 namespace sightline::runtime {
 namespace {
 
 using graph::Builder;
 using graph::Graph;
-
-constexpr double tolerance = 1e-4;  // relative to the output's scale
-
-Tensor noise(const Shape& shape) {
-  Random random(5);
-  Tensor tensor(Dtype::f32, shape);
-  for (float& v : tensor.values<float>()) v = static_cast<float>(random.uniform(-1, 1));
-  return tensor;
-}
-
-// Runs the graph on noise, compares with the reference, and gives the steps' types.
-std::vector<std::string> verified_steps(const Result<Graph>& graph, const Shape& shape) {
-  std::vector<std::string> types;
-  EXPECT_TRUE(graph.ok()) << (graph.ok() ? "" : graph.error().message);
-  auto session = Session::create(*graph, {.threads = 1});
-  EXPECT_TRUE(session.ok()) << (session.ok() ? "" : session.error().message);
-  if (!session.ok()) return types;
-  const Tensor input = noise(shape);
-  const auto got = session->run({&input, 1});
-  const auto wanted = reference_run(*graph, {&input, 1});
-  EXPECT_TRUE(got.ok()) << (got.ok() ? "" : got.error().message);
-  for (std::size_t i = 0; got.ok() && i < wanted.size(); ++i) EXPECT_LE(relative_difference((*got)[i], wanted[i]), tolerance) << i;
-  const auto steps = session->profile({&input, 1});
-  for (const NodeTime& step : *steps) types.push_back(step.op_type);
-  return types;
-}
 
 std::string hard_gate(Builder& b, const std::string& x) { return b.node("HardSigmoid", {x}, {{"alpha", 1.0F / 6}, {"beta", 0.5F}}); }
 

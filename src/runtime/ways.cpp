@@ -25,8 +25,9 @@ Ways ways_for(double flops, std::int64_t batch, int most_threads, bool independe
     return {.rule = Way::alone, .other = can_cut ? Way::pieces : Way::together, .threads = 2};
   }
   if (can_cut && batch >= useful) return {.rule = Way::pieces, .other = Way::together, .threads = useful};
-  // Where images hang together or are too few, several threads share each step; with little work one may be as good.
-  return {.rule = Way::together, .other = Way::alone, .threads = useful};
+  // Where images hang together or are too few, several threads share each step; with little work one may be as good. With much the clock
+  // is not asked: its few runs may fall into a busy moment, and a helper that does not come costs its leader no more than one thread would.
+  return {.rule = Way::together, .other = Way::alone, .threads = useful, .in_doubt = flops < doubtful * 2 * flops_per_thread};
 }
 
 // Measured on nets from SqueezeNet to ResNet-18: image by image what is computed stays near the core, memory grows with the images, and
@@ -58,7 +59,7 @@ Choice::Next Choice::next(bool crowded) {
       return {Action::compare, ways_.rule};
     case Known::same:
       if (crowded) return {Action::run, frugal};
-      return {Action::run, taken_[0] <= taken_[1] ? ways_.rule : ways_.other};
+      return {Action::run, !ways_.in_doubt || taken_[0] <= taken_[1] ? ways_.rule : ways_.other};
     case Known::decided:
       if (crowded) return {Action::run, frugal};
       if (is_final() || ++rested_ <= rest_) return {Action::run, best_};
@@ -75,7 +76,7 @@ Choice::Next Choice::next(bool crowded) {
 void Choice::compared(bool same) { known_ = same ? Known::same : Known::differ; }
 
 std::optional<Way> Choice::timed(Way way, double seconds) {
-  if (known_ != Known::same) return std::nullopt;
+  if (known_ != Known::same || !ways_.in_doubt) return std::nullopt;
   const int i = way == ways_.rule ? 0 : 1;
   if (taken_[i] < times) seconds_[i][taken_[i]++] = seconds;
   if (taken_[0] < times || taken_[1] < times) return std::nullopt;

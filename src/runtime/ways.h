@@ -18,6 +18,7 @@ struct Ways {
   Way rule = Way::alone;   // what is taken until it is known better
   Way other = Way::alone;  // the same as rule: there is no choice
   int threads = 1;         // of `pieces` and `together`
+  bool in_doubt = true;    // the clock decides between the two; else `other` is only what is taken while others compute
 };
 
 // For a batch that needs `flops` (multiplications and additions) in all. `independent`: its images may be computed apart.

@@ -20,6 +20,8 @@ TEST(Ways, RuleFollowsTheWork) {
   EXPECT_EQ(ways_for(30 * mega, 8, 2, false).other, Way::together);
   // Much.
   EXPECT_EQ(ways_for(300 * mega, 1, 2, true).rule, Way::together);
+  EXPECT_FALSE(ways_for(300 * mega, 1, 2, true).in_doubt);
+  EXPECT_TRUE(ways_for(100 * mega, 1, 2, true).in_doubt);
   EXPECT_EQ(ways_for(300 * mega, 8, 2, true).rule, Way::pieces);
   EXPECT_EQ(ways_for(300 * mega, 8, 2, false).rule, Way::together);
   EXPECT_EQ(ways_for(300 * mega, 64, 64, true).threads, 15);         // 20 MFLOP for each thread
@@ -53,6 +55,16 @@ TEST(Ways, TheQuickerWayIsTakenWhenBothGiveTheSameBits) {
   EXPECT_EQ(settles_on(slower, {1.0, 1.2}, true), Way::pieces);
   EXPECT_EQ(settles_on(hardly, {1.0, 0.98}, true), Way::pieces);
   EXPECT_EQ(settles_on(different, {1.0, 0.1}, false), Way::pieces);
+}
+
+// A busy moment must not decide for a net that several threads always pay for; a crowd still takes the other way.
+TEST(Ways, WithoutDoubtTheClockIsNotAsked) {
+  Choice choice(ways_for(2000 * mega, 1, 2, true));
+  EXPECT_EQ(settles_on(choice, {1.0, 0.1}, true), Way::together);
+  EXPECT_EQ(choice.next(true).way, Way::alone);
+  Choice different(ways_for(2000 * mega, 1, 2, true));
+  EXPECT_EQ(settles_on(different, {1.0, 0.1}, false), Way::together);
+  EXPECT_EQ(different.next(true).way, Way::together);  // other bits: not even then
 }
 
 TEST(Ways, TellsOnceWhatMayGo) {
