@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -85,8 +86,8 @@ Result<BuildOutcome> build(const demand::Demand& demand, store::Workspace& works
 
   // A build that finds nothing to do leaves no run behind.
   SIGHTLINE_TRY(const std::vector<line::Planned> planned, line.plan());
-  const bool something =
-      std::any_of(planned.begin(), planned.end(), [](const line::Planned& p) { return p.decision != line::Decision::reuse; });
+  const bool something = std::ranges::any_of(
+      planned, [](const line::Planned& p) { return p.decision != line::Decision::reuse && p.decision != line::Decision::skip; });
   std::int64_t run = 0;
   if (something) {
     SIGHTLINE_TRY(run, workspace.registry().begin_run(demand.name));

@@ -115,6 +115,8 @@ Result<void> Line::check_steps() const {
       if (input.step.empty() ? input.digest.empty() : !earlier.contains(input.step) || !earlier[input.step].contains(input.output))
         return mistake(step, fmt::format("input \"{}\" comes from nowhere", input.name));
     }
+    if (step.skipped_by && !earlier.contains(step.skipped_by->step))
+      return mistake(step, fmt::format("\"{}\", which says whether it is wanted, is no earlier step", step.skipped_by->step));
     earlier[step.name] = std::set<std::string>(step.outputs.begin(), step.outputs.end());
     if (earlier[step.name].size() != step.outputs.size()) return mistake(step, "an output stands twice");
   }
@@ -146,25 +148,54 @@ std::string Line::unusable_output(const Step& step, const StepRecord& record, st
   return "";
 }
 
-Line::Decided Line::decide(const Step& step, const Done& done) const {
+// What the step reads. False when that settles the matter: it is skipped, or nobody knows yet.
+bool Line::find_inputs(const Step& step, const Done& done, Decided& decided) {
+  Planned& planned = decided.planned;
+  const auto skip = [&](const std::string& why) {
+    planned.decision = Decision::skip;
+    planned.sentence = "skipped because " + why;
+    return false;
+  };
+  const auto wait_for = [&](const std::string& other) {
+    planned.decision = Decision::unknown;
+    planned.sentence = fmt::format("depends on \"{}\", which would run", other);
+    return false;
+  };
+  // Whether it is wanted comes first: what it reads may be skipped for the same reason, in fewer words.
+  if (step.skipped_by && !done.skipped.contains(step.skipped_by->step)) {
+    const auto judge = done.records.find(step.skipped_by->step);
+    if (judge == done.records.end()) return wait_for(step.skipped_by->step);
+    const Json& figures = judge->second.figures;
+    const auto why = figures.find(step.skipped_by->figure);
+    if (why != figures.end() && why->is_string() && !why->get_ref<const std::string&>().empty()) return skip(why->get<std::string>());
+  }
+  if (step.skipped_by && done.skipped.contains(step.skipped_by->step)) return skip(fmt::format("\"{}\" was", step.skipped_by->step));
+  for (const Input& input : step.inputs) {
+    if (input.step.empty()) {
+      decided.inputs[input.name] = input.digest;
+    } else if (done.skipped.contains(input.step)) {
+      if (!input.optional) return skip(fmt::format("\"{}\" was", input.step));
+    } else {
+      const auto made = done.records.find(input.step);
+      if (made == done.records.end()) return wait_for(input.step);
+      decided.inputs[input.name] = made->second.outputs.at(input.output);
+    }
+  }
+  return true;
+}
+
+Result<Line::Decided> Line::decide(Step& step, const Done& done) const {
   Decided decided;
   Planned& planned = decided.planned;
   planned.step = step.name;
   planned.says = step.says;
   const StepRecord* before = log_->last(pipeline_, step.name);
   if (before != nullptr) planned.expected_seconds = before->seconds;
-  for (const Input& input : step.inputs) {
-    if (input.step.empty()) {
-      decided.inputs[input.name] = input.digest;
-      continue;
-    }
-    const auto made = done.find(input.step);
-    if (made == done.end()) {
-      planned.decision = Decision::unknown;
-      planned.sentence = fmt::format("depends on \"{}\", which would run", input.step);
-      return decided;
-    }
-    decided.inputs[input.name] = made->second.outputs.at(input.output);
+  if (!find_inputs(step, done, decided)) return decided;
+  if (step.late_environment) {
+    SIGHTLINE_TRY(const Json more, step.late_environment());
+    step.environment.update(more);
+    step.late_environment = nullptr;
   }
   decided.key = key_of(step, decided.inputs);
   const StepRecord* record = log_->find(decided.key);
@@ -196,10 +227,12 @@ Result<std::vector<Planned>> Line::plan() {
   SIGHTLINE_CHECK(load_log());
   std::vector<Planned> all;
   Done done;
-  for (const Step& step : steps_) {
-    Decided decided = decide(step, done);
-    if (decided.record != nullptr) done[step.name] = *decided.record;
-    all.push_back(std::move(decided.planned));
+  for (Step& step : steps_) {
+    auto decided = decide(step, done);
+    if (!decided.ok()) return error_in(step, decided.error());
+    if (decided->record != nullptr) done.records[step.name] = *decided->record;
+    if (decided->planned.decision == Decision::skip) done.skipped.insert(step.name);
+    all.push_back(std::move(decided->planned));
   }
   return all;
 }
@@ -211,36 +244,42 @@ Result<void> Line::run(const OnStep& on_step) {
     locked_ = true;
   }
   SIGHTLINE_CHECK(load_log());
-  done_.clear();
+  done_ = {};
   ran_anything_ = false;
-  for (const Step& step : steps_) {
+  for (Step& step : steps_) {
     SIGHTLINE_CHECK(check_interrupt());
     if (const auto status = run_step(step, on_step); !status.ok()) return error_in(step, status.error());
   }
   return {};
 }
 
-Result<void> Line::run_step(const Step& step, const OnStep& on_step) {
+Result<void> Line::run_step(Step& step, const OnStep& on_step) {
   const auto tell = [&](const Decided& decided, const StepRecord* finished) {
     if (on_step) on_step(decided.planned, finished);
   };
-  Decided decided = decide(step, done_);
+  SIGHTLINE_TRY(Decided decided, decide(step, done_));
+  if (decided.planned.decision == Decision::skip) {
+    done_.skipped.insert(step.name);
+    tell(decided, nullptr);
+    return {};
+  }
   FileLock lock;
   if (decided.planned.decision != Decision::reuse) {
     SIGHTLINE_TRY(lock, lock_step(step, decided.key));
     // Whoever held the lock may have made it meanwhile.
     SIGHTLINE_CHECK(log_->reload());
-    decided = decide(step, done_);
+    SIGHTLINE_TRY(decided, decide(step, done_));
   }
   tell(decided, nullptr);
+  StepRecord& record = done_.records[step.name];
   if (decided.record != nullptr) {
-    done_[step.name] = reused(step, decided);
+    record = reused(step, decided);
   } else {
     ran_anything_ = true;
     for (const Digest& digest : decided.damaged) SIGHTLINE_CHECK(workspace_.blobs().quarantine(digest));
-    SIGHTLINE_TRY(done_[step.name], execute(step, decided));
+    SIGHTLINE_TRY(record, execute(step, decided));
   }
-  tell(decided, &done_[step.name]);
+  tell(decided, &record);
   return {};
 }
 
@@ -317,8 +356,8 @@ Result<Digest> Line::output(const std::string& step, const std::string& name) co
 }
 
 const StepRecord* Line::record(const std::string& step) const {
-  const auto found = done_.find(step);
-  return found == done_.end() ? nullptr : &found->second;
+  const auto found = done_.records.find(step);
+  return found == done_.records.end() ? nullptr : &found->second;
 }
 
 }  // namespace sightline::line

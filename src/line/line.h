@@ -4,11 +4,16 @@
 //
 // A step whose key is in the log and whose output blobs exist is reused. Every decision leaves one sentence. One runner wraps every step:
 // interrupt, time, memory, verify, log. Two processes that want the same step wait for each other (a lock per key).
+//
+// A step may be wanted only when an earlier one finds so (Step::skipped_by). One that is not wanted costs nothing and leaves no record:
+// what it made before stays in the log, so that it is reused when it is wanted again.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +31,12 @@ struct Input {
   std::string name;
   std::string step, output;  // output of an earlier step, or:
   Digest digest;             // a blob, or any digest of something outside the store (a listing of the data folder)
+  bool optional = false;     // left out (of the key as well) when that step was skipped; else who reads it is skipped too
+};
+
+// A figure of an earlier step that is a text, and not empty, says why a step is not wanted.
+struct Verdict {
+  std::string step, figure;
 };
 
 struct Step {
@@ -35,6 +46,9 @@ struct Step {
   Json parameters = Json::object();
   std::vector<Input> inputs;
   Json environment = Json::object();  // what else decides the outputs' bits: ISA, threads, library versions
+  // What of the environment is costly to find out: asked once it is known that the step is wanted, and added to the above.
+  std::function<Result<Json>()> late_environment;
+  std::optional<Verdict> skipped_by;  // empty: always wanted
   std::vector<std::string> outputs;   // the names that body must put
   std::function<Result<void>(StepContext&)> body;
   // What changed between two digests of an input, for a person ("the label of 12 images changed"); may be empty.
@@ -43,7 +57,8 @@ struct Step {
 
 class StepContext {
  public:
-  Digest input(const std::string& name) const;
+  Digest input(const std::string& name) const;  // "" for an optional one whose step was skipped
+  bool has_input(const std::string& name) const { return inputs_.contains(name); }
   std::string input_path(const std::string& name) const;  // the blob's file
   Result<std::string> read_input(const std::string& name) const;
   // Survives a kill, with whatever half-written files are in it: checkpoints go here. Removed after success.
@@ -70,12 +85,12 @@ class StepContext {
   Json figures_ = Json::object();
 };
 
-enum class Decision { reuse, run, unknown };  // unknown: depends on a step that would run
+enum class Decision { reuse, run, skip, unknown };  // unknown: depends on a step that would run
 
 struct Planned {
   std::string step, says;
   Decision decision = Decision::run;
-  std::string sentence;         // "reused: …" / "runs because …"
+  std::string sentence;         // "reused: …" / "runs because …" / "skipped because …"
   double expected_seconds = 0;  // of the last time it ran; 0: never ran
 };
 
@@ -91,19 +106,22 @@ class Line {
 
   // What run() would do; runs nothing and writes nothing.
   Result<std::vector<Planned>> plan();
-  // Runs what has to be run; on_step is called before and after each step, reused ones too. Stops at the first error. Catches exceptions of
-  // bodies (error internal). From here until the Line goes, garbage is not collected: make the release before that. Errors: those of the
-  // bodies, after "step NAME: "; interrupted; conflict while garbage is collected.
+  // Runs what has to be run; on_step is called before and after each step, reused ones too, and once for a skipped one. Stops at the first
+  // error. Catches exceptions of bodies (error internal). From here until the Line goes, garbage is not collected: make the release before
+  // that. Errors: those of the bodies, after "step NAME: "; interrupted; conflict while garbage is collected.
   using OnStep = std::function<void(const Planned&, const StepRecord* finished)>;
   Result<void> run(const OnStep& on_step = {});
 
-  // After run(): what a step left.
+  // After run(): what a step left; nothing when it was skipped.
   Result<Digest> output(const std::string& step, const std::string& name) const;
   const StepRecord* record(const std::string& step) const;
   bool ran_anything() const { return ran_anything_; }
 
  private:
-  using Done = std::map<std::string, StepRecord>;
+  struct Done {
+    std::map<std::string, StepRecord> records;
+    std::set<std::string> skipped;
+  };
   struct Decided {
     Planned planned;
     Digest key;
@@ -113,9 +131,10 @@ class Line {
   };
   Result<void> check_steps() const;
   Result<void> load_log();
-  Decided decide(const Step& step, const Done& done) const;
+  Result<Decided> decide(Step& step, const Done& done) const;
+  static bool find_inputs(const Step& step, const Done& done, Decided& decided);
   std::string unusable_output(const Step& step, const StepRecord& record, std::vector<Digest>& damaged) const;
-  Result<void> run_step(const Step& step, const OnStep& on_step);
+  Result<void> run_step(Step& step, const OnStep& on_step);
   Result<StepRecord> execute(const Step& step, const Decided& decided);
   StepRecord reused(const Step& step, const Decided& decided);
   Result<FileLock> lock_step(const Step& step, const Digest& key) const;

@@ -428,6 +428,121 @@ TEST_F(LineTest, PlanWorksInAReadOnlyWorkspace) {
   EXPECT_THAT(refused.error().message, HasSubstr("read-only"));
 }
 
+// head → judge → tune (wanted only below the target) → polish (reads what tune made) → package (takes what there is).
+std::vector<Step> rungs(int target, std::vector<std::string>& ran, int& asked) {
+  const auto step = [&ran](const std::string& name, std::vector<Input> inputs, const std::function<void(StepContext&)>& more = {}) {
+    Step made{.name = name, .version = 1, .says = "a rung"};
+    made.inputs = std::move(inputs);
+    made.outputs = {name};
+    made.body = [name, more, &ran](StepContext& context) -> Result<void> {
+      ran.push_back(name);
+      if (more) more(context);
+      return context.put(name, fmt::format("{} of {} {}", name, context.input("head"), context.input("tuned")));
+    };
+    return made;
+  };
+  const Input head{.name = "head", .step = "head", .output = "head"};
+  std::vector<Step> steps{step("head", {})};
+  steps.push_back(step("judge", {head}, [target](StepContext& context) {
+    context.figure("enough", target <= 80 ? fmt::format("the head reaches {}", target) : std::string());
+  }));
+  steps.back().parameters = {{"target", target}};
+  steps.push_back(step("tune", {head}));
+  steps.back().skipped_by = Verdict{"judge", "enough"};
+  steps.back().late_environment = [&asked]() -> Result<Json> {
+    ++asked;
+    return Json{{"worker", "1.13"}};
+  };
+  steps.push_back(step("polish", {{.name = "tuned", .step = "tune", .output = "tune"}}));
+  steps.push_back(step("judge-again", {{.name = "tuned", .step = "tune", .output = "tune"}}));
+  steps.back().skipped_by = Verdict{"judge", "enough"};
+  steps.push_back(step("scratch", {head}));
+  steps.back().skipped_by = Verdict{"judge-again", "enough"};
+  steps.push_back(step("package", {head, {.name = "tuned", .step = "tune", .output = "tune", .optional = true}}));
+  return steps;
+}
+
+class Rungs : public LineTest {
+ protected:
+  std::vector<std::string> climb(int target) {
+    std::vector<std::string> ran;
+    asked = 0;
+    Line line(*workspace, "rungs", rungs(target, ran, asked));
+    sentences.clear();
+    const auto status = line.run([&](const Planned& planned, const StepRecord*) { sentences[planned.step] = planned.sentence; });
+    EXPECT_TRUE(status.ok()) << status.error().message;
+    package = *line.output("package", "package");
+    tuned = line.output("tune", "tune").ok();
+    EXPECT_EQ(line.record("tune") != nullptr, tuned);
+    return ran;
+  }
+  int asked = 0;
+  bool tuned = false;
+};
+
+TEST_F(Rungs, OneThatIsNotWantedCostsNothingAndSaysWhy) {
+  EXPECT_THAT(climb(70), ElementsAre("head", "judge", "package"));
+  EXPECT_EQ(asked, 0) << "what is costly to find out was asked for a step that is not wanted";
+  EXPECT_FALSE(tuned);
+  EXPECT_EQ(sentences["tune"], "skipped because the head reaches 70");
+  EXPECT_EQ(sentences["polish"], "skipped because \"tune\" was");
+  EXPECT_EQ(sentences["scratch"], "skipped because \"judge-again\" was");
+  EXPECT_EQ(StepLog::open(workspace->step_log_path())->last("rungs", "tune"), nullptr);
+  EXPECT_TRUE(climb(70).empty());
+}
+
+TEST_F(Rungs, ARaisedTargetWantsItAndALoweredOneReuses) {
+  climb(70);
+  const Digest of_head = package;
+  EXPECT_THAT(climb(90), ElementsAre("judge", "tune", "polish", "judge-again", "scratch", "package"));
+  EXPECT_EQ(asked, 1);
+  EXPECT_TRUE(tuned);
+  EXPECT_EQ(sentences["package"], "runs because input \"tuned\" is new");
+  EXPECT_EQ(StepLog::open(workspace->step_log_path())->last("rungs", "tune")->environment["worker"], "1.13");
+  const Digest of_tuned = package;
+  EXPECT_NE(of_head, of_tuned);
+  EXPECT_TRUE(climb(70).empty()) << "the package of the head is still there";
+  EXPECT_EQ(package, of_head);
+  EXPECT_FALSE(tuned);
+  EXPECT_TRUE(climb(90).empty());
+  EXPECT_EQ(package, of_tuned);
+  // What a skipped step made is kept for the day it is wanted again.
+  climb(70);
+  ASSERT_TRUE(collect_garbage(*workspace, false).ok());
+  EXPECT_THAT(climb(90), ::testing::Not(::testing::Contains("tune")));
+}
+
+TEST_F(Rungs, PlanKnowsWhatIsSkippedAndWhatNobodyKnowsYet) {
+  std::vector<std::string> ran;
+  const auto decisions = [&](int target) {
+    std::map<std::string, Decision> all;
+    const auto planned = Line(*workspace, "rungs", rungs(target, ran, asked)).plan();
+    for (const Planned& each : *planned) all[each.step] = each.decision;
+    return all;
+  };
+  EXPECT_EQ(decisions(70)["tune"], Decision::unknown);
+  climb(70);
+  auto all = decisions(70);
+  EXPECT_EQ(all["tune"], Decision::skip);
+  EXPECT_EQ(all["polish"], Decision::skip);
+  EXPECT_EQ(all["package"], Decision::reuse);
+  all = decisions(90);
+  EXPECT_EQ(all["judge"], Decision::run);
+  EXPECT_EQ(all["tune"], Decision::unknown);
+}
+
+TEST_F(Rungs, WhatCannotBeFoundOutIsAnErrorOfThatStepOnly) {
+  std::vector<std::string> ran;
+  std::vector<Step> steps = rungs(90, ran, asked);
+  steps[2].late_environment = []() -> Result<Json> { return Error{ErrorKind::not_found, "no worker"}; };
+  const auto status = Line(*workspace, "rungs", steps).run();
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().message, "step \"tune\": no worker");
+  EXPECT_THAT(ran, ElementsAre("head", "judge"));
+  steps[2].skipped_by = Verdict{"nobody", "enough"};
+  EXPECT_THAT(Line(*workspace, "rungs", steps).run().error().message, HasSubstr("no earlier step"));
+}
+
 TEST_F(LineTest, NothingToDoTakesMilliseconds) {
   run({});
   const auto begin = std::chrono::steady_clock::now();

@@ -33,6 +33,7 @@ std::string figures_of(const line::StepRecord& record) {
 }
 
 void tell_step(const Console& console, const line::Planned& planned, const line::StepRecord* finished) {
+  if (planned.decision == line::Decision::skip) return console.remark("  {:<13} {}", planned.step, planned.sentence);
   if (finished == nullptr) return;
   if (planned.decision == line::Decision::reuse) {
     console.remark("  {:<13} reused", planned.step);
@@ -57,7 +58,8 @@ Result<int> run_build(Console& console, const BuildArguments& arguments) {
   set_progress_style(style);
   bool announced = false;
   const auto on_step = [&](const line::Planned& planned, const line::StepRecord* finished) {
-    if (planned.decision != line::Decision::reuse && !announced) {
+    const bool works = planned.decision == line::Decision::run || planned.decision == line::Decision::unknown;
+    if (works && !announced) {
       console.remark("building {} in {}", demand.name, workspace.root());
       announced = true;
     }
@@ -102,6 +104,7 @@ const char* decision_word(line::Decision decision) {
   switch (decision) {
     case line::Decision::reuse: return "reuse";
     case line::Decision::run: return "run";
+    case line::Decision::skip: return "skip";
     case line::Decision::unknown: return "run";
   }
   return "";
@@ -122,7 +125,7 @@ Result<int> run_plan(Console& console, const BuildArguments& arguments) {
                     {"decision", decision_word(p.decision)},
                     {"sentence", p.sentence},
                     {"expected_seconds", p.expected_seconds}});
-    const bool runs = p.decision != line::Decision::reuse;
+    const bool runs = p.decision != line::Decision::reuse && p.decision != line::Decision::skip;
     if (runs) expected += p.expected_seconds;
     rows.push_back(
         {p.step, decision_word(p.decision), runs && p.expected_seconds > 0 ? human_seconds(p.expected_seconds) : "", p.says, p.sentence});
