@@ -5,6 +5,7 @@
 #include <map>
 
 #include "runtime/team.h"
+#include "runtime/weights.h"
 
 namespace sightline::runtime {
 namespace {
@@ -105,7 +106,7 @@ void Plan::bind_arena(std::byte* arena) {
       switch (buffer.kind) {
         case Buffer::Kind::arena: point(step, o, arena + buffer.offset); break;
         case Buffer::Kind::constant:
-          if (first_time) point(step, o, buffer.data);
+          if (first_time) point(step, o, buffer.arranged != nullptr ? buffer.arranged->data : buffer.data);
           break;
         case Buffer::Kind::input:
         case Buffer::Kind::output:

@@ -12,15 +12,18 @@
 
 namespace sightline::runtime {
 
+struct Arranged;
+
 // A piece of memory that lives from the first step that touches it to the last.
 struct Buffer {
   enum class Kind { arena, constant, input, output };
   Kind kind = Kind::arena;
   std::size_t bytes = 0;
-  std::size_t index = 0;      // which input or output of the graph
-  std::byte* data = nullptr;  // of a constant
-  int first = -1, last = -1;  // steps
-  std::size_t offset = 0;     // in the arena
+  std::size_t index = 0;         // which input or output of the graph
+  std::byte* data = nullptr;     // of a constant, or
+  Arranged* arranged = nullptr;  // one that is arranged before the plan is executed (weights.h)
+  int first = -1, last = -1;     // steps
+  std::size_t offset = 0;        // in the arena
 };
 
 // Work of our own, for what oneDNN has no primitive for: gets the operands' addresses in order.

@@ -182,8 +182,12 @@ Location Planner::constant_location(const std::string& key, const dnnl::memory::
   std::string reading = key;
   for (int i = 0; i < plain_desc.data.ndims; ++i)
     reading += "," + std::to_string(plain_desc.data.dims[i]) + "/" + std::to_string(plain_desc.data.format_desc.blocking.strides[i]);
-  std::byte* data = wanted.data.ndims == 0 ? const_cast<std::byte*>(plain.data()) : weights_.in_layout(reading, plain_desc, plain, wanted);
-  plan_.buffers.push_back({.kind = Buffer::Kind::constant, .bytes = plain.byte_count(), .data = data});
+  Buffer& buffer = plan_.buffers.emplace_back(Buffer{.kind = Buffer::Kind::constant, .bytes = plain.byte_count()});
+  if (wanted.data.ndims == 0) {
+    buffer.data = const_cast<std::byte*>(plain.data());
+  } else {
+    buffer.arranged = weights_.in_layout(reading, plain_desc, plain, wanted);
+  }
   residents_.emplace_back();
   return {wanted, plan_.buffers.size() - 1};
 }

@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include "base/machine.h"
 #include "base/text.h"
@@ -57,6 +58,12 @@ Result<Plan> plan_for(const Program& program, WeightStore& weights, std::int64_t
   return plan;
 }
 
+// What a plan that is executed reads.
+void arrange_constants(const Plan& plan, WeightStore& weights) {
+  for (const Buffer& buffer : plan.buffers)
+    if (buffer.arranged != nullptr) weights.arrange(*buffer.arranged);
+}
+
 // Nodes whose inputs are all constant are computed once, by a plan of their own.
 Result<void> compute_constant_nodes(graph::Graph& graph) {
   const std::set<std::string> kept = integer_weights(graph);
@@ -82,6 +89,7 @@ Result<void> compute_constant_nodes(graph::Graph& graph) {
     WeightStore weights;
     const ThreadScope scope(1);
     SIGHTLINE_TRY(Plan plan, plan_for(program, weights, 1));
+    arrange_constants(plan, weights);
     Tensor result(values.at(output).dtype, values.at(output).shape);
     const Tensor arena(Dtype::u8, {static_cast<std::int64_t>(plan.arena_bytes())});
     dnnl::stream stream(cpu_engine());
@@ -117,7 +125,9 @@ struct Session::State {
   std::int64_t at_once = 1;         // each plan of which, when it is for one thread, takes so many images
 
   std::mutex planning;  // held while a plan is made, which may take a second
-  WeightStore weights;  // changes under `planning`
+  WeightStore weights;  // changes under `planning`, as does
+  // the plan for one image, which shows when the session is made whether it can run; its weights are not arranged before it does.
+  std::optional<Planned> draft;
 
   std::mutex mutex;                        // of what follows, for moments
   std::list<Planned> plans;                // the last used one first
@@ -136,13 +146,25 @@ struct Session::State {
     return std::nullopt;
   }
 
+  Result<Planned> make_plan(std::int64_t batch, int using_threads) {
+    const ThreadScope scope(using_threads);
+    SIGHTLINE_TRY(Plan plan, plan_for(program, weights, batch));
+    return Planned{std::make_shared<const Plan>(std::move(plan)), batch, using_threads};
+  }
+
+  // Ready to be executed.
   Result<Planned> plan_of(std::int64_t batch, int using_threads) {
     if (auto found = find_plan(batch, using_threads)) return *found;
     const std::lock_guard one_at_a_time(planning);
     if (auto found = find_plan(batch, using_threads)) return *found;  // somebody else was quicker
-    const ThreadScope scope(using_threads);
-    SIGHTLINE_TRY(Plan plan, plan_for(program, weights, batch));
-    const Planned planned{std::make_shared<const Plan>(std::move(plan)), batch, using_threads};
+    if (!draft || draft->batch != batch || draft->threads != using_threads) {
+      SIGHTLINE_TRY(draft, make_plan(batch, using_threads));
+    }
+    const Planned planned = *std::exchange(draft, std::nullopt);
+    {
+      const ThreadScope scope(threads);
+      arrange_constants(*planned.plan, weights);
+    }
     const std::lock_guard lock(mutex);
     plans.push_front(planned);
     if (plans.size() > kept_plans) plans.pop_back();
@@ -216,8 +238,9 @@ struct Session::State {
     std::int64_t begin = 0;
     for (std::int64_t i = 0; i < pieces; ++i) {
       const std::int64_t end = begin + batch / pieces + (i < batch % pieces ? 1 : 0);
-      while (begin < end) {
-        SIGHTLINE_TRY(Planned planned, plan_of(std::min(at_once, end - begin), 1));
+      // Turns as long as each other: another length needs a plan, perhaps weights, of its own.
+      for (std::int64_t turns = std::max<std::int64_t>((2 * (end - begin) + at_once) / (2 * at_once), 1); begin < end; --turns) {
+        SIGHTLINE_TRY(Planned planned, plan_of((end - begin + turns - 1) / turns, 1));
         const std::int64_t images = planned.batch;
         parts[static_cast<std::size_t>(i)].push_back({std::move(planned), begin});
         begin += images;
@@ -323,8 +346,8 @@ Result<Session> Session::create(const graph::Graph& graph, const Options& option
     state->flops = static_cast<double>(cost.flops);
     state->images_independent = images_are_independent(state->program.graph);
     const Ways ways = state->ways(1);
-    SIGHTLINE_TRY(const Planned planned, state->plan_of(1, ways.rule == Way::alone ? 1 : ways.threads));
-    state->at_once = images_at_once(planned.plan->arena_bytes(), weight_bytes(state->program.graph), state->flops);
+    SIGHTLINE_TRY(state->draft, state->make_plan(1, ways.rule == Way::alone ? 1 : ways.threads));
+    state->at_once = images_at_once(state->draft->plan->arena_bytes(), weight_bytes(state->program.graph), state->flops);
     return Session(std::move(state));
   });
 }

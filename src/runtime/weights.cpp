@@ -39,25 +39,31 @@ std::byte* LargePages::take(std::size_t bytes) {
   return taken;
 }
 
-std::byte* WeightStore::in_layout(const std::string& key, const dnnl::memory::desc& plain_desc, const Tensor& plain,
-                                  const dnnl::memory::desc& wanted) {
+Arranged* WeightStore::in_layout(const std::string& key, const dnnl::memory::desc& plain_desc, const Tensor& plain,
+                                 const dnnl::memory::desc& wanted) {
+  auto& layouts = arranged_[key];
+  for (Arranged& arranged : layouts)
+    if (arranged.wanted == wanted) return &arranged;
   auto* source = const_cast<std::byte*>(plain.data());  // oneDNN's handles are not const; it only reads
-  if (same_bytes(plain_desc, wanted)) return source;
-  auto& layouts = reordered_[key];
-  for (const dnnl::memory& memory : layouts)
-    if (memory.get_desc() == wanted) return static_cast<std::byte*>(memory.get_data_handle());
-  const std::size_t bytes = wanted.get_size();
-  dnnl::memory from(plain_desc, cpu_engine(), source);
-  dnnl::memory to = bytes < large ? dnnl::memory(wanted, cpu_engine()) : dnnl::memory(wanted, cpu_engine(), pages_.take(bytes));
+  layouts.push_back({plain_desc, wanted, source, same_bytes(plain_desc, wanted) ? source : nullptr, {}});
+  return &layouts.back();
+}
+
+void WeightStore::arrange(Arranged& constant) {
+  if (constant.data != nullptr) return;
+  const std::size_t bytes = constant.wanted.get_size();
+  dnnl::memory from(constant.plain, cpu_engine(), constant.source);
+  dnnl::memory to =
+      bytes < large ? dnnl::memory(constant.wanted, cpu_engine()) : dnnl::memory(constant.wanted, cpu_engine(), pages_.take(bytes));
   Scheduler::shared().with_idle_cores(bytes < large ? 1 : ThreadScope::current(), [&] {
     Team::set_shares_independent(true);
     dnnl::stream stream(cpu_engine());
     dnnl::reorder(from, to).execute(stream, from, to);
     stream.wait();
   });
-  bytes_ += wanted.get_size();
-  layouts.push_back(to);
-  return static_cast<std::byte*>(to.get_data_handle());
+  constant.data = static_cast<std::byte*>(to.get_data_handle());
+  if (bytes < large) constant.own = to;
+  bytes_ += bytes;
 }
 
 const Tensor* WeightStore::find(const std::string& key) const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <list>
 #include <map>
 #include <memory>
 #include <string>
@@ -26,11 +27,21 @@ class LargePages {
   std::byte* next_ = nullptr;
 };
 
+// A constant as a plan wants it.
+struct Arranged {
+  dnnl::memory::desc plain, wanted;
+  std::byte* source = nullptr;  // row-major
+  std::byte* data = nullptr;    // null until it is arranged
+  dnnl::memory own;             // of small ones
+};
+
 class WeightStore {
  public:
-  // The constant `key`, whose row-major values are `plain`, reordered as `wanted`. `plain` itself is used (and must live on) where the
-  // bytes are the same.
-  std::byte* in_layout(const std::string& key, const dnnl::memory::desc& plain_desc, const Tensor& plain, const dnnl::memory::desc& wanted);
+  // The constant `key`, whose row-major values are `plain`, to be reordered as `wanted` when a plan with it is first executed: many are
+  // made to learn something from, and never are. `plain` itself is used (and must live on) where the bytes are the same.
+  Arranged* in_layout(const std::string& key, const dnnl::memory::desc& plain_desc, const Tensor& plain, const dnnl::memory::desc& wanted);
+  // Reorders it, if that was not done before.
+  void arrange(Arranged& constant);
   // Keeps a tensor that was computed from constants; null when `key` is not there yet.
   const Tensor* find(const std::string& key) const;
   const Tensor& keep(const std::string& key, Tensor tensor);
@@ -39,7 +50,7 @@ class WeightStore {
 
  private:
   LargePages pages_;
-  std::map<std::string, std::vector<dnnl::memory>> reordered_;
+  std::map<std::string, std::list<Arranged>> arranged_;
   std::map<std::string, Tensor> derived_;
   std::size_t bytes_ = 0;
 };
