@@ -95,6 +95,9 @@ struct Budget {
   }
 };
 
+// How candidates share the time of a search: by successive halving; drawn at random, each judged whole; or the default alone.
+enum class SearchStrategy { halving, random, standard };
+
 // Pins parts of the recipe; what is left out is chosen by the line.
 struct RecipePins {
   std::optional<std::string> backbone;
@@ -184,6 +187,10 @@ Result<Demand> read_demand(const std::string& path);
 template <>
 struct sightline::EnumNames<sightline::demand::Task> {
   static constexpr std::array<const char*, 1> names{"classify"};
+};
+template <>
+struct sightline::EnumNames<sightline::demand::SearchStrategy> {
+  static constexpr std::array<const char*, 3> names{"halving", "random", "default"};
 };
 template <>
 struct sightline::EnumNames<sightline::demand::Freeze> {
