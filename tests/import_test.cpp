@@ -220,6 +220,46 @@ TEST_F(Imported, ABackboneOfTheWorkspaceIsUsedByItsName) {
   EXPECT_EQ(run({"predict", "model", "images/cross/000.png"}).exit_code, 0);
 }
 
+TEST_F(Imported, ABackboneIsMadeLighterOnceForAllThatAreBuiltOnIt) {
+  const TemporaryFolder place;
+  draw_shapes(place / "images", 3, 20, 16, 5);
+  write_network(place / "net.onnx");
+  const auto run = [&](const std::vector<std::string>& words) { return sightline(words, {.folder = place.path()}); };
+  const std::vector<std::string> import{"backbone", "import", "net.onnx", "--cut", "embedding", "--name"};
+  const auto import_as = [&](const std::string& name, const std::vector<std::string>& more) {
+    std::vector<std::string> words = import;
+    words.push_back(name);
+    words.insert(words.end(), more.begin(), more.end());
+    return run(words);
+  };
+  EXPECT_THAT(import_as("none", {"--precision", "int8"}).err, HasSubstr("--pictures"));
+  EXPECT_THAT(import_as("none", {"--precision", "int9", "--pictures", "images"}).err, HasSubstr("did you mean \"int8\"?"));
+  EXPECT_THAT(import_as("none", {"--precision", "int8", "--pictures", "."}).err, testing::Not(HasSubstr("internal")));
+  const Outcome imported = import_as("light", {"--precision", "int8", "--pictures", "images", "--json"});
+  ASSERT_EQ(imported.exit_code, 0) << imported.out << imported.err;
+  const Json about = imported.json();
+  EXPECT_EQ(about.at("about").at("precision"), "int8");
+  EXPECT_EQ(import_as("plain", {}).exit_code, 0);
+  EXPECT_EQ(import_as("best", {"--precision", "auto", "--pictures", "images"}).exit_code, 0);
+
+  const auto build = [&](const std::string& name, const std::string& backbone, const std::string& more) {
+    write_text(place / (name + ".yaml"), demand_for(name, 1, "name: " + backbone + ", freeze: backbone") + more);
+    const Outcome outcome = run({"build", name + ".yaml", "--json"});
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err;
+    return outcome.json();
+  };
+  const Json one = build("one", "light", ""), two = build("two", "light", "split: {test: 0.4}\ncompress: {precision: auto}\n"),
+             plain = build("plain", "plain", "");
+  const std::string first = one.at("package_folder"), second = two.at("package_folder"), heavy = plain.at("package_folder");
+  EXPECT_TRUE(std::filesystem::equivalent(first + "/1/backbone.data", second + "/1/backbone.data"));
+  EXPECT_LT(2 * std::filesystem::file_size(first + "/1/backbone.data"), std::filesystem::file_size(heavy + "/1/backbone.data"));
+  EXPECT_EQ(figures_of(one, "compress").at("precision"), "int8");
+  EXPECT_THAT(figures_of(two, "compress").at("sentence").get<std::string>(), HasSubstr("the backbone is in int8 already"));
+  // Its head was fitted on what the integers say, and the package says it again.
+  EXPECT_EQ(run({"predict", "one", "images/cross/000.png", "--json"}).exit_code, 0);
+  EXPECT_EQ(run({"eval", "one", "images", "--json"}).exit_code, 0);
+}
+
 TEST_F(Imported, AWrongCutNamesTheCandidates) {
   write_text(*folder / "cut.yaml", demand_for("cut", 3, "onnx: net.onnx, cut: embeding"));
   const Outcome outcome = run({"build", "cut.yaml"});

@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/temporary_folder.h"
 #include "base/text.h"
+#include "factory/backbone_precision.h"
 #include "factory/recipe.h"
 #include "modules/imported.h"
 #include "modules/modules.h"
@@ -23,9 +24,10 @@ namespace {
 constexpr int usual_side = 224, latency_runs = 50, warm_up = 10;
 
 // p50 at batch 1, milliseconds.
-Result<double> latency_of(const graph::Graph& graph, int threads) {
-  SIGHTLINE_TRY(runtime::Session session, runtime::Session::create(graph, {.threads = threads}));
-  Shape shape = graph.inputs[0].shape;
+Result<double> latency_of(const CutNetwork& network, int threads) {
+  SIGHTLINE_TRY(runtime::Session session,
+                runtime::Session::create(network.graph, {.threads = threads, .precision = features::computed_in(network.about)}));
+  Shape shape = network.graph.inputs[0].shape;
   shape[0] = 1;
   const Tensor picture = Tensor::zeros(Dtype::u8, shape);
   std::vector<double> milliseconds;
@@ -111,6 +113,9 @@ Result<store::Backbone> import_backbone(const BackboneImport& wanted, store::Wor
   }
   if (wanted.licence) cut.about.licence = *wanted.licence;
   if (wanted.origin) cut.about.origin = *wanted.origin;
+  SIGHTLINE_TRY(const graph::Cost cost, graph::cost_of(cut.graph));  // of its products, whatever they are computed in
+  SIGHTLINE_TRY(LighterNetwork lighter, in_precision(cut, wanted.precision, wanted.pictures, wanted.most_pictures, threads));
+  cut = std::move(lighter.network);
 
   SIGHTLINE_TRY(const FileLock lock, workspace.lock_for_building());
   const TemporaryFolder folder;
@@ -118,12 +123,12 @@ Result<store::Backbone> import_backbone(const BackboneImport& wanted, store::Wor
   SIGHTLINE_CHECK(features::write_backbone(cut.graph, cut.about, folder.path()));
   store::Backbone backbone{.name = wanted.name, .tree = {}, .created = {}, .about = to_json(cut.about), .figures = {}};
   SIGHTLINE_TRY(backbone.tree, workspace.blobs().put_tree(folder.path()));
-  SIGHTLINE_TRY(const graph::Cost cost, graph::cost_of(cut.graph));
-  SIGHTLINE_TRY(const double milliseconds, latency_of(cut.graph, threads));
+  SIGHTLINE_TRY(const double milliseconds, latency_of(cut, threads));
   backbone.figures = {{"features", cut.graph.outputs[0].shape[1]},
                       {"side", cut.graph.inputs[0].shape[1]},
                       {"parameters", cost.parameters},
                       {"mflops", std::round(static_cast<double>(cost.flops) / 1e4) / 100},
+                      {"precision", cut.about.precision},
                       {"p50_ms", milliseconds},
                       {"threads", threads}};
   SIGHTLINE_CHECK(workspace.registry().put_backbone(backbone));

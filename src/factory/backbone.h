@@ -20,6 +20,9 @@ struct BackboneImport {
   std::string cut = "auto";         // as import_classifier
   std::vector<double> mean, scale;  // per channel or one for all, on the 0..255 scale
   std::optional<std::string> licence, origin;
+  std::string precision = "f32";  // or bf16, mixed, int8, auto (backbone_precision.h): tried on
+  std::string pictures;           // a folder of pictures,
+  std::int64_t most_pictures = 256;
 };
 
 // Reads, cuts, measures and stores it; one of the same name is replaced. Errors: those of reading and importing; usage.

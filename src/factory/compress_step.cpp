@@ -11,6 +11,7 @@
 #include "evaluation/compression.h"
 #include "factory/build.h"
 #include "factory/step_inputs.h"
+#include "package/layout.h"
 #include "package/package.h"
 #include "runtime/quantizer.h"
 
@@ -69,6 +70,12 @@ class Compressing {
     const std::string& wanted = compression_.wanted;
     SIGHTLINE_TRY(contents_, package::read_contents(folder));
     SIGHTLINE_TRY(package::Model reference, package::Model::open(folder, {.threads = build_.threads}));
+    if (reference.precision() != package::Precision::f32) {  // the backbone's, which all that are built on it share
+      compression_.precision = enum_name(reference.precision());
+      compression_.remarks.push_back(fmt::format("nothing was tried: the backbone is in {} already", compression_.precision));
+      compression_.sentence = fmt::format("ships {}: {}", compression_.precision, compression_.remarks.back());
+      return folder;
+    }
     tried_.push_back({folder, std::move(reference), {.precision = "f32"}});
     const auto is_validation = [](const dataset::Sample& sample) { return sample.split == dataset::Split::validation; };
     if (std::ranges::none_of(manifest_.samples, is_validation)) {
@@ -235,7 +242,9 @@ line::Step compress_step(const BuildContext& build) {
     evaluation::Compression outcome;
     std::string kept = folder;
     if (build.demand.compress.precision == "f32") {
-      outcome.sentence = "ships f32, as the demand wants it";
+      SIGHTLINE_TRY(const Json lineage, read_json_file(folder + "/" + package::lineage_file));
+      outcome.precision = lineage.value("weights", Json::object()).value("precision", "f32");  // of a frozen backbone
+      outcome.sentence = fmt::format("ships {}, as it came: the demand wants nothing tried", outcome.precision);
     } else {
       SIGHTLINE_TRY(const dataset::Manifest manifest, read_manifest(context));
       Compressing compressing(build, context, manifest);

@@ -27,6 +27,7 @@
 #include "heads/choose.h"
 #include "heads/head.h"
 #include "modules/imported.h"
+#include "package/golden.h"
 #include "package/layout.h"
 #include "package/package.h"
 #include "runtime/session.h"
@@ -36,7 +37,6 @@ namespace {
 
 // Test pictures that go through the whole package beside what the cached features say.
 constexpr std::size_t checked_pictures = 16;
-constexpr double largest_difference = 1e-4;
 // Half of what trained packages have: the backbone answers for thousands of models, and most of a small package are its pictures.
 constexpr std::size_t golden_pictures = 4;
 // Suspected labels that are kept: the worst tenth, but so many at least.
@@ -129,7 +129,8 @@ Result<void> keep_limits(const BuildContext& build, const features::Backbone& ba
   recipe.backbone = backbone.about.file;
   recipe.side = backbone.side;
   recipe.channels = backbone.channels;
-  SIGHTLINE_TRY(const std::string broken, broken_limit(build.demand, graph::serving_graph(graph), recipe, build.threads));
+  SIGHTLINE_TRY(const std::string broken,
+                broken_limit(build.demand, graph::serving_graph(graph), recipe, build.threads, features::computed_in(backbone.about)));
   if (broken.empty()) return {};
   return Error{ErrorKind::refused,
                fmt::format("{} breaks the limits: {}; raise limits.size_mb or limits.latency_ms", backbone.about.file, broken)};
@@ -150,7 +151,7 @@ Result<double> check_package(package::Model& model, const dataset::Manifest& man
     const auto expected = answers.probabilities.values<float>().subspan(at * classes, classes);
     for (std::size_t c = 0; c < classes; ++c) {
       const double difference = std::abs(static_cast<double>(row.values<float>()[c]) - expected[c]);
-      if (!(difference <= largest_difference))
+      if (!(difference <= package::golden_tolerance(model.precision())))
         return Error{ErrorKind::internal,
                      fmt::format("{}: the package gives class \"{}\" a probability of {:.6g}, its features and head {:.6g}; "
                                  "remove the folder features/ of the workspace and build again",
@@ -164,7 +165,7 @@ Result<double> check_package(package::Model& model, const dataset::Manifest& man
 }  // namespace
 
 line::Step backbone_step(const BuildContext& build) {
-  line::Step step{.name = "backbone", .version = 1, .says = "read the network and cut it at its features"};
+  line::Step step{.name = "backbone", .version = 2, .says = "read the network and cut it at its features"};
   const demand::Backbone& backbone = *build.demand.backbone;
   step.parameters = {{"cut", backbone.cut},
                      {"mean", to_json(backbone.mean)},
@@ -246,6 +247,9 @@ line::Step shared_package_step(const BuildContext& build) {
     contents.graph = joined(backbone.graph, head);
     contents.labels = manifest.classes;
     contents.preprocessing = preprocessing_of(backbone);
+    if (!enum_from(backbone.about.precision, contents.precision))
+      return Error{ErrorKind::invalid_data,
+                   fmt::format("{}: its features are in \"{}\", which is no precision", backbone.about.file, backbone.about.precision)};
     contents.shared = {.path = backbone.weights_path, .offsets = backbone.offsets};
     contents.lineage = data_lineage(manifest);
     contents.lineage["weights"] = to_json(backbone.about);
@@ -279,6 +283,7 @@ line::Step shared_evaluate_step(const BuildContext& build) {
   step.body = [build](line::StepContext& context) -> Result<void> {
     SIGHTLINE_TRY(const dataset::Manifest manifest, read_manifest(context));
     SIGHTLINE_TRY(const auto source, source_of(build, context));
+    const features::Backbone& backbone = source->backbone();
     SIGHTLINE_TRY(const graph::Graph head, graph::read_onnx(context.input_path("head")));
     SIGHTLINE_TRY(const std::string parent, context.fresh_folder("package"));
     const std::string folder = parent + "/" + build.demand.name;
@@ -290,12 +295,14 @@ line::Step shared_evaluate_step(const BuildContext& build) {
     evaluation::Answers answers;
     answers.samples = samples_of(manifest, {dataset::Split::test});
     answers.labels = labels_of(manifest, answers.samples);
-    if (model.precision() == package::Precision::f32) {  // another precision has other features: all pictures go through the package
+    // In another precision than the backbone's it has other features: all pictures go through the package.
+    if (enum_name(model.precision()) == backbone.about.precision) {
       std::optional<Progress> progress;
       if (build.options.progress) progress.emplace("features", answers.samples.size(), "images");
       SIGHTLINE_TRY(const Tensor features, features_of(*source, manifest, answers.samples, progress ? &*progress : nullptr));
       if (progress) progress->finish();
-      SIGHTLINE_TRY(runtime::Session session, runtime::Session::create(head, {.threads = build.threads}));
+      SIGHTLINE_TRY(runtime::Session session,
+                    runtime::Session::create(head, {.threads = build.threads, .precision = features::computed_in(backbone.about)}));
       SIGHTLINE_TRY(answers.probabilities, session.run(features));
       SIGHTLINE_TRY(answers.seconds, check_package(model, manifest, answers));
       options.answers = &answers;

@@ -93,8 +93,9 @@ Result<void> load_weights(const demand::Demand& demand, ChosenRecipe& chosen) {
 }
 
 // p95 of the untrained net at batch 1, milliseconds: weights' values do not change the time.
-Result<double> measure_latency(const graph::Graph& graph, const modules::Recipe& recipe, int threads) {
-  SIGHTLINE_TRY(runtime::Session session, runtime::Session::create(graph::serving_graph(graph), {.threads = threads}));
+Result<double> measure_latency(const graph::Graph& graph, const modules::Recipe& recipe, int threads, runtime::Precision precision) {
+  SIGHTLINE_TRY(runtime::Session session,
+                runtime::Session::create(graph::serving_graph(graph), {.threads = threads, .precision = precision}));
   const Tensor input = Tensor::zeros(Dtype::u8, {1, recipe.side, recipe.side, recipe.channels});
   std::vector<double> times;
   for (int i = 0; i < 60; ++i) {
@@ -158,13 +159,15 @@ Result<void> choose_augmentation(const demand::Demand& demand, const dataset::Ma
   return {};
 }
 
-Result<std::string> broken_limit(const demand::Demand& demand, const graph::Graph& graph, const modules::Recipe& recipe, int threads) {
-  SIGHTLINE_TRY(const graph::Cost cost, graph::cost_of(graph));
-  const double size_mb = static_cast<double>(cost.parameters) * 4 / 1e6;
+Result<std::string> broken_limit(const demand::Demand& demand, const graph::Graph& graph, const modules::Recipe& recipe, int threads,
+                                 runtime::Precision precision) {
+  std::size_t bytes = 0;
+  for (const auto& [name, weight] : graph.initializers) bytes += weight.byte_count();
+  const double size_mb = static_cast<double>(bytes) / 1e6;
   if (demand.limits.size_mb && size_mb > *demand.limits.size_mb)
     return fmt::format("its weights alone take {:.2f} MB of {:g}", size_mb, *demand.limits.size_mb);
   if (demand.limits.latency_ms) {
-    SIGHTLINE_TRY(const double milliseconds, measure_latency(graph, recipe, threads));
+    SIGHTLINE_TRY(const double milliseconds, measure_latency(graph, recipe, threads, precision));
     if (milliseconds > *demand.limits.latency_ms)
       return fmt::format("it takes {:.2f} ms of {:g} here", milliseconds, *demand.limits.latency_ms);
   }

@@ -11,6 +11,7 @@
 #include "graph/graph.h"
 #include "modules/imported.h"
 #include "modules/training_spec.h"
+#include "runtime/precision.h"
 
 namespace sightline::factory {
 
@@ -37,7 +38,8 @@ void choose_budget(const demand::Demand& demand, ChosenRecipe& chosen);
 void choose_training(const demand::Demand& demand, const dataset::Manifest& manifest, ChosenRecipe& chosen);
 Result<void> choose_augmentation(const demand::Demand& demand, const dataset::Manifest& manifest, ChosenRecipe& chosen);
 // "" when the limits are kept, else the sentence that says which one is broken.
-Result<std::string> broken_limit(const demand::Demand& demand, const graph::Graph& graph, const modules::Recipe& recipe, int threads);
+Result<std::string> broken_limit(const demand::Demand& demand, const graph::Graph& graph, const modules::Recipe& recipe, int threads,
+                                 runtime::Precision precision = runtime::Precision::f32);
 
 // Digest of what the demand's backbone files hold (external data included); "" without a backbone.
 Result<Digest> backbone_digest(const demand::Demand& demand);

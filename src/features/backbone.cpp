@@ -25,6 +25,10 @@ std::string misfit(const graph::Graph& graph) {
 
 }  // namespace
 
+runtime::Precision computed_in(const About& about) {
+  return about.precision == "bf16" || about.precision == "mixed" ? runtime::Precision::bf16 : runtime::Precision::f32;
+}
+
 bool is_backbone(const graph::Graph& graph) { return graph.metadata.contains(about_key); }
 
 Result<void> write_backbone(const graph::Graph& graph, const About& about, const std::string& folder) {

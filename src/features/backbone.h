@@ -27,11 +27,13 @@ struct About {
   Digest file_digest;
   std::string origin = "not stated", licence = "not stated";
   std::string cut;                   // the value that describes the picture, as the file called it
+  std::string precision = "f32";     // what it is computed in: f32, bf16, mixed (integers and bf16) or int8 (integers)
   std::vector<std::string> reasons;  // what was found and what was assumed, a sentence each
   static constexpr auto fields() {
-    return std::tuple{field("file", &About::file),     field("digest", &About::file_digest),
-                      field("origin", &About::origin), field("licence", &About::licence),
-                      field("cut", &About::cut),       field("reasons", &About::reasons)};
+    return std::tuple{field("file", &About::file),      field("digest", &About::file_digest),
+                      field("origin", &About::origin),  field("licence", &About::licence),
+                      field("cut", &About::cut),        field("precision", &About::precision),
+                      field("reasons", &About::reasons)};
   }
 };
 
@@ -44,6 +46,9 @@ struct Backbone {
   std::int64_t dimensions = 0;  // D
   Digest digest;                // Merkle digest of "features": equal for equal functions, whatever the names and whoever made them
 };
+
+// What a session of it rounds to: integers stand in the graph itself.
+runtime::Precision computed_in(const About& about);
 
 // Whether the graph is one that write_backbone wrote.
 bool is_backbone(const graph::Graph& graph);

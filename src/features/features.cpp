@@ -33,10 +33,12 @@ FeatureSource::FeatureSource(std::unique_ptr<State> state) : state_(std::move(st
 FeatureSource::~FeatureSource() = default;
 
 Result<std::shared_ptr<FeatureSource>> FeatureSource::open(Backbone backbone, const std::string& cache_root, int threads) {
-  SIGHTLINE_TRY(runtime::Session session, runtime::Session::create(backbone.graph, {.threads = threads}));
+  SIGHTLINE_TRY(runtime::Session session,
+                runtime::Session::create(backbone.graph, {.threads = threads, .precision = computed_in(backbone.about)}));
   Sha256 key;
   key.add_field(backbone.digest).add_field(fmt::format("version {}, batch {}, {} threads", version, batch, threads));
   key.add_field(simd_level()).add_field(runtime::instruction_set());
+  if (backbone.about.precision != "f32") key.add_field(backbone.about.precision);
   const std::string folder = cache_root + "/" + key.finish().substr(0, 32);
   SIGHTLINE_TRY(store::RowCache cache, store::RowCache::open(folder, static_cast<std::size_t>(backbone.dimensions) * sizeof(float)));
   auto state = std::unique_ptr<State>(new State{std::move(backbone), std::move(session), std::move(cache), threads});

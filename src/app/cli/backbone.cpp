@@ -13,7 +13,7 @@ namespace {
 
 struct BackboneArguments {
   std::string action, what;
-  std::string name, net, cut = "auto", licence, origin, mean, scale;
+  std::string name, net, cut = "auto", licence, origin, mean, scale, precision = "f32", pictures;
   int side = 0, channels = 3;
 };
 
@@ -40,7 +40,7 @@ std::string figure(const Json& figures, const char* key, int digits) {
 void tell(const Console& console, const store::Backbone& backbone) {
   console.document(to_json(backbone));
   console.say("{}", console.paint(Colour::bold, backbone.name));
-  for (const char* key : {"file", "origin", "licence", "cut"}) console.say("  {:<11} {}", key, backbone.about.value(key, ""));
+  for (const char* key : {"file", "origin", "licence", "cut", "precision"}) console.say("  {:<11} {}", key, backbone.about.value(key, ""));
   console.say("  {:<11} {}", "digest", backbone.tree.substr(0, 12));
   console.say("  {:<11} {} pixels a side, {} features, {} million parameters, {} MFLOP, {} ms on {}", "cost",
               figure(backbone.figures, "side", 0), figure(backbone.figures, "features", 0),
@@ -62,6 +62,8 @@ Result<int> run_import(Console& console, const BackboneArguments& arguments) {
   if (!arguments.net.empty()) wanted.net = arguments.net;
   if (!arguments.licence.empty()) wanted.licence = arguments.licence;
   if (!arguments.origin.empty()) wanted.origin = arguments.origin;
+  wanted.precision = arguments.precision;
+  wanted.pictures = arguments.pictures;
   SIGHTLINE_TRY(wanted.mean, numbers_of(arguments.mean, "--mean"));
   SIGHTLINE_TRY(wanted.scale, numbers_of(arguments.scale, "--scale"));
   SIGHTLINE_TRY(const store::Backbone backbone, factory::import_backbone(wanted, workspace, usable_cores()));
@@ -117,6 +119,9 @@ Action declare_backbone(Arguments& arguments) {
   arguments.option("--scale", values->scale, "NUMBERS", "import: what it expects to be divided by afterwards");
   arguments.option("--licence", values->licence, "TEXT", "import: licence of the weights");
   arguments.option("--origin", values->origin, "TEXT", "import: where they come from");
+  arguments.option("--precision", values->precision, "P",
+                   "import: f32, bf16, mixed, int8, or auto: the fastest whose features agree with those in f32");
+  arguments.option("--pictures", values->pictures, "DIR", "import: with --precision, pictures like those that it will see");
   return [values](Console& console) { return run_backbone(console, *values); };
 }
 
@@ -124,6 +129,8 @@ constexpr Example backbone_examples[] = {
     {"sightline backbone import mobilenetv2.onnx --name mobilenet --licence Apache-2.0",
      "cut at its features, measured, kept under a name"},
     {"sightline backbone import weights.safetensors --net resnet-s --side 64 --name ours", "weights for a net of ours"},
+    {"sightline backbone import mobilenetv2.onnx --name light --precision auto --pictures photos",
+     "in fewer bits where its features stay the same, once for all models on it"},
     {"sightline backbone list", "what demands can be built on"},
 };
 
