@@ -13,12 +13,11 @@
 #include "dataset/import.h"
 #include "factory/backbone.h"
 #include "factory/recipe.h"
+#include "factory/step_inputs.h"
 #include "line/worker.h"
 
 namespace sightline::factory {
-namespace {
 
-// What `sightline-train --version` says, remembered per file (size and time): asking costs half a second, since LibTorch is loaded.
 Result<std::string> worker_version(const std::string& worker, const store::Workspace& workspace) {
   struct stat info {};
   if (::stat(worker.c_str(), &info) != 0) return system_error("cannot find", worker);
@@ -39,8 +38,6 @@ Result<std::string> worker_version(const std::string& worker, const store::Works
   SIGHTLINE_CHECK(write_file(memory_path, json_text({{"identity", identity}, {"version", version}})));
   return version;
 }
-
-}  // namespace
 
 Result<std::vector<line::Step>> build_steps(const demand::Demand& stated, store::Workspace& workspace, const BuildOptions& options) {
   SIGHTLINE_TRY(const demand::Demand demand, with_backbone_file(stated, workspace));
