@@ -76,6 +76,8 @@ line::Step release_step(const BuildContext& build) {
                  {.name = "suspects", .step = build.suspects_step(), .output = "suspects"},
                  {.name = "history", .step = build.trained_step(), .output = "history"},
                  {.name = "manifest", .step = build.manifest_step(), .output = "manifest"}};
+  if (build.options.point > 0) step.parameters["point"] = build.options.point;
+  if (build.searches()) step.inputs.push_back({.name = "search", .step = "search", .output = "search"});
   step.outputs = {"verdict"};
   if (build.options.report) {
     step.outputs.emplace_back("report");
@@ -97,6 +99,11 @@ line::Step release_step(const BuildContext& build) {
     SIGHTLINE_CHECK(from_json(suspects, report.suspects, "suspects"));
     SIGHTLINE_TRY(const std::string history, context.read_input("history"));
     SIGHTLINE_TRY(report.history, parse_json(history, "history"));
+    if (build.searches()) {
+      SIGHTLINE_TRY(const std::string text, context.read_input("search"));
+      SIGHTLINE_TRY(const Json document, parse_json(text, "search"));
+      SIGHTLINE_TRY(report.search, struct_from_json<evaluation::SearchReport>(document.at("report"), "search"));
+    }
     report.created = fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(std::time(nullptr)));
 
     const Digest package = context.input("package");
@@ -110,8 +117,8 @@ line::Step release_step(const BuildContext& build) {
 
     SIGHTLINE_TRY(const std::optional<store::Release> rival, competitor(workspace.registry(), build.demand.name, package));
     std::optional<evaluation::Evaluation> in_force;
-    if (rival) {
-      report.lineage["parent"] = {{"version", rival->version}, {"package", rival->package}};
+    if (rival) report.lineage["parent"] = {{"version", rival->version}, {"package", rival->package}};
+    if (rival && build.options.point == 0) {  // a point that a person asks for was chosen: what it gives up is on purpose
       SIGHTLINE_TRY(const std::string text, workspace.blobs().get(rival->evaluation));
       SIGHTLINE_TRY(const Json json, parse_json(text, "the evaluation of the release in force"));
       SIGHTLINE_TRY(in_force, struct_from_json<evaluation::Evaluation>(json));
