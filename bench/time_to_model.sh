@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Time from files to a finished model, and accuracy on the same test pictures: our default build on a frozen backbone against full fine-tuning of the same
+# Time from files to a finished model, and accuracy on the same test pictures: our default build against full fine-tuning of the same
 # MobileNetV2 in PyTorch (bench/time_to_model_rival.py) on seven sets with one split each (sightline-whole-sets).
 #   bench/time_to_model.sh BIN_DIR WORK [RIVAL_OPTION...]
 #   bench/time_to_model.sh build/release/bin /var/tmp/ttm --minutes 30                       the rival goes on where it stopped
@@ -33,7 +33,7 @@ name: $name
 task: classify
 data: {path: "$work/pool/$name", labels: "$work/tables/$name.csv"}
 seed: 7
-backbone: {onnx: "$onnx", freeze: backbone, mean: [127.5], scale: [127.5]}
+backbone: {onnx: "$onnx", mean: [127.5], scale: [127.5]}
 YAML
   for ((turn = 0; turn < turns; ++turn)); do
     rm -rf "$folder/workspace"

@@ -51,7 +51,7 @@ class Imported : public testing::Test {
     folder = new TemporaryFolder;
     draw_shapes(*folder / "images", 3, 40, 16, 1);
     write_network(*folder / "net.onnx");
-    write_text(*folder / "tuned.yaml", demand_for("tuned", 3, "onnx: net.onnx"));
+    write_text(*folder / "tuned.yaml", demand_for("tuned", 3, "onnx: net.onnx, freeze: none"));
     tuned = new Outcome(run({"build", "tuned.yaml", "--json"}));
   }
   static void TearDownTestSuite() {
@@ -114,7 +114,7 @@ TEST_F(Imported, ASecondBuildDoesNothingAndAnotherFileRunsItAgain) {
 
 // A rate that destroys the weights: what comes out must be the probe.
 TEST_F(Imported, ATunedNetworkBelowItsProbeIsRejected) {
-  write_text(*folder / "wild.yaml", demand_for("wild", 2, "onnx: net.onnx", "batch: 16, learning_rate: 30"));
+  write_text(*folder / "wild.yaml", demand_for("wild", 2, "onnx: net.onnx, freeze: none", "batch: 16, learning_rate: 30"));
   const Outcome outcome = run({"build", "wild.yaml", "--json"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err;
   const Json lineage = run({"show", "wild", "--json"}).json().at("lineage");

@@ -46,7 +46,8 @@ bool lay_out(std::size_t header_length, const Head& head, Layout& layout) {
   constexpr std::int64_t longest_side = 1 << 16, most = std::int64_t{1} << 40, most_targets = 1 << 20;
   if (head.count < 0 || head.count > most || head.height < 1 || head.height > longest_side || head.width < 1 || head.width > longest_side)
     return false;
-  if (head.channels != 1 && head.channels != 3) return false;
+  if (head.channels < 1 || head.channels > longest_side) return false;
+  if (head.height * head.width > (std::int64_t{1} << 46U) / head.channels) return false;
   if (head.targets < 0 || head.targets > most_targets) return false;
   const auto count = static_cast<std::size_t>(head.count);
   layout.image_bytes = static_cast<std::size_t>(head.height * head.width * head.channels);
@@ -131,17 +132,11 @@ class NewFile {
   int fd_ = -1;
 };
 
-}  // namespace
-
-Result<void> pack(const Manifest& manifest, const PackOptions& options, const std::string& path) {
-  const Head head{.count = static_cast<std::int64_t>(manifest.samples.size()),
-                  .height = options.height,
-                  .width = options.width,
-                  .channels = options.channels,
-                  .classes = manifest.classes};
+// A file that has everything but the pixels.
+Result<NewFile> begin_file(const Head& head, std::span<const std::int32_t> labels, std::span<const std::uint8_t> splits,
+                           const std::string& path, Layout& layout) {
   const std::string header = header_of(head);
   const std::size_t prefix = magic.size() + sizeof(std::uint64_t);
-  Layout layout;
   if (!lay_out(header.size(), head, layout))
     return Error{ErrorKind::usage, fmt::format("cannot pack {} images of {}×{}×{}", head.count, head.height, head.width, head.channels)};
 
@@ -151,14 +146,51 @@ Result<void> pack(const Manifest& manifest, const PackOptions& options, const st
   SIGHTLINE_CHECK(file.write_at(0, magic.data(), magic.size()));
   SIGHTLINE_CHECK(file.write_at(magic.size(), &length, sizeof length));
   SIGHTLINE_CHECK(file.write_at(prefix, header.data(), header.size()));
+  SIGHTLINE_CHECK(file.write_at(layout.labels_at, labels.data(), labels.size_bytes()));
+  SIGHTLINE_CHECK(file.write_at(layout.splits_at, splits.data(), splits.size_bytes()));
+  return file;
+}
+
+// Opened once, so that what was written can be read.
+Result<void> keep_file(NewFile& file, const std::string& path) {
+  SIGHTLINE_CHECK(file.keep());
+  SIGHTLINE_TRY(const PackedSet check, PackedSet::open(path));
+  static_cast<void>(check);
+  return {};
+}
+
+}  // namespace
+
+Result<void> pack_rows(const Tensor& rows, std::span<const std::int32_t> labels, std::span<const Split> splits,
+                       const std::vector<std::string>& classes, const std::string& path) {
+  if (rows.rank() != 4 || rows.dtype() != Dtype::u8 || rows.dim(0) != std::ssize(labels) || labels.size() != splits.size())
+    return Error{ErrorKind::internal, fmt::format("rows to pack want to be u8 {}×H×W×C with as many splits, but are {} {}", labels.size(),
+                                                  name_of(rows.dtype()), to_string(rows.shape()))};
+  const Head head{.count = rows.dim(0), .height = rows.dim(1), .width = rows.dim(2), .channels = rows.dim(3), .classes = classes};
+  std::vector<std::uint8_t> numbers;
+  for (const Split split : splits) numbers.push_back(static_cast<std::uint8_t>(split));
+  Layout layout;
+  SIGHTLINE_TRY(NewFile file, begin_file(head, labels, numbers, path, layout));
+  SIGHTLINE_CHECK(file.write_at(layout.pixels_at, rows.data(), rows.byte_count()));
+  return keep_file(file, path);
+}
+
+Result<void> pack(const Manifest& manifest, const PackOptions& options, const std::string& path) {
+  if (options.channels != 1 && options.channels != 3)
+    return Error{ErrorKind::usage, fmt::format("cannot pack pictures of {} channels; 1 or 3 are wanted", options.channels)};
+  const Head head{.count = static_cast<std::int64_t>(manifest.samples.size()),
+                  .height = options.height,
+                  .width = options.width,
+                  .channels = options.channels,
+                  .classes = manifest.classes};
   std::vector<std::int32_t> labels;
   std::vector<std::uint8_t> splits;
   for (const Sample& sample : manifest.samples) {
     labels.push_back(sample.label);
     splits.push_back(static_cast<std::uint8_t>(sample.split));
   }
-  SIGHTLINE_CHECK(file.write_at(layout.labels_at, labels.data(), labels.size() * sizeof(std::int32_t)));
-  SIGHTLINE_CHECK(file.write_at(layout.splits_at, splits.data(), splits.size()));
+  Layout layout;
+  SIGHTLINE_TRY(NewFile file, begin_file(head, labels, splits, path, layout));
 
   const SampleReader reader(manifest.root);
   // No scaled decoding: training sees exactly what decode and resize give when the model is used.
@@ -182,10 +214,7 @@ Result<void> pack(const Manifest& manifest, const PackOptions& options, const st
       },
       0, block));
   progress.set(manifest.samples.size());
-  SIGHTLINE_CHECK(file.keep());
-  SIGHTLINE_TRY(const PackedSet check, PackedSet::open(path));
-  static_cast<void>(check);
-  return {};
+  return keep_file(file, path);
 }
 
 Result<PackedSet> PackedSet::open(const std::string& path) {

@@ -67,4 +67,9 @@ class PackedWriter {
 // decodes or whose digest has changed since the import (invalid_data names it).
 Result<void> pack(const Manifest& manifest, const PackOptions& options, const std::string& path);
 
+// The same file with what else lies like pictures: what a network says of places, in bytes. rows u8 N×H×W×C, C at most 65,536; a label and
+// a split for each. Errors: io, internal (sizes).
+Result<void> pack_rows(const Tensor& rows, std::span<const std::int32_t> labels, std::span<const Split> splits,
+                       const std::vector<std::string>& classes, const std::string& path);
+
 }  // namespace sightline::dataset

@@ -124,8 +124,8 @@ struct RecipePins {
   }
 };
 
-// What of a foreign network stays as it is while the head learns.
-enum class Freeze { none, early, backbone };
+// What of a foreign network stays as it is while the head learns. automatic: as much as the target allows (factory/escalation.h).
+enum class Freeze { automatic, none, early, backbone };
 
 // Weights that somebody else trained.
 struct Backbone {
@@ -133,7 +133,7 @@ struct Backbone {
   std::optional<std::string> onnx;
   std::string cut = "auto";
   std::optional<std::string> weights;
-  Freeze freeze = Freeze::none;
+  Freeze freeze = Freeze::automatic;
   std::optional<std::vector<double>> mean;
   std::optional<std::vector<double>> scale;
   std::optional<std::string> licence;
@@ -144,8 +144,10 @@ struct Backbone {
         field("onnx", &Backbone::onnx, "a network as an ONNX file, relative to the demand file: its features are used and tuned"),
         field("cut", &Backbone::cut, "the value that the new head reads: auto, or its name in the file"),
         field("weights", &Backbone::weights, "for recipe.backbone: .safetensors, or PyTorch's .pth, .pt or .ckpt"),
-        field("freeze", &Backbone::freeze,
-              "what stays as it is: none, early (the first half of the layers), backbone (only the head learns)"),
+        field(
+            "freeze", &Backbone::freeze,
+            "what stays as it is: auto (as much as the target allows), none, early (the first half of the layers), backbone (only the head "
+            "learns)"),
         field("mean", &Backbone::mean, "what the network expects to be subtracted, on the 0..255 scale: one number or one per channel"),
         field("scale", &Backbone::scale, "what it expects to be divided by afterwards, likewise"),
         field("licence", &Backbone::licence, "licence of the weights; goes into the lineage"),
@@ -206,7 +208,7 @@ struct sightline::EnumNames<sightline::demand::SearchStrategy> {
 };
 template <>
 struct sightline::EnumNames<sightline::demand::Freeze> {
-  static constexpr std::array<const char*, 3> names{"none", "early", "backbone"};
+  static constexpr std::array<const char*, 4> names{"auto", "none", "early", "backbone"};
 };
 template <>
 struct sightline::EnumNames<sightline::demand::GroupBy> {

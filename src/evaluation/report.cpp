@@ -109,6 +109,33 @@ std::string gate_section(const ReportInput& input) {
   return section("gate", "The gate", body + "</ul>");
 }
 
+std::string rungs_section(const ReportInput& input) {
+  if (input.rungs.empty()) return "";
+  std::string body =
+      "<p class=\"soft\">The cheapest way comes first; the next one is taken only where the target is not met and the gain that is "
+      "predicted "
+      "and the budget justify it. The figures are of pictures that a model had not learnt from, none of them test pictures.</p>"
+      "<div class=\"scroll\"><table><thead><tr><th scope=\"col\">tried</th><th scope=\"col\" class=\"num\">reached</th><th scope=\"col\" "
+      "class=\"num\">95% interval</th><th scope=\"col\" class=\"num\">took</th><th scope=\"col\"></th></tr></thead><tbody>";
+  std::string words;
+  const ReportRung* in_force = nullptr;
+  for (const ReportRung& rung : input.rungs)
+    if (rung.kept) in_force = &rung;
+  for (const ReportRung& rung : input.rungs) {
+    body += fmt::format(
+        "<tr><th scope=\"row\">{}</th><td class=\"num\">{} {:.4f}</td><td class=\"num\">{:.4f} to {:.4f}</td><td "
+        "class=\"num\">{}</td><td>{}</td></tr>",
+        html_text(rung.name), html_text(rung.metric), rung.value, rung.interval.low, rung.interval.high,
+        html_text(human_seconds(rung.seconds)),
+        &rung == in_force ? "in force"
+        : rung.kept       ? ""
+                          : "rejected");
+    for (const std::string& sentence : rung.sentences)
+      if (!sentence.empty()) words += fmt::format("<li>{}</li>", html_text(sentence));
+  }
+  return section("recipe", "How the recipe was chosen", body + "</tbody></table></div><ol>" + words + "</ol>");
+}
+
 // --- learning, confusion, calibration ---
 
 std::string curve(const std::string& title, const std::vector<Series>& series, const std::string& alt) {
@@ -330,6 +357,7 @@ Result<std::string> write_report(const ReportInput& input) {
   const std::vector<std::pair<const char*, std::string>> sections{
       {"gate|Gate", gate_section(input)},
       {"search|Search", input.search ? search_section(*input.search, input.demand.limits, input.demand.name) : ""},
+      {"recipe|Recipe", rungs_section(input)},
       {"learning|Learning", learning_section(input)},
       {"confusion|Confusion", confusion_section(input)},
       {"classes|Classes", classes_section(input)},

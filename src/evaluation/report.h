@@ -14,6 +14,17 @@
 
 namespace sightline::evaluation {
 
+// A way to a model that was tried, in the order in which that happened.
+struct ReportRung {
+  std::string name;    // "the head on the frozen backbone"
+  std::string metric;  // what it reached, on pictures that it has not learnt from
+  double value = 0;
+  Interval interval;
+  double seconds = 0;
+  bool kept = true;
+  std::vector<std::string> sentences;  // what it reached, why the next one was taken or not; empty ones are left out
+};
+
 struct ReportInput {
   demand::Demand demand;
   const dataset::Manifest* manifest = nullptr;
@@ -25,7 +36,8 @@ struct ReportInput {
   Json history;                            // history.json of the training, or null
   Json lineage;
   std::optional<SearchReport> search;
-  std::string created;  // UTC
+  std::vector<ReportRung> rungs;  // how the recipe was chosen; empty: there was no choice
+  std::string created;            // UTC
 };
 
 Result<std::string> write_report(const ReportInput& input);

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "dataset/import.h"
 #include "factory/backbone.h"
+#include "factory/escalation_steps.h"
 #include "factory/recipe.h"
 #include "factory/step_inputs.h"
 #include "factory/search_steps.h"
@@ -71,6 +72,14 @@ Result<std::vector<line::Step>> build_steps(const demand::Demand& stated, store:
     steps.push_back(audit_step(context));
     steps.push_back(backbone_step(context));
     steps.push_back(head_step(context));
+    if (context.escalates()) {
+      const Worker worker{.program = [] { return line::find_worker("sightline-train"); },
+                          .version = [&workspace]() -> Result<std::string> {
+                            SIGHTLINE_TRY(const std::string program, line::find_worker("sightline-train"));
+                            return worker_version(program, workspace);
+                          }};
+      for (line::Step& step : escalation_steps(context, worker)) steps.push_back(std::move(step));
+    }
     steps.push_back(shared_package_step(context));
     steps.push_back(compress_step(context));
     steps.push_back(shared_evaluate_step(context));

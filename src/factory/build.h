@@ -2,7 +2,10 @@
 //
 //   import → split → audit, recipe → pack → label-errors, train → package → compress → evaluate → release
 //
-// With a network that the demand brings (backbone.onnx) the head is fitted before anything is tuned, and the better of the two is taken:
+// With a backbone and nothing said of what is to stay as it is (freeze: auto), a head is fitted on it first, and more is tuned only as far
+// as the target asks for it (escalation_steps.h):
+//   import → audit, backbone → head → judge → pilot → tail-data → tail → judge-tail → package → compress → evaluate → release
+// With freeze: none or early the head is fitted before the network is tuned, and the better of the two is taken:
 //   … pack → probe → train → choose → package …
 // With freeze: backbone nothing is trained, and pictures are only looked at through the backbone (frozen_steps.cpp):
 //   import → audit, backbone → head → package → compress → evaluate → release
@@ -62,14 +65,17 @@ struct BuildContext {
   store::Workspace* workspace = nullptr;
   demand::Demand demand;
   BuildOptions options;
-  int threads = 0;       // of training and measurements
-  Digest backbone = {};  // of the files that demand.backbone names
+  int threads = 0;          // of training and measurements
+  Digest backbone = {};     // of the files that demand.backbone names
+  bool by_default = false;  // the demand names no backbone and escalates from the default one
   std::shared_ptr<FeatureSources> sources;
   std::shared_ptr<dataset::Intake> intake;
 
   bool imports() const { return demand.backbone && demand.backbone->onnx; }
   bool searches() const { return demand.search.has_value(); }
-  bool frozen() const { return !searches() && imports() && demand.backbone->freeze == demand::Freeze::backbone; }
+  // The head comes first, on the frozen backbone; with freeze: auto more may be tuned then.
+  bool frozen() const { return !searches() && imports() && (demand.backbone->freeze == demand::Freeze::backbone || escalates()); }
+  bool escalates() const { return !searches() && imports() && demand.backbone->freeze == demand::Freeze::automatic; }
   // The steps that leave the model to begin training with and the trained one ("model", "history").
   std::string initial_step() const { return imports() ? "probe" : "recipe"; }
   std::string trained_step() const { return searches() ? "package" : frozen() ? "head" : imports() ? "choose" : "train"; }

@@ -17,6 +17,7 @@
 #include "evaluation/evaluation.h"
 #include "factory/backbone.h"
 #include "factory/build.h"
+#include "factory/escalation_steps.h"
 #include "factory/feature_sources.h"
 #include "factory/outlook.h"
 #include "factory/recipe.h"
@@ -42,66 +43,27 @@ constexpr std::size_t golden_pictures = 4;
 // Suspected labels that are kept: the worst tenth, but so many at least.
 constexpr std::size_t least_suspects = 20;
 
-std::vector<std::int64_t> samples_of(const dataset::Manifest& manifest, std::initializer_list<dataset::Split> splits) {
-  std::vector<std::int64_t> samples;
-  for (std::size_t i = 0; i < manifest.samples.size(); ++i)
-    if (std::find(splits.begin(), splits.end(), manifest.samples[i].split) != splits.end()) samples.push_back(static_cast<std::int64_t>(i));
-  return samples;
-}
-
-std::vector<std::int32_t> labels_of(const dataset::Manifest& manifest, const std::vector<std::int64_t>& samples) {
-  std::vector<std::int32_t> labels;
-  labels.reserve(samples.size());
-  for (const std::int64_t sample : samples) labels.push_back(manifest.samples[static_cast<std::size_t>(sample)].label);
-  return labels;
-}
-
-// Numbers for the groups' names, -1 for none.
-std::vector<std::int64_t> groups_of(const dataset::Manifest& manifest, const std::vector<std::int64_t>& samples) {
-  std::map<std::string_view, std::int64_t> numbers;
-  std::vector<std::int64_t> groups;
-  groups.reserve(samples.size());
-  for (const std::int64_t sample : samples) {
-    const std::string& group = manifest.samples[static_cast<std::size_t>(sample)].group;
-    groups.push_back(group.empty() ? -1 : numbers.emplace(group, static_cast<std::int64_t>(numbers.size())).first->second);
-  }
-  return groups;
-}
-
-Result<std::shared_ptr<const features::FeatureSource>> source_of(const BuildContext& build, line::StepContext& context) {
-  return build.sources->of(context.workspace(), context.input("backbone"));
-}
-
-// The backbone with the head behind it.
-graph::Graph joined(const graph::Graph& backbone, const graph::Graph& head) {
-  graph::Graph graph = backbone;
-  graph.nodes.insert(graph.nodes.end(), head.nodes.begin(), head.nodes.end());
-  for (const auto& [name, tensor] : head.initializers) graph.initializers[name] = tensor;
-  graph.outputs = head.outputs;
-  graph.opset = std::max(graph.opset, head.opset);
-  graph.metadata.insert(head.metadata.begin(), head.metadata.end());
-  return graph;
-}
-
-// Whether the classes count alike in what the demand asks for.
-bool is_balanced(const demand::Demand& demand) { return demand.target.metric == "macro_f1" || demand.target.metric == "balanced_accuracy"; }
-
 struct FittedHead {
   graph::Graph graph;
-  Json figures;  // what was chosen and how well it did out of fold
-  Json outlook;  // sentences
+  Json figures;   // what was chosen and how well it did out of fold
+  Json estimate;  // evaluation::CrossValidated, without the single classes
+  Json outlook;   // sentences
   std::vector<dataset::Suspect> suspects;
 };
 // features f32 N×D of `samples`. Heads compete on folds of them; what they answer out of fold calibrates the winner and ranks the labels.
-Result<FittedHead> fit_head(const BuildContext& build, const Tensor& features, const dataset::Manifest& manifest,
-                            const std::vector<std::int64_t>& samples) {
+Result<FittedHead> fit_head(const BuildContext& build, const Tensor& features, const std::vector<std::int64_t>& widths,
+                            const dataset::Manifest& manifest, const std::vector<std::int64_t>& samples) {
   const std::vector<std::int32_t> labels = labels_of(manifest, samples);
   const auto classes = static_cast<int>(manifest.classes.size());
   const std::vector<std::int64_t> groups = groups_of(manifest, samples);
   const auto seed = static_cast<std::uint64_t>(build.demand.seed);
-  SIGHTLINE_TRY(const heads::Choice choice,
-                heads::choose_head(features, labels, groups, classes,
-                                   {.balanced = is_balanced(build.demand), .seed = seed, .threads = build.threads}));
+  heads::ChooseOptions options{.balanced = is_balanced(build.demand), .seed = seed, .threads = build.threads};
+  if (!widths.empty()) {
+    // With thousands of columns the convex head would take most of the time, and is not ahead.
+    options.kinds = {heads::Kind::ridge, heads::Kind::discriminant};
+    options.cut_widths = widths;
+  }
+  SIGHTLINE_TRY(const heads::Choice choice, heads::choose_head(features, labels, groups, classes, options));
   FittedHead fitted;
   SIGHTLINE_TRY(const graph::Graph graph, heads::head_graph(choice.head, features::value));
   fitted.graph = graph::serving_graph(graph);  // it is joined to the backbone's
@@ -112,9 +74,11 @@ Result<FittedHead> fit_head(const BuildContext& build, const Tensor& features, c
                     {"out_of_fold_accuracy", choice.accuracy},
                     {"out_of_fold_balanced_accuracy", choice.balanced_accuracy},
                     {"reasons", Json::array({choice.sentence})}};
-  SIGHTLINE_TRY(const Outlook outlook,
-                outlook_of(build.demand.target, choice, features, labels, groups, manifest.classes, seed, build.options.report));
+  SIGHTLINE_TRY(const Outlook outlook, outlook_of(build.demand.target, choice, features, labels, groups, manifest.classes, seed,
+                                                  build.options.report && widths.empty()));
   fitted.outlook = to_json(outlook.sentences);
+  fitted.estimate = to_json(outlook.estimate);
+  fitted.estimate["recall"] = Json::array();
   return fitted;
 }
 
@@ -164,6 +128,48 @@ Result<double> check_package(package::Model& model, const dataset::Manifest& man
 
 }  // namespace
 
+std::vector<std::int64_t> samples_of(const dataset::Manifest& manifest, std::initializer_list<dataset::Split> splits) {
+  std::vector<std::int64_t> samples;
+  for (std::size_t i = 0; i < manifest.samples.size(); ++i)
+    if (std::find(splits.begin(), splits.end(), manifest.samples[i].split) != splits.end()) samples.push_back(static_cast<std::int64_t>(i));
+  return samples;
+}
+
+std::vector<std::int32_t> labels_of(const dataset::Manifest& manifest, const std::vector<std::int64_t>& samples) {
+  std::vector<std::int32_t> labels;
+  labels.reserve(samples.size());
+  for (const std::int64_t sample : samples) labels.push_back(manifest.samples[static_cast<std::size_t>(sample)].label);
+  return labels;
+}
+
+std::vector<std::int64_t> groups_of(const dataset::Manifest& manifest, const std::vector<std::int64_t>& samples) {
+  std::map<std::string_view, std::int64_t> numbers;
+  std::vector<std::int64_t> groups;
+  groups.reserve(samples.size());
+  for (const std::int64_t sample : samples) {
+    const std::string& group = manifest.samples[static_cast<std::size_t>(sample)].group;
+    groups.push_back(group.empty() ? -1 : numbers.emplace(group, static_cast<std::int64_t>(numbers.size())).first->second);
+  }
+  return groups;
+}
+
+Result<std::shared_ptr<const features::FeatureSource>> source_of(const BuildContext& build, line::StepContext& context,
+                                                                 const std::string& input) {
+  return build.sources->of(context.workspace(), context.input(input));
+}
+
+graph::Graph joined(const graph::Graph& backbone, const graph::Graph& head) {
+  graph::Graph graph = backbone;
+  graph.nodes.insert(graph.nodes.end(), head.nodes.begin(), head.nodes.end());
+  for (const auto& [name, tensor] : head.initializers) graph.initializers[name] = tensor;
+  graph.outputs = head.outputs;
+  graph.opset = std::max(graph.opset, head.opset);
+  graph.metadata.insert(head.metadata.begin(), head.metadata.end());
+  return graph;
+}
+
+bool is_balanced(const demand::Demand& demand) { return demand.target.metric == "macro_f1" || demand.target.metric == "balanced_accuracy"; }
+
 line::Step backbone_step(const BuildContext& build) {
   line::Step step{.name = "backbone", .version = 2, .says = "read the network and cut it at its features"};
   const demand::Backbone& backbone = *build.demand.backbone;
@@ -190,13 +196,15 @@ line::Step backbone_step(const BuildContext& build) {
   return step;
 }
 
-line::Step head_step(const BuildContext& build) {
-  line::Step step{.name = "head", .version = 1, .says = "fit the head on what the backbone says of the pictures"};
+line::Step head_step(const BuildContext& build) { return head_step_on(build, "head", "backbone"); }
+
+line::Step head_step_on(const BuildContext& build, const std::string& name, const std::string& backbone_step) {
+  line::Step step{.name = name, .version = 2, .says = "fit the head on what the backbone says of the pictures"};
   step.parameters = {{"seed", build.demand.seed}, {"limits", to_json(build.demand.limits)}, {"target", to_json(build.demand.target)}};
   if (!build.options.report) step.parameters["report"] = false;  // what would be needed is not worked out either
   step.environment = machine_environment(build.threads);
   step.environment["heads"] = heads::version;
-  step.inputs = {{.name = "backbone", .step = "backbone", .output = "backbone"},
+  step.inputs = {{.name = "backbone", .step = backbone_step, .output = "backbone"},
                  {.name = "manifest", .step = build.manifest_step(), .output = "manifest"}};
   step.outputs = {"head", "history", "suspects"};
   step.describe_change = describe_manifest_change(build);
@@ -214,16 +222,57 @@ line::Step head_step(const BuildContext& build) {
     if (progress) progress->finish();
     context.figure("features_computed", counts.computed);
     context.figure("features_reused", counts.reused);
-    SIGHTLINE_TRY(const FittedHead fitted, fit_head(build, features, manifest, samples));
-    for (const auto& [name, figure] : fitted.figures.items()) context.figure(name, figure);
+    std::vector<std::int64_t> widths;
+    if (const Json& made = context.maker("backbone")->figures; made.contains("widths"))
+      SIGHTLINE_CHECK(from_json(made["widths"], widths, "widths"));
+    SIGHTLINE_TRY(const FittedHead fitted, fit_head(build, features, widths, manifest, samples));
+    for (const auto& [key, figure] : fitted.figures.items()) context.figure(key, figure);
     context.figure("outlook", fitted.outlook);
     SIGHTLINE_TRY(const std::string onnx, graph::serialize_onnx(fitted.graph));
     SIGHTLINE_CHECK(context.put("head", onnx));
     SIGHTLINE_CHECK(context.put("suspects", json_text(to_json(fitted.suspects))));
-    return context.put("history", json_text(Json{{"schedule", nullptr}, {"epochs", Json::array()}, {"head", fitted.figures}}, 1));
+    const Json history = {{"schedule", nullptr}, {"epochs", Json::array()}, {"head", fitted.figures}, {"estimate", fitted.estimate}};
+    return context.put("history", json_text(history, 1));
   };
   return step;
 }
+
+namespace {
+
+// A network of its own: what a rung above the head made of the backbone.
+Result<void> put_tuned_package(const BuildContext& build, line::StepContext& context, const dataset::Manifest& manifest,
+                               const features::Backbone& backbone, const std::string& model) {
+  SIGHTLINE_TRY(const std::optional<std::string> history_text, judged(context, "history"));
+  SIGHTLINE_TRY(const Json history, parse_json(history_text.value_or("{}"), "history.json"));
+  SIGHTLINE_TRY(const graph::Graph trained, graph::parse_onnx(model, "the model in force"));
+  const Shape& input = trained.inputs[0].shape;
+  package::Contents contents;
+  contents.name = build.demand.name;
+  contents.graph = graph::serving_graph(trained);
+  contents.labels = manifest.classes;
+  contents.preprocessing = {
+      .width = static_cast<int>(input[2]), .height = static_cast<int>(input[1]), .channels = static_cast<int>(input[3])};
+  contents.lineage = data_lineage(manifest);
+  contents.lineage["weights"] = to_json(backbone.about);
+  contents.lineage["weights"].erase("reasons");
+  contents.lineage["weights"]["rung"] = history.value("rung", "");
+  contents.lineage["weights"]["choice"] = history.value("choice", "");
+  contents.lineage["recipe"] = history.value("recipe", Json::object());
+  contents.lineage["recipe"]["backbone"] = backbone.about.file;
+  contents.lineage["schedule"] = history.value("schedule", Json());
+  contents.lineage["seed"] = build.demand.seed;
+  contents.lineage["sightline"] = version;
+  SIGHTLINE_TRY(contents.golden, choose_golden(manifest, golden_pictures));
+  SIGHTLINE_TRY(const std::string parent, context.fresh_folder("package"));
+  const std::string folder = parent + "/" + build.demand.name;
+  SIGHTLINE_TRY(const double temperature, write_calibrated(contents, manifest, build.threads, folder));
+  context.figure("temperature", temperature);
+  SIGHTLINE_TRY(const std::uint64_t size, package::shipped_size(folder));
+  context.figure("size_bytes", size);
+  return context.put_folder("package", folder);
+}
+
+}  // namespace
 
 line::Step shared_package_step(const BuildContext& build) {
   line::Step step{.name = "package", .version = 1, .says = "join backbone and head, write, reopen and verify the package"};
@@ -233,14 +282,17 @@ line::Step shared_package_step(const BuildContext& build) {
                  {.name = "head", .step = "head", .output = "head"},
                  {.name = "history", .step = "head", .output = "history"},
                  {.name = "manifest", .step = build.manifest_step(), .output = "manifest"}};
+  if (build.escalates()) add_judged_inputs(step, {"model", "history"});
   step.outputs = {"package"};
   step.describe_change = describe_manifest_change(build);
   step.body = [build](line::StepContext& context) -> Result<void> {
     SIGHTLINE_TRY(const dataset::Manifest manifest, read_manifest(context));
-    SIGHTLINE_TRY(const auto source, source_of(build, context));
+    SIGHTLINE_TRY(const InForce now, in_force(context));
+    SIGHTLINE_TRY(const auto source, source_of(build, context, now.backbone));
     const features::Backbone& backbone = source->backbone();
-    SIGHTLINE_TRY(const graph::Graph head, graph::read_onnx(context.input_path("head")));
-    SIGHTLINE_TRY(const std::string history_text, context.read_input("history"));
+    if (!now.model.empty()) return put_tuned_package(build, context, manifest, backbone, now.model);
+    SIGHTLINE_TRY(const graph::Graph head, graph::read_onnx(context.input_path(now.head)));
+    SIGHTLINE_TRY(const std::string history_text, context.read_input(now.history));
     SIGHTLINE_TRY(const Json history, parse_json(history_text, "history.json"));
     package::Contents contents;
     contents.name = build.demand.name;
@@ -265,7 +317,7 @@ line::Step shared_package_step(const BuildContext& build) {
     SIGHTLINE_CHECK(package::write_package(contents, folder));
     SIGHTLINE_TRY(const std::uint64_t size, package::shipped_size(folder));
     context.figure("size_bytes", size);
-    SIGHTLINE_TRY(const auto files, context.workspace().blobs().tree(context.input("backbone")));
+    SIGHTLINE_TRY(const auto files, context.workspace().blobs().tree(context.input(now.backbone)));
     return context.put_folder("package", folder, {{package::shared_file, files.at(features::weights_file)}});
   };
   return step;
@@ -278,13 +330,15 @@ line::Step shared_evaluate_step(const BuildContext& build) {
                  {.name = "backbone", .step = "backbone", .output = "backbone"},
                  {.name = "head", .step = "head", .output = "head"},
                  {.name = "manifest", .step = build.manifest_step(), .output = "manifest"}};
+  if (build.escalates()) add_judged_inputs(step, {"model"});
   step.outputs = {"evaluation"};
   step.describe_change = describe_manifest_change(build);
   step.body = [build](line::StepContext& context) -> Result<void> {
     SIGHTLINE_TRY(const dataset::Manifest manifest, read_manifest(context));
-    SIGHTLINE_TRY(const auto source, source_of(build, context));
+    SIGHTLINE_TRY(const InForce now, in_force(context));
+    SIGHTLINE_TRY(const auto source, source_of(build, context, now.backbone));
     const features::Backbone& backbone = source->backbone();
-    SIGHTLINE_TRY(const graph::Graph head, graph::read_onnx(context.input_path("head")));
+    SIGHTLINE_TRY(const graph::Graph head, graph::read_onnx(context.input_path(now.head)));
     SIGHTLINE_TRY(const std::string parent, context.fresh_folder("package"));
     const std::string folder = parent + "/" + build.demand.name;
     SIGHTLINE_CHECK(context.workspace().blobs().materialize(context.input("package"), folder));
@@ -295,8 +349,8 @@ line::Step shared_evaluate_step(const BuildContext& build) {
     evaluation::Answers answers;
     answers.samples = samples_of(manifest, {dataset::Split::test});
     answers.labels = labels_of(manifest, answers.samples);
-    // In another precision than the backbone's it has other features: all pictures go through the package.
-    if (enum_name(model.precision()) == backbone.about.precision) {
+    // In another precision than the backbone's it has other features, and so has a net that was tuned: all pictures go through the package.
+    if (enum_name(model.precision()) == backbone.about.precision && now.model.empty()) {
       std::optional<Progress> progress;
       if (build.options.progress) progress.emplace("features", answers.samples.size(), "images");
       SIGHTLINE_TRY(const Tensor features, features_of(*source, manifest, answers.samples, progress ? &*progress : nullptr));

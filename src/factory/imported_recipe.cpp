@@ -30,28 +30,24 @@ int layers_with_weights(const graph::Graph& graph) {
   }));
 }
 
-void choose_tuning(const demand::Demand& demand, const modules::ImportedClassifier& imported, ChosenRecipe& chosen) {
+}  // namespace
+
+void choose_careful_rates(const demand::Demand& demand, ChosenRecipe& chosen) {
   modules::Recipe& recipe = chosen.recipe;
-  const double backbone_rate = imported.normalised ? normalised_rate : folded_rate;
+  const bool normalised =
+      std::ranges::any_of(chosen.graph.nodes, [](const graph::Node& node) { return node.op_type.ends_with("Normalization"); });
   recipe.learning_rate = demand.recipe.learning_rate.value_or(head_rate);
-  recipe.backbone_rate = backbone_rate / head_rate;
+  recipe.backbone_rate = (normalised ? normalised_rate : folded_rate) / head_rate;
   recipe.clip = largest_gradient;
   recipe.weight_decay = 1e-4;
   recipe.label_smoothing = 0;
   recipe.patience = patience;
-  if (!demand.recipe.batch) recipe.batch = std::min(recipe.batch, largest_batch);
+  recipe.batch = demand.recipe.batch.value_or(std::min(recipe.batch, largest_batch));
   chosen.reasons.push_back(
       fmt::format("head first, in closed form; then everything at a low rate: {:g} for the head, {:g} for the backbone, gradients clipped "
                   "at {:g}, batches of {}",
                   recipe.learning_rate, recipe.learning_rate * recipe.backbone_rate, recipe.clip, recipe.batch));
-  if (demand.backbone->freeze == demand::Freeze::early) {
-    const int layers = layers_with_weights(imported.graph) - 1;
-    recipe.frozen_layers = layers / 2;
-    chosen.reasons.push_back(fmt::format("the first {} of {} layers stay as they are: the demand says so", recipe.frozen_layers, layers));
-  }
 }
-
-}  // namespace
 
 Result<modules::ImportedClassifier> import_network(const demand::Demand& demand, std::int64_t classes) {
   const demand::Backbone& backbone = *demand.backbone;
@@ -92,9 +88,15 @@ Result<ChosenRecipe> choose_imported_recipe(const demand::Demand& demand, const 
   ChosenRecipe usual = chosen;
   choose_training(demand, manifest, usual);
   chosen.recipe = usual.recipe;
-  choose_tuning(demand, imported, chosen);
-  SIGHTLINE_CHECK(choose_augmentation(demand, manifest, chosen));
   chosen.graph = std::move(imported.graph);
+  choose_careful_rates(demand, chosen);
+  if (demand.backbone->freeze == demand::Freeze::early) {
+    const int layers = layers_with_weights(chosen.graph) - 1;
+    chosen.recipe.frozen_layers = layers / 2;
+    chosen.reasons.push_back(
+        fmt::format("the first {} of {} layers stay as they are: the demand says so", chosen.recipe.frozen_layers, layers));
+  }
+  SIGHTLINE_CHECK(choose_augmentation(demand, manifest, chosen));
   return chosen;
 }
 

@@ -140,6 +140,34 @@ line::Step recipe_step(const BuildContext& build) {
   return step;
 }
 
+Result<void> train_with_worker(line::StepContext& context, const std::string& worker, modules::TrainingSpec& spec,
+                               const std::string& says) {
+  spec.output = context.work_folder() + "/output";
+  spec.checkpoint = context.work_folder() + "/checkpoint";
+  Progress progress(says, 0);
+  std::string last_epoch;
+  std::int64_t steps = 0;
+  const auto on_event = [&](const Json& event) {
+    const std::string kind = event.value("event", "");
+    if (kind == "schedule") steps = event.value("steps", std::int64_t{0});
+    if (kind == "epoch") {
+      last_epoch = fmt::format("  validation top1 {:.4f}", event.value("validation_top1", 0.0));
+      context.figure("validation_top1", event.value("validation_top1", 0.0));
+    }
+    if (kind == "progress") {
+      progress.set_total(static_cast<std::uint64_t>(event.value("steps", steps)));
+      progress.set(static_cast<std::uint64_t>(event.value("step", std::int64_t{0})), progress_note(event, last_epoch));
+    }
+    if (kind == "done") {
+      context.figure("training_seconds", event.value("seconds", 0.0));
+      context.figure("steps", event.value("steps", std::int64_t{0}));
+    }
+  };
+  SIGHTLINE_CHECK(line::run_worker(worker, to_json(spec), context.work_folder() + "/spec.json", on_event));
+  progress.finish(trim(last_epoch));
+  return {};
+}
+
 line::Step train_step(const BuildContext& build, const std::string& worker, const std::string& worker_version) {
   line::Step step{.name = "train", .version = 1, .says = "learn the weights"};
   step.parameters = {{"seed", build.demand.seed}};
@@ -154,40 +182,35 @@ line::Step train_step(const BuildContext& build, const std::string& worker, cons
     SIGHTLINE_TRY(spec.recipe, read_recipe(context));
     spec.graph = context.input_path("graph");
     spec.data = context.input_path("images");
-    spec.output = context.work_folder() + "/output";
-    spec.checkpoint = context.work_folder() + "/checkpoint";
     spec.seed = build.demand.seed;
     spec.threads = build.threads;
-    Progress progress("train", 0);
-    std::string last_epoch;
-    std::int64_t steps = 0;
-    const auto on_event = [&](const Json& event) {
-      const std::string kind = event.value("event", "");
-      if (kind == "schedule") steps = event.value("steps", std::int64_t{0});
-      if (kind == "epoch") {
-        last_epoch = fmt::format("  validation top1 {:.4f}", event.value("validation_top1", 0.0));
-        context.figure("validation_top1", event.value("validation_top1", 0.0));
-      }
-      if (kind == "progress") {
-        progress.set_total(static_cast<std::uint64_t>(event.value("steps", steps)));
-        progress.set(static_cast<std::uint64_t>(event.value("step", std::int64_t{0})), progress_note(event, last_epoch));
-      }
-      if (kind == "done") {
-        context.figure("training_seconds", event.value("seconds", 0.0));
-        context.figure("steps", event.value("steps", std::int64_t{0}));
-      }
-    };
-    if (auto status = line::run_worker(worker, to_json(spec), context.work_folder() + "/spec.json", on_event); !status.ok()) {
+    if (auto status = train_with_worker(context, worker, spec, "train"); !status.ok()) {
       Error error = status.error();
       if (error.kind == ErrorKind::unsupported && build.imports())
         error.message += "; use its features as they are (backbone: {freeze: backbone})";
       return error;
     }
-    progress.finish(trim(last_epoch));
     SIGHTLINE_CHECK(context.put_file("model", spec.output + "/model.onnx"));
     return context.put_file("history", spec.output + "/history.json");
   };
   return step;
+}
+
+Result<double> write_calibrated(package::Contents& contents, const dataset::Manifest& manifest, int threads, const std::string& folder) {
+  // Calibration needs answers of the package itself, so it is written twice: once to be asked, once with the temperature.
+  SIGHTLINE_CHECK(remove_all(folder));
+  SIGHTLINE_CHECK(package::write_package(contents, folder));
+  double temperature = 1;
+  {
+    SIGHTLINE_TRY(package::Model model, package::Model::open(folder, {.threads = threads, .check_golden = false}));
+    SIGHTLINE_TRY(const evaluation::Answers answers, evaluation::answer(model, manifest, dataset::Split::validation, false));
+    if (answers.labels.size() >= 10) temperature = tasks::fit_temperature(answers.probabilities, answers.labels);
+    contents.graph.initializers["inverse_temperature"] =
+        Tensor::filled(contents.graph.initializers["inverse_temperature"].shape(), static_cast<float>(1 / temperature));
+  }
+  SIGHTLINE_CHECK(remove_all(folder));
+  SIGHTLINE_CHECK(package::write_package(contents, folder));
+  return temperature;
 }
 
 line::Step package_step(const BuildContext& build) {
@@ -217,21 +240,9 @@ line::Step package_step(const BuildContext& build) {
     SIGHTLINE_TRY(contents.lineage, lineage_of(build, manifest, recipe, history));
     SIGHTLINE_TRY(contents.golden, choose_golden(manifest, golden_count));
 
-    // Calibration needs answers of the package itself, so it is written twice: once to be asked, once with the temperature.
     const std::string folder = context.work_folder() + "/" + build.demand.name;
-    SIGHTLINE_CHECK(remove_all(folder));
-    SIGHTLINE_CHECK(package::write_package(contents, folder));
-    {
-      SIGHTLINE_TRY(package::Model model, package::Model::open(folder, {.threads = build.threads, .check_golden = false}));
-      SIGHTLINE_TRY(const evaluation::Answers answers, evaluation::answer(model, manifest, dataset::Split::validation, false));
-      double temperature = 1;
-      if (answers.labels.size() >= 10) temperature = tasks::fit_temperature(answers.probabilities, answers.labels);
-      context.figure("temperature", temperature);
-      contents.graph.initializers["inverse_temperature"] =
-          Tensor::filled(contents.graph.initializers["inverse_temperature"].shape(), static_cast<float>(1 / temperature));
-    }
-    SIGHTLINE_CHECK(remove_all(folder));
-    SIGHTLINE_CHECK(package::write_package(contents, folder));
+    SIGHTLINE_TRY(const double temperature, write_calibrated(contents, manifest, build.threads, folder));
+    context.figure("temperature", temperature);
     SIGHTLINE_TRY(const std::uint64_t size, package::shipped_size(folder));
     context.figure("size_bytes", size);
     return context.put_folder("package", folder);

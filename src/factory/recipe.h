@@ -33,6 +33,9 @@ Result<ChosenRecipe> choose_imported_recipe(const demand::Demand& demand, const 
 // The network of demand.backbone.onnx with a head for so many classes. Errors: those of reading and importing; usage (recipe.side).
 Result<modules::ImportedClassifier> import_network(const demand::Demand& demand, std::int64_t classes);
 
+// Low rates and clipped gradients, so that what foreign weights know is not lost, into chosen.recipe; chosen.graph has a head already.
+void choose_careful_rates(const demand::Demand& demand, ChosenRecipe& chosen);
+
 // --- what both choices share (recipe.cpp) ---
 void choose_budget(const demand::Demand& demand, ChosenRecipe& chosen);
 void choose_training(const demand::Demand& demand, const dataset::Manifest& manifest, ChosenRecipe& chosen);

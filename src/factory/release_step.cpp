@@ -7,6 +7,7 @@
 #include "evaluation/evaluation.h"
 #include "evaluation/report.h"
 #include "factory/build.h"
+#include "factory/escalation_steps.h"
 #include "factory/step_inputs.h"
 #include "package/package.h"
 
@@ -66,6 +67,37 @@ std::string card_text(const demand::Demand& demand, const evaluation::Evaluation
 
 }  // namespace
 
+namespace {
+
+// How the recipe was chosen, and the history of what is in force by it.
+Result<void> add_account(line::StepContext& context, evaluation::ReportInput& report) {
+  SIGHTLINE_TRY(std::optional<std::string> account, judged(context, "account"));
+  if (!account) {
+    SIGHTLINE_TRY(account, context.read_input(context.has_input("account of pilot") ? "account of pilot" : "account"));
+  }
+  SIGHTLINE_TRY(const std::vector<Reached> rungs, parse_account(*account));
+  for (const Reached& rung : rungs)
+    report.rungs.push_back({.name = words_for(rung.rung),
+                            .metric = rung.metric,
+                            .value = rung.value,
+                            .interval = rung.interval,
+                            .seconds = rung.seconds,
+                            .kept = rung.kept,
+                            .sentences = {rung.sentence, rung.decision}});
+  Json sentences = Json::array();
+  for (const Reached& rung : rungs)
+    for (const std::string* sentence : {&rung.sentence, &rung.decision})
+      if (!sentence->empty()) sentences.push_back(*sentence);
+  context.figure("choice", sentences);
+  SIGHTLINE_TRY(const std::optional<std::string> history, judged(context, "history"));
+  if (!history) return {};
+  SIGHTLINE_TRY(const Json told, parse_json(*history, "history"));
+  if (told.contains("epochs")) report.history = told;
+  return {};
+}
+
+}  // namespace
+
 line::Step release_step(const BuildContext& build) {
   line::Step step{.name = "release", .version = 2, .says = "decide at the gate, write the report, release"};
   step.parameters = {{"name", build.demand.name}, {"target", to_json(build.demand.target)}, {"limits", to_json(build.demand.limits)}};
@@ -78,6 +110,11 @@ line::Step release_step(const BuildContext& build) {
                  {.name = "manifest", .step = build.manifest_step(), .output = "manifest"}};
   if (build.options.point > 0) step.parameters["point"] = build.options.point;
   if (build.searches()) step.inputs.push_back({.name = "search", .step = "search", .output = "search"});
+  if (build.escalates()) {
+    step.inputs.push_back({.name = "account", .step = "judge", .output = "account"});
+    step.inputs.push_back({.name = "account of pilot", .step = "pilot", .output = "account", .optional = true});
+    add_judged_inputs(step, {"history", "account"});
+  }
   step.outputs = {"verdict"};
   if (build.options.report) {
     step.outputs.emplace_back("report");
@@ -104,6 +141,7 @@ line::Step release_step(const BuildContext& build) {
       SIGHTLINE_TRY(const Json document, parse_json(text, "search"));
       SIGHTLINE_TRY(report.search, struct_from_json<evaluation::SearchReport>(document.at("report"), "search"));
     }
+    if (build.escalates()) SIGHTLINE_CHECK(add_account(context, report));
     report.created = fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(std::time(nullptr)));
 
     const Digest package = context.input("package");

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <functional>
+#include <initializer_list>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -10,6 +12,8 @@
 #include "dataset/packed_set.h"
 #include "evaluation/evaluation.h"
 #include "factory/build.h"
+#include "features/features.h"
+#include "graph/graph.h"
 #include "line/line.h"
 #include "modules/training_spec.h"
 #include "package/package.h"
@@ -29,14 +33,36 @@ std::string progress_note(const Json& event, const std::string& last_epoch);
 
 // Training samples spread evenly over the classes: what every opening of the package is checked with.
 Result<std::vector<package::GoldenSample>> choose_golden(const dataset::Manifest& manifest, std::size_t count);
+// Writes the package with the temperature that makes its own answers to the validation pictures most likely, and gives it. The graph wants
+// a constant "inverse_temperature" between logits and softmax.
+Result<double> write_calibrated(package::Contents& contents, const dataset::Manifest& manifest, int threads, const std::string& folder);
 // {"data": what the samples are, where they come from and under which licence}
 Json data_lineage(const dataset::Manifest& manifest);
+
+// Runs sightline-train, with progress; output and checkpoint of the specification are chosen, and what it says becomes figures of the step.
+Result<void> train_with_worker(line::StepContext& context, const std::string& worker, modules::TrainingSpec& spec, const std::string& says);
 
 // The evaluation as the output of its step, and its main figures.
 Result<void> put_evaluation(line::StepContext& context, const evaluation::Evaluation& evaluation);
 
 // For Step::describe_change: "the label of 12 images changed, 3 images were added".
 std::function<std::string(const std::string&, const Digest&, const Digest&)> describe_manifest_change(const BuildContext& build);
+
+// --- frozen_steps.cpp ---
+
+std::vector<std::int64_t> samples_of(const dataset::Manifest& manifest, std::initializer_list<dataset::Split> splits);  // indices
+std::vector<std::int32_t> labels_of(const dataset::Manifest& manifest, const std::vector<std::int64_t>& samples);
+// Numbers for the groups' names, -1 for none.
+std::vector<std::int64_t> groups_of(const dataset::Manifest& manifest, const std::vector<std::int64_t>& samples);
+// Of the backbone that is an input of the step.
+Result<std::shared_ptr<const features::FeatureSource>> source_of(const BuildContext& build, line::StepContext& context,
+                                                                 const std::string& input = "backbone");
+// head_step under another name, on another step's backbone; where that has several cuts, its figure "widths" tells them.
+line::Step head_step_on(const BuildContext& build, const std::string& name, const std::string& backbone_step);
+// The backbone with the head behind it.
+graph::Graph joined(const graph::Graph& backbone, const graph::Graph& head);
+// Whether the classes count alike in what the demand asks for.
+bool is_balanced(const demand::Demand& demand);
 
 // The ranking of probably wrong labels among the samples that are not test, most suspect first, at most the worst tenth.
 Result<std::vector<dataset::Suspect>> find_label_errors(const dataset::Manifest& manifest, const dataset::PackedSet& packed,

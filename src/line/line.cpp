@@ -61,6 +61,11 @@ Digest StepContext::input(const std::string& name) const {
 }
 std::string StepContext::input_path(const std::string& name) const { return workspace_.blobs().path_of(input(name)); }
 
+const StepRecord* StepContext::maker(const std::string& name) const {
+  const auto found = makers_.find(name);
+  return found == makers_.end() ? nullptr : found->second;
+}
+
 Result<std::string> StepContext::read_input(const std::string& name) const {
   if (!inputs_.contains(name)) return Error{ErrorKind::internal, fmt::format("step \"{}\" has no input \"{}\"", step_.name, name)};
   auto bytes = workspace_.blobs().get(input(name));
@@ -271,15 +276,14 @@ Result<void> Line::run_step(Step& step, const OnStep& on_step) {
     SIGHTLINE_TRY(decided, decide(step, done_));
   }
   tell(decided, nullptr);
-  StepRecord& record = done_.records[step.name];
   if (decided.record != nullptr) {
-    record = reused(step, decided);
+    done_.records[step.name] = reused(step, decided);
   } else {
     ran_anything_ = true;
     for (const Digest& digest : decided.damaged) SIGHTLINE_CHECK(workspace_.blobs().quarantine(digest));
-    SIGHTLINE_TRY(record, execute(step, decided));
+    SIGHTLINE_TRY(done_.records[step.name], execute(step, decided));
   }
-  tell(decided, &record);
+  tell(decided, &done_.records[step.name]);
   return {};
 }
 
@@ -309,6 +313,8 @@ Result<FileLock> Line::lock_step(const Step& step, const Digest& key) const {
 Result<StepRecord> Line::execute(const Step& step, const Decided& decided) {
   StepContext context(workspace_, step);
   context.inputs_ = decided.inputs;
+  for (const Input& input : step.inputs)
+    if (const StepRecord* made = record(input.step)) context.makers_[input.name] = made;
   context.work_folder_ = workspace_.work_folder(decided.key);
   SIGHTLINE_CHECK(make_directories(context.work_folder_));
 

@@ -61,6 +61,9 @@ class StepContext {
   bool has_input(const std::string& name) const { return inputs_.contains(name); }
   std::string input_path(const std::string& name) const;  // the blob's file
   Result<std::string> read_input(const std::string& name) const;
+  // Of the step that made the input: its figures, what it took. Measured, so that no output may depend on more of it than a decision does,
+  // which is then the record. Null for what comes from outside, and when it was skipped.
+  const StepRecord* maker(const std::string& name) const;
   // Survives a kill, with whatever half-written files are in it: checkpoints go here. Removed after success.
   const std::string& work_folder() const { return work_folder_; }
   // A folder below it that is empty now, whatever a killed run left: what is put as a folder is written here.
@@ -82,6 +85,7 @@ class StepContext {
   const Step& step_;
   std::string work_folder_;
   std::map<std::string, Digest> inputs_, outputs_;
+  std::map<std::string, const StepRecord*> makers_;
   Json figures_ = Json::object();
 };
 

@@ -512,6 +512,22 @@ TEST_F(Rungs, ARaisedTargetWantsItAndALoweredOneReuses) {
   EXPECT_THAT(climb(90), ::testing::Not(::testing::Contains("tune")));
 }
 
+TEST_F(Rungs, ABodySeesWhatItsInputsCost) {
+  std::vector<std::string> ran;
+  std::vector<Step> steps = rungs(90, ran, asked);
+  std::string seen;
+  bool before = true;
+  steps[6].body = [&](StepContext& context) -> Result<void> {
+    const StepRecord* judged = context.maker("head");
+    seen = judged == nullptr ? "nobody" : judged->step;
+    before = context.maker("nothing") != nullptr;
+    return context.put("package", "x");
+  };
+  ASSERT_TRUE(Line(*workspace, "rungs", steps).run().ok());
+  EXPECT_EQ(seen, "head");
+  EXPECT_FALSE(before);
+}
+
 TEST_F(Rungs, PlanKnowsWhatIsSkippedAndWhatNobodyKnowsYet) {
   std::vector<std::string> ran;
   const auto decisions = [&](int target) {

@@ -30,8 +30,8 @@ struct Recipe {
   std::string backbone = "resnet-s";
   int side = 0;  // input height and width in pixels
   int channels = 3;
-  std::optional<int> epochs;
-  std::optional<double> minutes;
+  std::optional<int> epochs;      // at most so many, and
+  std::optional<double> minutes;  // at most so long; one of the two at least
   int batch = 128;
   Optimizer optimizer = Optimizer::sgd;
   double learning_rate = 0.2;  // peak

@@ -55,6 +55,7 @@ class Run {
   Run(Setup setup, EventSink emit, Clock::time_point begin, autograd::Executor executor, FlatState state);
 
   Result<void> decide_course(bool resumed);
+  std::int64_t most_steps() const;
   Result<Measured> measure();
   Result<void> train_steps();
   Result<void> finish();
@@ -176,10 +177,15 @@ Result<void> Run::go() {
   return finish();
 }
 
+// That the recipe's epochs allow, whatever the clock says.
+std::int64_t Run::most_steps() const {
+  return recipe().epochs ? *recipe().epochs * setup_.training.batches(recipe().batch) : std::numeric_limits<std::int64_t>::max();
+}
+
 Result<void> Run::decide_course(bool resumed) {
   const std::int64_t steps_per_epoch = setup_.training.batches(recipe().batch);
-  if (recipe().epochs) {
-    record_.course = Course::of(*recipe().epochs * steps_per_epoch, steps_per_epoch);
+  if (!recipe().minutes) {
+    record_.course = Course::of(most_steps(), steps_per_epoch);
     pace_.emplace(0, Measured{});
     return {};
   }
@@ -205,7 +211,8 @@ Result<void> Run::decide_course(bool resumed) {
   }
   SIGHTLINE_TRY(const Measured measured, measure());
   pace_.emplace(budget, measured);
-  record_.course = Course::of(steps_within(0.985 * budget - elapsed(), measured, steps_per_epoch), steps_per_epoch);
+  const std::int64_t steps = std::min(most_steps(), steps_within(0.985 * budget - elapsed(), measured, steps_per_epoch));
+  record_.course = Course::of(steps, steps_per_epoch);
   record_.course.open = true;
   SIGHTLINE_CHECK(save_course());
   return save();
@@ -323,8 +330,8 @@ Result<void> Run::train_steps() {
 Result<void> Run::revise_course() {
   if (!record_.course.open) return {};
   const auto steps = pace_->revised_steps(record_.course, record_.step, elapsed());
-  if (!steps) return {};
-  record_.course.revise(record_.step, *steps);
+  if (!steps || std::min(*steps, most_steps()) == record_.course.total_at(record_.step)) return {};
+  record_.course.revise(record_.step, std::min(*steps, most_steps()));
   SIGHTLINE_CHECK(save_course());
   announce_course();
   return {};

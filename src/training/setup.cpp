@@ -13,7 +13,7 @@ namespace {
 
 Result<void> check_recipe(const modules::Recipe& recipe) {
   const auto wrong = [](const std::string& what) { return Error{ErrorKind::usage, "recipe: " + what}; };
-  if (recipe.epochs.has_value() == recipe.minutes.has_value()) return wrong("give either epochs or minutes");
+  if (!recipe.epochs && !recipe.minutes) return wrong("give epochs or minutes");
   if (recipe.epochs && *recipe.epochs < 1) return wrong("epochs must be at least 1");
   if (recipe.minutes && !(*recipe.minutes > 0 && *recipe.minutes < 1e6)) return wrong("minutes must be above 0");
   if (recipe.batch < 2) return wrong("batch must be at least 2 (a single sample has no batch statistics)");

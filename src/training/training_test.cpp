@@ -285,7 +285,7 @@ TEST(Train, WhatDoesNotFitIsNamedBeforeTheFirstStep) {
     EXPECT_TRUE(toy.events.empty());
     return status.error().message;
   };
-  EXPECT_NE(message([](Toy& toy) { toy.spec.recipe.minutes = 1; }, ErrorKind::usage).find("epochs or minutes"), std::string::npos);
+  EXPECT_NE(message([](Toy& toy) { toy.spec.recipe.epochs.reset(); }, ErrorKind::usage).find("epochs or minutes"), std::string::npos);
   EXPECT_NE(message([](Toy& toy) { toy.spec.recipe.batch = 1; }, ErrorKind::usage).find("batch"), std::string::npos);
   EXPECT_NE(message([](Toy& toy) { toy.spec.recipe.warmup = 1; }, ErrorKind::usage).find("warmup"), std::string::npos);
   EXPECT_NE(message([](Toy& toy) { toy.spec.graph.clear(); }, ErrorKind::usage).find("graph"), std::string::npos);

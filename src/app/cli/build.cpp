@@ -33,7 +33,11 @@ std::string figures_of(const line::StepRecord& record) {
 }
 
 void tell_step(const Console& console, const line::Planned& planned, const line::StepRecord* finished) {
-  if (planned.decision == line::Decision::skip) return console.remark("  {:<13} {}", planned.step, planned.sentence);
+  if (planned.decision == line::Decision::skip) {
+    // What is skipped because another step was needs no line of its own.
+    if (!planned.sentence.ends_with("\" was")) console.remark("  {:<13} {}", planned.step, planned.sentence);
+    return;
+  }
   if (finished == nullptr) return;
   if (planned.decision == line::Decision::reuse) {
     console.remark("  {:<13} reused", planned.step);
@@ -151,7 +155,8 @@ Result<int> run_explain(Console& console, const BuildArguments& arguments) {
   console.document({{"name", demand.name}, {"steps", list}});
   console.table({"when", "step", "took", "why it ran"}, rows);
   const bool imports = demand.backbone && (demand.backbone->onnx || demand.backbone->name);
-  const bool frozen = imports && demand.backbone->freeze == demand::Freeze::backbone;
+  const bool frozen =
+      imports && (demand.backbone->freeze == demand::Freeze::backbone || demand.backbone->freeze == demand::Freeze::automatic);
   struct Chosen {
     const char *step, *title;
     bool taken;
@@ -168,6 +173,10 @@ Result<int> run_explain(Console& console, const BuildArguments& arguments) {
     if (!record->figures.contains("weights")) continue;
     console.say("\nwhat the file of weights gave:");
     for (const Json& line : record->figures["weights"]) console.say("  {}", line.get<std::string>());
+  }
+  if (const line::StepRecord* release = log.last(demand.name, "release"); release != nullptr && release->figures.contains("choice")) {
+    console.say("\nhow the recipe was chosen:");
+    for (const Json& sentence : release->figures["choice"]) console.say("  - {}", sentence.get<std::string>());
   }
   if (const line::StepRecord* compress = log.last(demand.name, "compress"); compress != nullptr && compress->figures.contains("reasons")) {
     console.say("\nwhy this precision:");

@@ -1,0 +1,121 @@
+// A backbone is tuned only as far as the target asks for it: the head alone where that is enough, the last stages where it is not; killed
+// at any of these steps the same model comes out.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/files.h"
+#include "graph/builder.h"
+#include "scenario.h"
+
+namespace sightline::scenario {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+using testing::Not;
+
+// Random convolutions on 32×32 pictures whose last stages let little through: a head on their four features is weak, and can be helped.
+void write_narrow_network(const std::string& path) {
+  graph::Builder builder(5);
+  std::string x = builder.input("input", Dtype::f32, {-1, 3, 32, 32});
+  x = builder.relu(builder.conv(x, 16, {.stride = 2, .bias = true}));
+  x = builder.relu(builder.conv(x, 16, {.stride = 2, .bias = true}));
+  x = builder.relu(builder.conv(x, 16, {.stride = 2, .bias = true}));
+  x = builder.flatten(builder.global_average_pool(builder.relu(builder.conv(x, 4, {.bias = true}))));
+  builder.rename(x, "embedding");
+  auto graph = builder.finish({builder.softmax(builder.linear("embedding", 7))}, {});
+  graph->metadata = {{"mean_values", "127.5 127.5 127.5"}, {"scale_values", "64 64 64"}, {"licence", "MIT"}};
+  write_text(path, *graph::serialize_onnx(*graph));
+}
+
+std::string demand_for(double at_least, const std::string& freeze = "", const std::string& budget = "epochs: 24") {
+  return fmt::format(
+      "name: shapes\ntask: classify\ndata: {{path: images}}\nbudget: {{{}}}\ntarget: {{at_least: {}}}\nsplit: {{validation: 0.2}}\nrecipe: "
+      "{{augmentation: flip, batch: 16}}\nseed: 3\nbackbone: {{onnx: net.onnx, cut: embedding{}}}\n",
+      budget, at_least, freeze);
+}
+
+std::vector<std::string> step_names(const Json& document) {
+  std::vector<std::string> names;
+  for (const Json& step : document.at("steps")) names.push_back(step.at("step"));
+  return names;
+}
+
+class Escalation : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder = new TemporaryFolder;
+    draw_shapes(*folder / "images", 4, 60, 32, 1);
+    write_narrow_network(*folder / "net.onnx");
+  }
+  static void TearDownTestSuite() { delete folder; }
+  // The demand with this target, in a workspace of its own or the usual one.
+  static Outcome build(double at_least, const std::string& freeze = "", const RunOptions& options = {},
+                       const std::string& workspace = "w") {
+    write_text(*folder / "shapes.yaml", demand_for(at_least, freeze));
+    RunOptions here = options;
+    here.folder = folder->path();
+    return sightline({"build", "shapes.yaml", "--json", "--workspace", workspace}, here);
+  }
+  static std::string explain(const std::string& workspace = "w") {
+    return sightline({"explain", "shapes.yaml", "--workspace", workspace}, {.folder = folder->path()}).out;
+  }
+  static TemporaryFolder* folder;
+};
+TemporaryFolder* Escalation::folder = nullptr;
+
+TEST_F(Escalation, WhereTheHeadIsEnoughNothingIsTunedAndNoWorkerIsAskedFor) {
+  const Outcome outcome = build(0.3, "", {.environment = {"SIGHTLINE_TRAIN=/nowhere/sightline-train"}}, "head");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err;
+  EXPECT_THAT(step_names(outcome.json()),
+              testing::ElementsAre("import", "audit", "backbone", "head", "judge", "package", "compress", "evaluate", "release"));
+  const std::string words = explain("head");
+  EXPECT_THAT(words, testing::AllOf(HasSubstr("how the recipe was chosen"), HasSubstr("the target of 0.3000 is met by the lower end")));
+  // The same package as one whose backbone is frozen by demand.
+  const Outcome frozen = build(0.3, ", freeze: backbone", {}, "frozen");
+  ASSERT_EQ(frozen.exit_code, 0) << frozen.out << frozen.err;
+  EXPECT_EQ(outcome.json().at("package"), frozen.json().at("package"));
+}
+
+TEST_F(Escalation, ATargetAboveTheHeadTunesTheLastStagesAndALowerOneGoesBack) {
+  const Outcome low = build(0.3);
+  ASSERT_EQ(low.exit_code, 0) << low.out << low.err;
+  const Outcome high = build(0.97);
+  const Json document = high.json();
+  ASSERT_TRUE(document.is_object()) << high.err;
+  EXPECT_THAT(step_names(document), testing::IsSupersetOf({"judge", "cuts", "pilot", "cuts-head", "judge-cuts", "tail-data", "tail", "judge-tail", "scratch-pilot"}));
+  for (const Json& step : document.at("steps")) {
+    if (step.at("step") != "judge-tail") continue;
+    EXPECT_TRUE(step.at("figures").at("kept").get<bool>()) << step;
+    EXPECT_GT(step.at("figures").at("gain").get<double>(), 0.02);
+  }
+  EXPECT_NE(document.at("package"), low.json().at("package"));
+  const std::string report = read_text(document.at("report"));
+  EXPECT_THAT(report, testing::AllOf(HasSubstr("How the recipe was chosen"), HasSubstr("tuning the last stages"), HasSubstr("it is kept"),
+                                     HasSubstr("not met for sure")));
+  EXPECT_THAT(explain(), testing::AllOf(HasSubstr("tuning the last stages reaches top1"), HasSubstr("it is kept")));
+
+  const Outcome again = build(0.3);
+  EXPECT_EQ(again.json().at("package"), low.json().at("package"));
+  EXPECT_THAT(step_names(again.json()), Not(Contains("tail")));
+  EXPECT_THAT(explain(), Not(HasSubstr("tuning the last stages reaches")));
+  const Outcome third = build(0.97);
+  EXPECT_EQ(third.json().at("package"), document.at("package"));
+}
+
+TEST_F(Escalation, KilledAtAnyOfItsStepsTheSameModelComesOut) {
+  const Outcome undisturbed = build(0.97, "", {}, "whole");
+  ASSERT_TRUE(undisturbed.json().is_object()) << undisturbed.err;
+  for (const char* fault : {"step:judge", "step:cuts", "step:pilot", "step:cuts-head", "step:judge-cuts", "step:tail-data", "train-step", "step:tail",
+                            "step:judge-tail", "step:judge-scratch"}) {
+    const Outcome killed = build(0.97, "", {.environment = {std::string("SIGHTLINE_FAULT=") + fault}}, "killed");
+    EXPECT_NE(killed.exit_code, 0) << fault;
+  }
+  const Outcome resumed = build(0.97, "", {}, "killed");
+  ASSERT_TRUE(resumed.json().is_object()) << resumed.err;
+  EXPECT_EQ(resumed.json().at("package"), undisturbed.json().at("package"));
+}
+
+}  // namespace
+}  // namespace sightline::scenario
