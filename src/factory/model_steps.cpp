@@ -102,6 +102,17 @@ Result<void> put_evaluation(line::StepContext& context, const evaluation::Evalua
   return context.put("evaluation", json_text(to_json(evaluation)));
 }
 
+void add_decisions(const demand::Demand& demand, Json& parameters) {
+  if (demand.decide) parameters["decide"] = to_json(*demand.decide);
+  if (demand.prediction_sets) parameters["prediction_sets"] = to_json(*demand.prediction_sets);
+}
+
+Result<void> put_decisions(package::Contents& contents) {
+  SIGHTLINE_TRY(const std::optional<evaluation::Decisions> decisions, evaluation::read_decisions(contents.graph, contents.labels.size()));
+  if (decisions) contents.lineage["decisions"] = to_json(*decisions);
+  return {};
+}
+
 Json machine_environment(int threads) { return {{"simd", simd_level()}, {"kernels", runtime::instruction_set()}, {"threads", threads}}; }
 
 line::Step recipe_step(const BuildContext& build) {
@@ -114,8 +125,10 @@ line::Step recipe_step(const BuildContext& build) {
   step.environment = {{"modules", modules::version}};
   if (build.demand.backbone) {
     const demand::Backbone& backbone = *build.demand.backbone;
-    step.parameters["backbone"] = {
-        {"cut", backbone.cut}, {"freeze", to_json(backbone.freeze)}, {"mean", to_json(backbone.mean)}, {"scale", to_json(backbone.scale)}};
+    step.parameters["backbone"] = {{"cut", demand::cuts_of(build.demand)},
+                                   {"freeze", to_json(backbone.freeze)},
+                                   {"mean", to_json(backbone.mean)},
+                                   {"scale", to_json(backbone.scale)}};
     step.environment["import"] = modules::import_version;
   }
   step.inputs = {{.name = "manifest", .step = "split", .output = "manifest"}};
@@ -193,6 +206,7 @@ line::Step train_step(const BuildContext& build, const std::string& worker, cons
 line::Step package_step(const BuildContext& build) {
   line::Step step{.name = "package", .version = 1, .says = "calibrate, write, reopen and verify the package"};
   step.parameters = {{"name", build.demand.name}, {"licence", build.demand.data.licence}, {"origin", build.demand.data.origin}};
+  add_decisions(build.demand, step.parameters);
   step.environment = machine_environment(build.threads);
   if (build.demand.backbone)
     step.parameters["backbone"] = {{"licence", to_json(build.demand.backbone->licence)},
@@ -229,7 +243,12 @@ line::Step package_step(const BuildContext& build) {
       context.figure("temperature", temperature);
       contents.graph.initializers["inverse_temperature"] =
           Tensor::filled(contents.graph.initializers["inverse_temperature"].shape(), static_cast<float>(1 / temperature));
+      SIGHTLINE_TRY(const std::optional<evaluation::Decisions> decisions,
+                    evaluation::fit_decisions(build.demand, tasks::apply_temperature(answers.probabilities, temperature), answers.labels,
+                                              "validation"));
+      if (decisions) evaluation::write_decisions(*decisions, contents.graph);
     }
+    SIGHTLINE_CHECK(put_decisions(contents));
     SIGHTLINE_CHECK(remove_all(folder));
     SIGHTLINE_CHECK(package::write_package(contents, folder));
     SIGHTLINE_TRY(const std::uint64_t size, package::shipped_size(folder));

@@ -33,8 +33,11 @@ Result<ChosenRecipe> choose_imported_recipe(const demand::Demand& demand, const 
 // The network of demand.backbone.onnx with a head for so many classes. Errors: those of reading and importing; usage (recipe.side).
 Result<modules::ImportedClassifier> import_network(const demand::Demand& demand, std::int64_t classes);
 
+modules::Neck neck_of(const demand::Demand& demand);
+
 // --- what both choices share (recipe.cpp) ---
 void choose_budget(const demand::Demand& demand, ChosenRecipe& chosen);
+void pin_training(const demand::RecipePins& pins, modules::Recipe& recipe);
 void choose_training(const demand::Demand& demand, const dataset::Manifest& manifest, ChosenRecipe& chosen);
 Result<void> choose_augmentation(const demand::Demand& demand, const dataset::Manifest& manifest, ChosenRecipe& chosen);
 // "" when the limits are kept, else the sentence that says which one is broken.

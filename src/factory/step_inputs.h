@@ -27,6 +27,11 @@ Result<std::vector<package::GoldenSample>> choose_golden(const dataset::Manifest
 // {"data": what the samples are, where they come from and under which licence}
 Json data_lineage(const dataset::Manifest& manifest);
 
+// What of the demand a step depends on that fits decisions (evaluation/decisions.h); nothing where nothing is asked for.
+void add_decisions(const demand::Demand& demand, Json& parameters);
+// The graph's decisions into the lineage, in words that say what they were fitted on.
+Result<void> put_decisions(package::Contents& contents);
+
 // The evaluation as the output of its step, and its main figures.
 Result<void> put_evaluation(line::StepContext& context, const evaluation::Evaluation& evaluation);
 
