@@ -18,7 +18,11 @@
 namespace sightline::heads {
 namespace {
 
-constexpr int few_samples = 100;      // below, several repeats of the folds
+constexpr int few_samples = 100;  // below, several repeats of the folds
+constexpr std::size_t samples_for_sets = 800;
+// With fewer samples a class the noise decides between sets of cuts: at five a class choosing lost a point and a half against the last cut
+// alone (docs/heads.md).
+constexpr std::int64_t least_for_sets = 10;
 constexpr int bootstrap_draws = 200;  // for the figure without the winner's curse
 
 struct Fold {
@@ -219,10 +223,61 @@ Tensor out_of_fold_of(const Choice& choice) {
   return mean;
 }
 
+namespace {
+
+// The median size of the classes that have samples.
+std::int64_t usual_class_size(std::span<const std::int32_t> labels, int classes) {
+  std::vector<std::int64_t> count(static_cast<std::size_t>(classes));
+  for (const std::int32_t label : labels) ++count[static_cast<std::size_t>(label)];
+  std::erase(count, 0);
+  std::ranges::nth_element(count, count.begin() + static_cast<std::ptrdiff_t>(count.size() / 2));
+  return count[count.size() / 2];
+}
+
+// With many samples the choice between sets of cuts is made on a part of them, by one kind: an eigendecomposition of each set's features
+// costs seconds there, and by then the sets differ by more than noise or hardly at all.
+Result<Choice> choose_on_a_part_first(const Tensor& features, std::span<const std::int32_t> labels, std::span<const std::int64_t> groups,
+                                      int classes, const ChooseOptions& options) {
+  const std::vector<int> part = assign_folds(labels, groups, classes, static_cast<int>(labels.size() / samples_for_sets), options.seed);
+  std::vector<std::int64_t> rows, some_groups;
+  std::vector<std::int32_t> some_labels;
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    if (part[i] != 0) continue;
+    rows.push_back(static_cast<std::int64_t>(i));
+    some_labels.push_back(labels[i]);
+    if (!groups.empty()) some_groups.push_back(groups[i]);
+  }
+  Tensor some(Dtype::f32, {static_cast<std::int64_t>(rows.size()), features.dim(1)});
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    std::ranges::copy(features.rows(rows[i], rows[i] + 1).values<float>(),
+                      some.values<float>().begin() + static_cast<std::ptrdiff_t>(i) * features.dim(1));
+  ChooseOptions first = options;
+  first.kinds = {std::ranges::find(options.kinds, Kind::ridge) != options.kinds.end() ? Kind::ridge : options.kinds[0]};
+  first.keep.clear();
+  SIGHTLINE_TRY(const Choice between, choose_head(some, some_labels, some_groups, classes, first));
+  ChooseOptions second = options;
+  second.cut_sets = {options.cut_sets[*between.cut_set]};
+  SIGHTLINE_TRY(Choice choice, choose_head(features, labels, groups, classes, second));
+  choice.cut_set = between.cut_set;
+  choice.sentence += fmt::format("; the cuts were chosen before: {}", between.sentence);
+  return choice;
+}
+
+}  // namespace
+
 Result<Choice> choose_head(const Tensor& features, std::span<const std::int32_t> labels, std::span<const std::int64_t> groups, int classes,
                            const ChooseOptions& options) {
   SIGHTLINE_CHECK(check_for_choice(features, labels, groups, classes));
   SIGHTLINE_CHECK(check_options(options, features));
+  if (options.cut_sets.size() > 1 && usual_class_size(labels, classes) < least_for_sets) {
+    ChooseOptions preferred = options;
+    preferred.cut_sets = {options.cut_sets[0]};
+    SIGHTLINE_TRY(Choice choice, choose_head(features, labels, groups, classes, preferred));
+    choice.sentence += fmt::format("; {} samples a class are too few to choose cuts by", usual_class_size(labels, classes));
+    return choice;
+  }
+  if (options.cut_sets.size() > 1 && labels.size() >= 2 * samples_for_sets)
+    return choose_on_a_part_first(features, labels, groups, classes, options);
   const BlasThreads blas(1);  // threads stand side by side instead, so that the bits do not depend on their number
   const bool few = labels.size() < few_samples;
   const int repeats = options.repeats > 0 ? options.repeats : (few ? 3 : 1);
@@ -278,7 +333,10 @@ Result<Choice> choose_head(const Tensor& features, std::span<const std::int32_t>
         return {};
       },
       options.threads));
-  for (const Entrant& entrant : settings) judged.candidate_of.push_back(entrant.setting.candidate);
+  for (const Entrant& entrant : settings) {
+    judged.candidate_of.push_back(entrant.setting.candidate);
+    judged.set_of.resize(static_cast<std::size_t>(entrant.setting.candidate) + 1, static_cast<int>(entrant.set));
+  }
 
   const Selection selection = select(judged);
   for (const Selection::Entry& entry : selection.candidates) {

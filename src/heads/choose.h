@@ -31,9 +31,10 @@ struct ChooseOptions {
   int repeats = 0;        // of the folds, drawn anew; 0: 3 below 100 samples, else 1
   std::uint64_t seed = 0;
   std::vector<std::int64_t> cut_widths;  // columns of each cut when features are concatenated ones; empty: one cut
-  std::vector<CutSet> cut_sets;          // they compete, the preferred first, each with every kind; empty: all cuts together
-  std::vector<std::int64_t> keep;        // ridge on only so many columns competes too, those with the largest F statistic
-  std::int64_t hidden = 1024;            // units of random_features
+  std::vector<CutSet> cut_sets;    // they compete, the preferred first, each with every kind; the preferred alone below 10 samples a class;
+                                   // empty: all cuts together
+  std::vector<std::int64_t> keep;  // ridge on only so many columns competes too, those with the largest F statistic
+  std::int64_t hidden = 1024;      // units of random_features
   Activation activation = Activation::relu;
   double standard_errors = 2;  // a kind that stands earlier in the list of kinds is taken when it is behind by no more than so many of the
                                // paired difference
@@ -78,7 +79,7 @@ struct Choice {
 // features f32 N×D; labels N in [0, classes); groups: samples of one non-negative group are never on both sides of a fold, empty for none.
 // Deterministic for the seed. Memory: about 4·N·min(N, D) + 2·N·D doubles. Errors: invalid_data (shapes, labels, values that are not
 // finite, samples of fewer than two classes, a single group), usage (options), unsupported (more than 8192 features), interrupted,
-// internal.
+// internal. Above 1,600 samples sets of cuts are chosen on a part of them by ridge alone; `candidates` are then those of the chosen set.
 Result<Choice> choose_head(const Tensor& features, std::span<const std::int32_t> labels, std::span<const std::int64_t> groups, int classes,
                            const ChooseOptions& options = {});
 
