@@ -49,7 +49,7 @@ struct Evaluation {
   double temperature = 1;
   double calibration_error_before = 0;  // with the temperature undone
   std::vector<tasks::ReliabilityBin> reliability_before, reliability_after;
-  std::vector<Mistake> worst;  // most confident mistakes first, at most 40
+  std::vector<Mistake> worst;                // most confident mistakes first, at most 40
   std::optional<DecisionFigures> decisions;  // of a model that decides by thresholds or gives sets
   Latency latency;
   std::uint64_t size_bytes = 0;         // shipped size

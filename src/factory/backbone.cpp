@@ -113,7 +113,7 @@ Result<CutNetwork> cut_network(const demand::Demand& demand) {
   // Heads choose among cuts (frozen_steps.cpp), so that all are wanted, unless they would be too many numbers for a fit in closed form.
   demand::Demand whole = demand;
   const bool choose = demand::cuts_of(demand)[0] == "auto";
-  if (choose) whole.backbone->cut = {"all"};
+  if (choose) whole.recipe.cut = {"all"};
   SIGHTLINE_TRY(modules::ImportedClassifier imported, import_network(whole, 2));
   if (choose && imported.cuts.size() > 1 && imported.features > most_features_of_several_cuts) {
     SIGHTLINE_TRY(imported, import_network(demand, 2));

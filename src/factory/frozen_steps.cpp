@@ -139,7 +139,9 @@ Result<FittedHead> fit_head(const BuildContext& build, const features::Backbone&
   if (heads::Kind pinned{}; build.demand.recipe.head && enum_from(*build.demand.recipe.head, pinned)) options.kinds = {pinned};
   SIGHTLINE_TRY(const heads::Choice choice, heads::choose_head(features, labels, groups, classes, options));
   FittedHead fitted;
-  const bool last_alone = choice.cut_set == 0U;
+  // In integers what stands in front of the join is not the number that stands behind it; columns that are not read weigh nothing then.
+  const bool integers = backbone.about.precision == "int8" || backbone.about.precision == "mixed";
+  const bool last_alone = choice.cut_set == 0U && !integers;
   const features::Cut* cut = last_alone ? &backbone.about.cuts.back() : nullptr;
   heads::Head head = choice.head;
   if (cut != nullptr) {  // it reads that value, and the package is without the others
