@@ -14,9 +14,10 @@
 #include "factory/backbone.h"
 #include "factory/escalation_steps.h"
 #include "factory/recipe.h"
-#include "factory/step_inputs.h"
 #include "factory/search_steps.h"
+#include "factory/step_inputs.h"
 #include "line/worker.h"
+#include "modules/modules.h"
 
 namespace sightline::factory {
 
@@ -41,12 +42,31 @@ Result<std::string> worker_version(const std::string& worker, const store::Works
   return version;
 }
 
+namespace {
+
+// That there is such a net, and that it suits the side, is known before anything runs.
+Result<void> check_net(const demand::Demand& demand) {
+  if (!demand.recipe.backbone) return {};
+  SIGHTLINE_TRY(const modules::Backbone* backbone, modules::find_backbone(*demand.recipe.backbone));
+  if (demand.recipe.side && *demand.recipe.side < backbone->least_side)
+    return Error{
+        ErrorKind::usage,
+        fmt::format("recipe.side: {} and recipe.backbone: {} do not go together: that net is for pictures of {} pixels a side or more; "
+                    "raise recipe.side, or name another net (`sightline modules backbone`)",
+                    *demand.recipe.side, backbone->name, backbone->least_side)};
+  return {};
+}
+
+}  // namespace
+
 Result<std::vector<line::Step>> build_steps(const demand::Demand& stated, store::Workspace& workspace, const BuildOptions& options) {
   SIGHTLINE_TRY(const demand::Demand demand, with_backbone_file(stated, workspace));
   BuildContext context{.workspace = &workspace, .demand = demand, .options = options, .sources = options.sources, .intake = options.intake};
   if (context.sources == nullptr) context.sources = std::make_shared<FeatureSources>();
   context.threads = demand.limits.cores > 0 ? std::min(demand.limits.cores, usable_cores()) : usable_cores();
   if (options.threads > 0) context.threads = std::min(context.threads, options.threads);
+  SIGHTLINE_CHECK(check_net(demand));
+  SIGHTLINE_CHECK(context.sources->check_pins(demand));
   SIGHTLINE_TRY(const Digest listing, dataset::listing_digest(demand.data));
   SIGHTLINE_TRY(context.backbone, context.sources->digest_of(demand));
   std::vector<line::Step> steps;
