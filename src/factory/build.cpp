@@ -121,7 +121,9 @@ Result<BuildOutcome> build(const demand::Demand& demand, store::Workspace& works
   for (const line::Planned& p : planned) {
     if (const line::StepRecord* record = line.record(p.step)) outcome.steps.push_back(*record);
   }
-  if (const line::StepRecord* head = line.record("head"); head != nullptr && head->figures.contains("outlook"))
+  // What a head said of more images is not said where another model took its place.
+  const bool replaced = std::ranges::any_of(outcome.steps, [](const line::StepRecord& step) { return step.figures.value("kept", false); });
+  if (const line::StepRecord* head = line.record("head"); head != nullptr && !replaced && head->figures.contains("outlook"))
     SIGHTLINE_CHECK(from_json(head->figures["outlook"], outcome.outlook, "outlook"));
   const Json& figures = line.record("release")->figures;
   outcome.released = figures.value("released", false);
