@@ -1,5 +1,6 @@
 include(GNUInstallDirs)
 install(TARGETS sightline RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT runtime)
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/backbones/ DESTINATION ${CMAKE_INSTALL_DATADIR}/sightline/backbones COMPONENT runtime)
 if(SIGHTLINE_TRAIN)
   install(TARGETS sightline-train RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT line)
 endif()

@@ -105,6 +105,7 @@ Result<Plan> Executor::State::plan(const std::vector<std::string>& wanted) const
     Site site{.node = node, .graph = graph, .inputs = {}, .outputs = {}, .overwritable = overwritable(node, readers, producer)};
     site.batch_norm_momentum = options.batch_norm_momentum;
     site.values = &shapes;
+    site.bf16 = options.bf16;
     site.frozen = node.inputs.size() > 1 && options.frozen.contains(node.inputs[1]);
     for (const std::string& input : node.inputs) site.inputs.push_back(input.empty() ? -1 : static_cast<int>(slot_of.at(input)));
     for (std::size_t k = 0; k < node.outputs.size(); ++k) {

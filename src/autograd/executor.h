@@ -25,6 +25,9 @@ struct Options {
   // Initializers that stay as they are: they get no gradient, and a BatchNormalization whose scale is among them keeps its running
   // statistics and normalises by them, also in training.
   std::set<std::string> frozen;
+  // Convolutions of sixteen channels and more multiply in bf16 (f32 sums, weights and everything else), several times faster where the
+  // processor has AMX.
+  bool bf16 = false;
 };
 
 class Executor {

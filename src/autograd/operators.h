@@ -48,6 +48,7 @@ struct Site {
   // dtype of the first output. The closure may write its result there.
   std::vector<bool> overwritable;
   double batch_norm_momentum = 0.1;
+  bool bf16 = false;                                                // of convolutions (executor.h)
   bool frozen = false;                                              // a normalisation that keeps its running statistics, and uses them
   const std::map<std::string, graph::ValueInfo>* values = nullptr;  // shapes, the batch free
 

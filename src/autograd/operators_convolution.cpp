@@ -89,6 +89,15 @@ Result<Kernel> compile_conv(const Site& site) {
   const auto y = static_cast<std::size_t>(site.out());
   const std::vector<std::int64_t> no_output_padding(window.kernel.size(), 0);
   const bool fixed = window.automatic == Window::Auto::none || window.automatic == Window::Auto::valid;
+  const Tensor* weight = site.constant(1);
+  constexpr std::int64_t least_channels = 16;  // fewer fill no register: casts would cost more than they bring
+  if (site.bf16 && fixed && window.symmetric() && b < 0 && weight != nullptr && weight->dim(1) >= least_channels) {
+    return Kernel([=](Frame& frame) {
+      frame.slots[y] = at::convolution(frame.slots[x].to(torch::kBFloat16), frame.slots[w].to(torch::kBFloat16), {}, window.stride,
+                                       window.begin, window.dilation, false, no_output_padding, groups)
+                           .to(torch::kFloat);
+    });
+  }
   if (fixed && window.symmetric()) {
     return Kernel([=](Frame& frame) {
       frame.slots[y] = at::convolution(frame.slots[x], frame.slots[w], optional_slot(frame, b), window.stride, window.begin,

@@ -27,9 +27,10 @@ constexpr std::size_t alignment = 64;
 struct Head {
   std::int64_t count = 0, height = 0, width = 0, channels = 0;
   std::vector<std::string> classes;
+  std::int64_t targets = 0;
   static constexpr auto fields() {
-    return std::tuple{field("count", &Head::count), field("height", &Head::height), field("width", &Head::width),
-                      field("channels", &Head::channels), field("classes", &Head::classes)};
+    return std::tuple{field("count", &Head::count),       field("height", &Head::height),   field("width", &Head::width),
+                      field("channels", &Head::channels), field("classes", &Head::classes), field("targets", &Head::targets)};
   }
 };
 
@@ -37,24 +38,61 @@ constexpr std::size_t aligned(std::size_t size) { return (size + alignment - 1) 
 
 // Where everything lies; the header's length is known.
 struct Layout {
-  std::size_t labels_at = 0, splits_at = 0, pixels_at = 0, image_bytes = 0, total = 0;
+  std::size_t labels_at = 0, splits_at = 0, pixels_at = 0, targets_at = 0, image_bytes = 0, total = 0;
 };
 
 // False when the numbers are impossible or do not fit into 63 bits.
 bool lay_out(std::size_t header_length, const Head& head, Layout& layout) {
-  constexpr std::int64_t longest_side = 1 << 16, most = std::int64_t{1} << 40;
+  constexpr std::int64_t longest_side = 1 << 16, most = std::int64_t{1} << 40, most_targets = 1 << 20;
   if (head.count < 0 || head.count > most || head.height < 1 || head.height > longest_side || head.width < 1 || head.width > longest_side)
     return false;
   if (head.channels < 1 || head.channels > longest_side) return false;
   if (head.height * head.width > (std::int64_t{1} << 46U) / head.channels) return false;
+  if (head.targets < 0 || head.targets > most_targets) return false;
   const auto count = static_cast<std::size_t>(head.count);
   layout.image_bytes = static_cast<std::size_t>(head.height * head.width * head.channels);
-  if (count > (std::numeric_limits<std::size_t>::max() >> 1U) / (layout.image_bytes + 16)) return false;
+  const std::size_t target_bytes = static_cast<std::size_t>(head.targets) * sizeof(float);
+  if (count > (std::numeric_limits<std::size_t>::max() >> 1U) / (layout.image_bytes + target_bytes + 16)) return false;
   layout.labels_at = magic.size() + sizeof(std::uint64_t) + header_length;
   layout.splits_at = layout.labels_at + count * sizeof(std::int32_t);
   layout.pixels_at = aligned(layout.splits_at + count);
   layout.total = layout.pixels_at + count * layout.image_bytes;
+  if (head.targets > 0) {
+    layout.targets_at = aligned(layout.total);
+    layout.total = layout.targets_at + count * target_bytes;
+  }
   return true;
+}
+
+// The header's text, padded so that what follows is aligned.
+std::string header_of(const Head& head) {
+  Json json = to_json(head);
+  if (head.targets == 0) json.erase("targets");
+  std::string header = json_text(json);
+  const std::size_t prefix = magic.size() + sizeof(std::uint64_t);
+  header.resize(aligned(prefix + header.size()) - prefix, ' ');
+  return header;
+}
+
+Result<void> write_at(int file, const std::string& path, std::size_t offset, const void* data, std::size_t size) {
+  const auto* bytes = static_cast<const char*>(data);
+  while (size > 0) {
+    const ssize_t put = ::pwrite(file, bytes, size, static_cast<off_t>(offset));
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return system_error("cannot write", path);
+    bytes += put;
+    offset += static_cast<std::size_t>(put);
+    size -= static_cast<std::size_t>(put);
+  }
+  return {};
+}
+
+// Space is taken at once, so that a full disk is noticed before an hour of work.
+Result<void> reserve(int file, const std::string& path, std::size_t size) {
+  const int code = ::posix_fallocate(file, 0, static_cast<off_t>(size));
+  if (code == 0) return {};
+  errno = code;
+  return system_error(fmt::format("cannot reserve {} for", human_bytes(size)), path);
 }
 
 // A file that is removed again unless it is kept.
@@ -78,24 +116,9 @@ class NewFile {
     ::unlink(temporary_.c_str());
   }
 
-  // Space is taken at once, so that a full disk is noticed before an hour of decoding.
-  Result<void> reserve(std::size_t size) {
-    const int code = ::posix_fallocate(fd_, 0, static_cast<off_t>(size));
-    if (code == 0) return {};
-    errno = code;
-    return system_error(fmt::format("cannot reserve {} for", human_bytes(size)), path_);
-  }
+  Result<void> reserve(std::size_t size) { return dataset::reserve(fd_, path_, size); }
   Result<void> write_at(std::size_t offset, const void* data, std::size_t size) const {
-    const auto* bytes = static_cast<const char*>(data);
-    while (size > 0) {
-      const ssize_t put = ::pwrite(fd_, bytes, size, static_cast<off_t>(offset));
-      if (put < 0 && errno == EINTR) continue;
-      if (put < 0) return system_error("cannot write", path_);
-      bytes += put;
-      offset += static_cast<std::size_t>(put);
-      size -= static_cast<std::size_t>(put);
-    }
-    return {};
+    return dataset::write_at(fd_, path_, offset, data, size);
   }
   Result<void> keep() {
     if (::fchmod(fd_, 0644) != 0 || ::fsync(fd_) != 0) return system_error("cannot write", path_);
@@ -112,9 +135,8 @@ class NewFile {
 // A file that has everything but the pixels.
 Result<NewFile> begin_file(const Head& head, std::span<const std::int32_t> labels, std::span<const std::uint8_t> splits,
                            const std::string& path, Layout& layout) {
-  std::string header = json_text(to_json(head));
+  const std::string header = header_of(head);
   const std::size_t prefix = magic.size() + sizeof(std::uint64_t);
-  header.resize(aligned(prefix + header.size()) - prefix, ' ');  // the labels after it begin aligned
   if (!lay_out(header.size(), head, layout))
     return Error{ErrorKind::usage, fmt::format("cannot pack {} images of {}×{}×{}", head.count, head.height, head.width, head.channels)};
 
@@ -219,6 +241,8 @@ Result<PackedSet> PackedSet::open(const std::string& path) {
   set.labels_at_ = layout.labels_at;
   set.splits_at_ = layout.splits_at;
   set.pixels_at_ = layout.pixels_at;
+  set.targets_at_ = layout.targets_at;
+  set.target_width_ = head->targets;
   for (const std::int32_t label : set.labels()) {
     if (label < 0 || static_cast<std::size_t>(label) >= set.classes_.size())
       return broken(fmt::format("label {} is not one of the classes", label));
@@ -242,6 +266,11 @@ std::span<const std::uint8_t> PackedSet::splits() const {
   return {reinterpret_cast<const std::uint8_t*>(file_.bytes().data() + splits_at_), static_cast<std::size_t>(shape_[0])};
 }
 
+std::span<const float> PackedSet::targets() const {
+  return {reinterpret_cast<const float*>(file_.bytes().data() + targets_at_),
+          static_cast<std::size_t>(target_width_ > 0 ? shape_[0] * target_width_ : 0)};
+}
+
 std::vector<std::int64_t> PackedSet::indices_of(Split split) const {
   std::vector<std::int64_t> indices;
   const auto all = splits();
@@ -249,6 +278,54 @@ std::vector<std::int64_t> PackedSet::indices_of(Split split) const {
     if (all[i] == static_cast<std::uint8_t>(split)) indices.push_back(static_cast<std::int64_t>(i));
   }
   return indices;
+}
+
+Result<PackedWriter> PackedWriter::open(const std::string& path, const PackedSizes& sizes, const std::vector<std::int32_t>& labels,
+                                        const std::vector<Split>& splits) {
+  const Head head{.count = static_cast<std::int64_t>(labels.size()),
+                  .height = sizes.height,
+                  .width = sizes.width,
+                  .channels = sizes.channels,
+                  .classes = sizes.classes,
+                  .targets = sizes.targets};
+  const std::string header = header_of(head);
+  const std::size_t prefix = magic.size() + sizeof(std::uint64_t);
+  Layout layout;
+  if (splits.size() != labels.size() || !lay_out(header.size(), head, layout))
+    return Error{ErrorKind::usage, fmt::format("cannot pack {} images of {}×{}×{}", head.count, head.height, head.width, head.channels)};
+  PackedWriter writer;
+  writer.path_ = path;
+  writer.image_bytes_ = layout.image_bytes;
+  writer.target_bytes_ = static_cast<std::size_t>(sizes.targets) * sizeof(float);
+  writer.pixels_at_ = layout.pixels_at;
+  writer.targets_at_ = layout.targets_at;
+  writer.file_ = Descriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  if (!writer.file_.valid()) return system_error("cannot write", path);
+  const int file = writer.file_.get();
+  if (::ftruncate(file, static_cast<off_t>(layout.total)) != 0) return system_error("cannot write", path);
+  SIGHTLINE_CHECK(reserve(file, path, layout.total));
+  const std::uint64_t length = header.size();
+  std::vector<std::uint8_t> numbers;
+  for (const Split split : splits) numbers.push_back(static_cast<std::uint8_t>(split));
+  SIGHTLINE_CHECK(write_at(file, path, 0, magic.data(), magic.size()));
+  SIGHTLINE_CHECK(write_at(file, path, magic.size(), &length, sizeof length));
+  SIGHTLINE_CHECK(write_at(file, path, prefix, header.data(), header.size()));
+  SIGHTLINE_CHECK(write_at(file, path, layout.labels_at, labels.data(), labels.size() * sizeof(std::int32_t)));
+  SIGHTLINE_CHECK(write_at(file, path, layout.splits_at, numbers.data(), numbers.size()));
+  return writer;
+}
+
+Result<void> PackedWriter::write(std::int64_t sample, std::span<const std::uint8_t> pixels, std::span<const float> target) const {
+  if (pixels.size() != image_bytes_ || target.size_bytes() != target_bytes_)
+    return Error{ErrorKind::internal, fmt::format("{}: sample {} is of another size than the file is for", path_, sample)};
+  const auto place = static_cast<std::size_t>(sample);
+  SIGHTLINE_CHECK(write_at(file_.get(), path_, pixels_at_ + place * image_bytes_, pixels.data(), pixels.size()));
+  return write_at(file_.get(), path_, targets_at_ + place * target_bytes_, target.data(), target.size_bytes());
+}
+
+Result<void> PackedWriter::sync() const {
+  if (::fdatasync(file_.get()) != 0) return system_error("cannot write", path_);
+  return {};
 }
 
 }  // namespace sightline::dataset

@@ -2,7 +2,8 @@
 // reads.
 //
 //   8 bytes "SLPACK01", u64 length of a JSON header {count,height,width,channels,classes}, the header padded with spaces to a multiple of
-//   64, then i32 label[count], u8 split[count], padding to 64, u8 pixels[count][height][width][channels].
+//   64, then i32 label[count], u8 split[count], padding to 64, u8 pixels[count][height][width][channels]. With "targets":K in the header,
+//   padding to 64 and f32 target[count][K]: what another network says of each picture.
 #pragma once
 
 #include <functional>
@@ -29,12 +30,37 @@ class PackedSet {
   std::span<const std::uint8_t> splits() const;  // Split
   std::vector<std::int64_t> indices_of(Split split) const;
   const std::vector<std::string>& classes() const { return classes_; }
+  std::int64_t target_width() const { return target_width_; }  // K; 0: none
+  std::span<const float> targets() const;                      // count×K
 
  private:
   MappedFile file_;
   Shape shape_;
   std::vector<std::string> classes_;
-  std::size_t labels_at_ = 0, splits_at_ = 0, pixels_at_ = 0;
+  std::int64_t target_width_ = 0;
+  std::size_t labels_at_ = 0, splits_at_ = 0, pixels_at_ = 0, targets_at_ = 0;
+};
+
+// Writes such a file sample by sample, in any order and from any thread. What a killed process wrote stays in `path`, so that the next
+// can go on; it is a packed set only when every sample was written.
+struct PackedSizes {
+  std::int64_t height = 0, width = 0, channels = 0;
+  std::int64_t targets = 0;  // K
+  std::vector<std::string> classes;
+};
+class PackedWriter {
+ public:
+  // One label and split per sample. A file of the same sizes is gone on with. Errors: io (disk full at once), usage.
+  static Result<PackedWriter> open(const std::string& path, const PackedSizes& sizes, const std::vector<std::int32_t>& labels,
+                                   const std::vector<Split>& splits);
+  // pixels: height×width×channels bytes; target: K numbers.
+  Result<void> write(std::int64_t sample, std::span<const std::uint8_t> pixels, std::span<const float> target) const;
+  Result<void> sync() const;
+
+ private:
+  std::string path_;
+  Descriptor file_;
+  std::size_t image_bytes_ = 0, target_bytes_ = 0, pixels_at_ = 0, targets_at_ = 0;
 };
 
 // In parallel, with progress, in bounded memory (pixels go straight to the file). Errors: io, interrupted, and a sample that no longer

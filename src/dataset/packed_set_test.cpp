@@ -136,5 +136,36 @@ TEST_F(PackedSetTest, HugeCountsAreRefused) {
   }
 }
 
+TEST(PackedWriterTest, KeepsTargetsBesidePixelsAndGoesOnWithWhatIsThere) {
+  const TestFolder folder;
+  const std::string path = folder.path("views");
+  const PackedSizes sizes{.height = 2, .width = 3, .channels = 1, .targets = 5, .classes = {"a", "b"}};
+  const std::vector<std::int32_t> labels{0, 1, 1};
+  const std::vector<Split> splits{Split::train, Split::validation, Split::train};
+  const auto sample = [](int i) { return std::vector<std::uint8_t>(6, static_cast<std::uint8_t>(10 * i)); };
+  const auto target = [](int i) { return std::vector<float>(5, 0.5F + static_cast<float>(i)); };
+  {
+    const auto writer = PackedWriter::open(path, sizes, labels, splits);
+    ASSERT_TRUE(writer.ok()) << writer.error().message;
+    ASSERT_TRUE(writer->write(2, sample(2), target(2)).ok());
+  }
+  const auto again = PackedWriter::open(path, sizes, labels, splits);
+  ASSERT_TRUE(again.ok());
+  ASSERT_TRUE(again->write(0, sample(0), target(0)).ok());
+  ASSERT_TRUE(again->write(1, sample(1), target(1)).ok());
+  EXPECT_FALSE(again->write(1, sample(1), std::vector<float>(4)).ok());
+  ASSERT_TRUE(again->sync().ok());
+  const auto set = PackedSet::open(path);
+  ASSERT_TRUE(set.ok()) << set.error().message;
+  EXPECT_EQ(set->target_width(), 5);
+  ASSERT_EQ(set->targets().size(), 15U);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(set->targets()[5 * i], 0.5F + static_cast<float>(i));
+    EXPECT_EQ(static_cast<int>(set->pixels().bytes()[6 * i]), static_cast<int>(10 * i));
+  }
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);
+  EXPECT_FALSE(PackedSet::open(path).ok());
+}
+
 }  // namespace
 }  // namespace sightline::dataset

@@ -75,6 +75,16 @@ Result<void> check_budget(const YamlNode& root, const Budget& budget) {
   return {};
 }
 
+Result<void> check_search(const YamlNode& root, const Demand& demand) {
+  if (!demand.search) return {};
+  if (node_at(root, "search").find("minutes") == nullptr)
+    return node_at(root, "search").error("search.minutes is missing; say how long it may take, like search: {minutes: 5}");
+  SIGHTLINE_CHECK(within(root, "search.minutes", demand.search->minutes, {0.02, 100000}, ""));
+  if (root.find("budget") != nullptr)
+    return node_at(root, "budget").error("budget and search: search.minutes says how long all of it may take; drop budget");
+  return {};
+}
+
 Result<void> check_recipe(const YamlNode& root, const RecipePins& recipe) {
   if (recipe.side) SIGHTLINE_CHECK(within(root, "recipe.side", *recipe.side, {8, 1024}, "it is the input's side in pixels"));
   if (recipe.batch) SIGHTLINE_CHECK(within(root, "recipe.batch", *recipe.batch, {2, 65536}, ""));
@@ -138,6 +148,7 @@ Result<void> check_values(const YamlNode& root, const Demand& demand) {
   SIGHTLINE_CHECK(one_of(root, "compress.method", demand.compress.method, {"percentile", "entropy"}));
   SIGHTLINE_CHECK(within(root, "compress.calibration_images", demand.compress.calibration_images, {8, 100000}, ""));
   SIGHTLINE_CHECK(check_budget(root, demand.budget));
+  SIGHTLINE_CHECK(check_search(root, demand));
   SIGHTLINE_CHECK(check_recipe(root, demand.recipe));
   return check_backbone(root, demand);
 }

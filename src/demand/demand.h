@@ -98,6 +98,16 @@ struct Budget {
 // How candidates share the time of a search: by successive halving; drawn at random, each judged whole; or the default alone.
 enum class SearchStrategy { halving, random, standard };
 
+// Backbones, heads, sides, recipes compete under the limits, instead of the line's own choice.
+struct Search {
+  double minutes = 0;
+  SearchStrategy strategy = SearchStrategy::halving;
+  static constexpr auto fields() {
+    return std::tuple{field("minutes", &Search::minutes, "what the search may take, by the clock"),
+                      field("strategy", &Search::strategy, "halving; random or default: what it is compared with")};
+  }
+};
+
 // Pins parts of the recipe; what is left out is chosen by the line.
 struct RecipePins {
   std::optional<std::string> backbone;
@@ -154,6 +164,7 @@ struct Demand {
   Limits limits;
   Compress compress;
   Budget budget;
+  std::optional<Search> search;
   RecipePins recipe;
   std::optional<Backbone> backbone;
   std::int64_t seed = 0;
@@ -166,6 +177,7 @@ struct Demand {
                       field("limits", &Demand::limits),
                       field("compress", &Demand::compress),
                       field("budget", &Demand::budget),
+                      field("search", &Demand::search),
                       field("recipe", &Demand::recipe),
                       field("backbone", &Demand::backbone),
                       field("seed", &Demand::seed, "decides every random choice")};

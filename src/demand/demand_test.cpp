@@ -137,5 +137,23 @@ TEST(Demand, ABackboneIsReadAndItsFileIsLookedForBesideTheDemand) {
   EXPECT_THAT(missing.error().message, testing::AllOf(HasSubstr(":5:"), HasSubstr("no-such.onnx")));
 }
 
+TEST(Demand, ASearchSaysHowLongItMayTakeAndTakesNoBudgetBeside) {
+  const std::string head = "name: a\ntask: classify\ndata: {path: images}\n";
+  const auto demand = parse_demand(head + "search: {minutes: 2.5, strategy: random}\n", "d.yaml");
+  ASSERT_TRUE(demand.ok()) << demand.error().message;
+  EXPECT_EQ(demand->search->minutes, 2.5);
+  EXPECT_EQ(demand->search->strategy, SearchStrategy::random);
+  EXPECT_EQ(parse_demand(head + "search: {minutes: 1}\n", "d.yaml")->search->strategy, SearchStrategy::halving);
+  EXPECT_FALSE(parse_demand(head, "d.yaml")->search.has_value());
+  for (const auto& [text, word] : {std::pair{"search: {}\n", "search.minutes is missing"},
+                                   {"search: {minutes: 0}\n", "search.minutes is 0"},
+                                   {"search: {minutes: 1, strategy: halfing}\n", "halving"},
+                                   {"search: {minutes: 1}\nbudget: {epochs: 3}\n", "drop budget"}}) {
+    const auto wrong = parse_demand(head + text, "d.yaml");
+    ASSERT_FALSE(wrong.ok()) << text;
+    EXPECT_NE(wrong.error().message.find(word), std::string::npos) << wrong.error().message;
+  }
+}
+
 }  // namespace
 }  // namespace sightline::demand

@@ -356,6 +356,7 @@ Result<std::string> write_report(const ReportInput& input) {
   }
   const std::vector<std::pair<const char*, std::string>> sections{
       {"gate|Gate", gate_section(input)},
+      {"search|Search", input.search ? search_section(*input.search, input.demand.limits, input.demand.name) : ""},
       {"recipe|Recipe", rungs_section(input)},
       {"learning|Learning", learning_section(input)},
       {"confusion|Confusion", confusion_section(input)},

@@ -2,6 +2,7 @@
 // suspected label errors as pictures, the gate's words, lineage. No script from elsewhere, light and dark, printable.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "dataset/audit.h"
 #include "evaluation/compression.h"
 #include "evaluation/evaluation.h"
+#include "evaluation/report_search.h"
 
 namespace sightline::evaluation {
 
@@ -33,6 +35,7 @@ struct ReportInput {
   std::vector<dataset::Suspect> suspects;  // most suspect first
   Json history;                            // history.json of the training, or null
   Json lineage;
+  std::optional<SearchReport> search;
   std::vector<ReportRung> rungs;  // how the recipe was chosen; empty: there was no choice
   std::string created;            // UTC
 };

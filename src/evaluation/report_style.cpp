@@ -68,6 +68,11 @@ svg .track{stroke:var(--quiet);stroke-width:6;stroke-linecap:round}
 svg .span{stroke:var(--accent-soft);stroke-width:8;stroke-linecap:round}
 svg .dot{fill:var(--accent)}
 svg .goal{stroke:var(--ink);stroke-width:2}
+svg .kept{fill:var(--accent)}
+svg .tried{fill:none;stroke:var(--soft);opacity:.55}
+svg .ring{fill:none;stroke:var(--warm);stroke-width:2.5}
+svg text.number{fill:var(--ink);font-weight:650}
+.plain{margin:0 0 14px;padding-left:1.2em;max-width:90ch}
 svg .cell{fill:var(--cell)}
 svg .z{fill:none;stroke:var(--line);stroke-width:.5}
 svg .d1{fill:var(--d1)}svg .d2{fill:var(--d2)}svg .d3{fill:var(--d3)}svg .d4{fill:var(--d4)}svg .d5{fill:var(--d5)}svg .d6{fill:var(--d6)}

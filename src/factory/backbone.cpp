@@ -8,10 +8,12 @@
 #include <filesystem>
 
 #include "base/files.h"
+#include "base/machine.h"
 #include "base/temporary_folder.h"
 #include "base/text.h"
 #include "factory/backbone_precision.h"
 #include "factory/recipe.h"
+#include "factory/shipped.h"
 #include "modules/imported.h"
 #include "modules/modules.h"
 #include "runtime/session.h"
@@ -136,13 +138,14 @@ Result<store::Backbone> import_backbone(const BackboneImport& wanted, store::Wor
   return backbone;
 }
 
-Result<demand::Demand> with_backbone_file(const demand::Demand& demand, const store::Workspace& workspace) {
+Result<demand::Demand> with_backbone_file(const demand::Demand& demand, store::Workspace& workspace) {
   if (!demand.backbone || !demand.backbone->name) return demand;
-  SIGHTLINE_TRY(const std::optional<store::Backbone> found, workspace.registry().backbone(*demand.backbone->name));
+  SIGHTLINE_TRY(const std::optional<store::Backbone> found, find_workspace_backbone(*demand.backbone->name, workspace, usable_cores()));
   if (!found) {
     SIGHTLINE_TRY(const std::vector<store::Backbone> all, workspace.registry().backbones());
     std::vector<std::string> names;
     for (const store::Backbone& each : all) names.push_back(each.name);
+    for (const ShippedBackbone& each : shipped_backbones()) names.push_back(each.name);
     return Error{ErrorKind::not_found,
                  fmt::format("backbone.name: there is no backbone \"{}\" in {}{}; `sightline backbone import` brings one",
                              *demand.backbone->name, workspace.root(), did_you_mean(*demand.backbone->name, names))};

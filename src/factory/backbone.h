@@ -28,8 +28,9 @@ struct BackboneImport {
 // Reads, cuts, measures and stores it; one of the same name is replaced. Errors: those of reading and importing; usage.
 Result<store::Backbone> import_backbone(const BackboneImport& wanted, store::Workspace& workspace, int threads);
 
-// A demand that names a backbone of the workspace, as one that names its file; others as they are. Error not_found: the nearest name.
-Result<demand::Demand> with_backbone_file(const demand::Demand& demand, const store::Workspace& workspace);
+// A demand that names a backbone of the workspace or one that comes with the program (shipped.h), as one that names its file; others as
+// they are. Error not_found: the nearest name.
+Result<demand::Demand> with_backbone_file(const demand::Demand& demand, store::Workspace& workspace);
 
 // The graph to the features, and what it is, of demand.backbone.onnx.
 struct CutNetwork {

@@ -14,12 +14,12 @@
 #include "factory/backbone.h"
 #include "factory/escalation_steps.h"
 #include "factory/recipe.h"
+#include "factory/step_inputs.h"
+#include "factory/search_steps.h"
 #include "line/worker.h"
 
 namespace sightline::factory {
-namespace {
 
-// What `sightline-train --version` says, remembered per file (size and time): asking costs half a second, since LibTorch is loaded.
 Result<std::string> worker_version(const std::string& worker, const store::Workspace& workspace) {
   struct stat info {};
   if (::stat(worker.c_str(), &info) != 0) return system_error("cannot find", worker);
@@ -41,8 +41,6 @@ Result<std::string> worker_version(const std::string& worker, const store::Works
   return version;
 }
 
-}  // namespace
-
 Result<std::vector<line::Step>> build_steps(const demand::Demand& stated, store::Workspace& workspace, const BuildOptions& options) {
   SIGHTLINE_TRY(const demand::Demand demand, with_backbone_file(stated, workspace));
   BuildContext context{.workspace = &workspace, .demand = demand, .options = options, .sources = options.sources, .intake = options.intake};
@@ -53,6 +51,23 @@ Result<std::vector<line::Step>> build_steps(const demand::Demand& stated, store:
   SIGHTLINE_TRY(context.backbone, context.sources->digest_of(demand));
   std::vector<line::Step> steps;
   steps.push_back(import_step(context, listing));
+  if (context.searches()) {
+    SIGHTLINE_TRY(const std::vector<SearchBackbone> backbones, search_backbones(demand, workspace, context.backbone));
+    // Without the worker heads still compete.
+    const Result<std::string> worker = line::find_worker("sightline-train");
+    std::string version;
+    if (worker.ok()) {
+      SIGHTLINE_TRY(version, worker_version(*worker, workspace));
+    }
+    steps.push_back(split_step(context));
+    steps.push_back(audit_step(context));
+    steps.push_back(search_step(context, backbones, worker.ok() ? *worker : "", version));
+    steps.push_back(search_package_step(context));
+    steps.push_back(compress_step(context));
+    steps.push_back(evaluate_step(context));
+    steps.push_back(release_step(context));
+    return steps;
+  }
   if (context.frozen()) {
     steps.push_back(audit_step(context));
     steps.push_back(backbone_step(context));

@@ -9,6 +9,8 @@
 //   … pack → probe → train → choose → package …
 // With freeze: backbone nothing is trained, and pictures are only looked at through the backbone (frozen_steps.cpp):
 //   import → audit, backbone → head → package → compress → evaluate → release
+// With search: candidates compete for its minutes in place of what the line would choose (search_steps.h):
+//   import → split → audit, search → package → compress → evaluate → release
 #pragma once
 
 #include <memory>
@@ -29,6 +31,7 @@ struct BuildOptions {
   int threads = 0;         // 0: what the demand allows
   int latency_runs = 200;  // of the evaluation
   bool report = true;      // a page for the model
+  int point = 0;           // of a search: the one that is packaged; 0: the one that it took
   // Shared by the builds of one process; made when there is none.
   std::shared_ptr<FeatureSources> sources = nullptr;
   std::shared_ptr<dataset::Intake> intake = nullptr;
@@ -69,14 +72,15 @@ struct BuildContext {
   std::shared_ptr<dataset::Intake> intake;
 
   bool imports() const { return demand.backbone && demand.backbone->onnx; }
+  bool searches() const { return demand.search.has_value(); }
   // The head comes first, on the frozen backbone; with freeze: auto more may be tuned then.
-  bool frozen() const { return imports() && (demand.backbone->freeze == demand::Freeze::backbone || escalates()); }
-  bool escalates() const { return imports() && demand.backbone->freeze == demand::Freeze::automatic; }
+  bool frozen() const { return !searches() && imports() && (demand.backbone->freeze == demand::Freeze::backbone || escalates()); }
+  bool escalates() const { return !searches() && imports() && demand.backbone->freeze == demand::Freeze::automatic; }
   // The steps that leave the model to begin training with and the trained one ("model", "history").
   std::string initial_step() const { return imports() ? "probe" : "recipe"; }
-  std::string trained_step() const { return frozen() ? "head" : imports() ? "choose" : "train"; }
+  std::string trained_step() const { return searches() ? "package" : frozen() ? "head" : imports() ? "choose" : "train"; }
   std::string manifest_step() const { return frozen() ? "import" : "split"; }
-  std::string suspects_step() const { return frozen() ? "head" : "label-errors"; }
+  std::string suspects_step() const { return searches() ? "search" : frozen() ? "head" : "label-errors"; }
 };
 
 line::Step import_step(const BuildContext& context, const Digest& listing);

@@ -47,13 +47,13 @@ Result<Json> lineage_of(const BuildContext& build, const dataset::Manifest& mani
   return lineage;
 }
 
+}  // namespace
+
 std::string progress_note(const Json& event, const std::string& last_epoch) {
   const double speed = event.value("images_per_second", 0.0);
   return fmt::format("epoch {}{}{}", event.value("epoch", 0), last_epoch,
                      speed > 0 ? fmt::format("  {} images/s", human_count(static_cast<std::uint64_t>(speed))) : "");
 }
-
-}  // namespace
 
 Result<std::vector<package::GoldenSample>> choose_golden(const dataset::Manifest& manifest, std::size_t count) {
   std::vector<std::size_t> chosen;

@@ -108,6 +108,8 @@ line::Step release_step(const BuildContext& build) {
                  {.name = "suspects", .step = build.suspects_step(), .output = "suspects"},
                  {.name = "history", .step = build.trained_step(), .output = "history"},
                  {.name = "manifest", .step = build.manifest_step(), .output = "manifest"}};
+  if (build.options.point > 0) step.parameters["point"] = build.options.point;
+  if (build.searches()) step.inputs.push_back({.name = "search", .step = "search", .output = "search"});
   if (build.escalates()) {
     step.inputs.push_back({.name = "account", .step = "judge", .output = "account"});
     step.inputs.push_back({.name = "account of pilot", .step = "pilot", .output = "account", .optional = true});
@@ -134,6 +136,11 @@ line::Step release_step(const BuildContext& build) {
     SIGHTLINE_CHECK(from_json(suspects, report.suspects, "suspects"));
     SIGHTLINE_TRY(const std::string history, context.read_input("history"));
     SIGHTLINE_TRY(report.history, parse_json(history, "history"));
+    if (build.searches()) {
+      SIGHTLINE_TRY(const std::string text, context.read_input("search"));
+      SIGHTLINE_TRY(const Json document, parse_json(text, "search"));
+      SIGHTLINE_TRY(report.search, struct_from_json<evaluation::SearchReport>(document.at("report"), "search"));
+    }
     if (build.escalates()) SIGHTLINE_CHECK(add_account(context, report));
     report.created = fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(std::time(nullptr)));
 
@@ -148,8 +155,8 @@ line::Step release_step(const BuildContext& build) {
 
     SIGHTLINE_TRY(const std::optional<store::Release> rival, competitor(workspace.registry(), build.demand.name, package));
     std::optional<evaluation::Evaluation> in_force;
-    if (rival) {
-      report.lineage["parent"] = {{"version", rival->version}, {"package", rival->package}};
+    if (rival) report.lineage["parent"] = {{"version", rival->version}, {"package", rival->package}};
+    if (rival && build.options.point == 0) {  // a point that a person asks for was chosen: what it gives up is on purpose
       SIGHTLINE_TRY(const std::string text, workspace.blobs().get(rival->evaluation));
       SIGHTLINE_TRY(const Json json, parse_json(text, "the evaluation of the release in force"));
       SIGHTLINE_TRY(in_force, struct_from_json<evaluation::Evaluation>(json));

@@ -26,6 +26,11 @@ Json machine_environment(int threads);
 Result<dataset::Manifest> read_manifest(line::StepContext& context);  // input "manifest"
 Result<modules::Recipe> read_recipe(line::StepContext& context);      // input "recipe"
 
+// What `sightline-train --version` says, remembered per file (size and time): asking costs half a second, since LibTorch is loaded.
+Result<std::string> worker_version(const std::string& worker, const store::Workspace& workspace);
+// What a bar says of a "progress" event of the worker.
+std::string progress_note(const Json& event, const std::string& last_epoch);
+
 // Training samples spread evenly over the classes: what every opening of the package is checked with.
 Result<std::vector<package::GoldenSample>> choose_golden(const dataset::Manifest& manifest, std::size_t count);
 // Writes the package with the temperature that makes its own answers to the validation pictures most likely, and gives it. The graph wants

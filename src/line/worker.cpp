@@ -211,11 +211,13 @@ Result<void> run_worker(const std::string& program, const Json& spec, const std:
     if (tail.size() > longest_tail) tail.erase(0, tail.size() - longest_tail);
   };
   LineReader out, err;
+  const Clock::time_point begun = Clock::now();
   std::optional<Clock::time_point> asked;
-  bool killed = false;
+  bool killed = false, late = false;
   std::optional<int> status;
   while (!status) {
-    if (interrupt_requested() && !asked) {
+    late = late || (options.most_seconds > 0 && std::chrono::duration<double>(Clock::now() - begun).count() > options.most_seconds);
+    if ((interrupt_requested() || late) && !asked) {
       child.interrupt();
       asked = Clock::now();
     }
@@ -238,6 +240,8 @@ Result<void> run_worker(const std::string& program, const Json& spec, const std:
 
   if (WIFEXITED(*status) && WEXITSTATUS(*status) == 0 && !told) return {};
   if (told && told->kind != ErrorKind::interrupted) return *told;
+  if (late && check_interrupt().ok())
+    return Error{ErrorKind::refused, fmt::format("{} had not done after {}", name, human_seconds(options.most_seconds))};
   if (asked) return check_interrupt().ok() ? Error{ErrorKind::interrupted, "interrupted"} : check_interrupt().error();
   if (told) return *told;
   if (WIFSIGNALED(*status)) {

@@ -14,11 +14,12 @@ namespace sightline::line {
 
 struct WorkerOptions {
   double grace_seconds = 30;
+  double most_seconds = 0;  // it is asked to stop, as by Ctrl-C, when it has worked for so long; 0: for ever
 };
 
 // Writes spec to spec_path, runs `program spec_path`, calls on_event for every line that is a JSON object (at most 1 MiB long; what else it
-// says goes to the log at debug level). stderr goes there too, and its end is part of the error. Errors: interrupted; the kind and message
-// of an {"event":"error","kind":…,"message":…} line; internal when the worker died (with the signal).
+// says goes to the log at debug level). stderr goes there too, and its end is part of the error. Errors: interrupted; refused when its
+// time was up; the kind and message of an {"event":"error","kind":…,"message":…} line; internal when the worker died (with the signal).
 Result<void> run_worker(const std::string& program, const Json& spec, const std::string& spec_path,
                         const std::function<void(const Json&)>& on_event, const WorkerOptions& options = {});
 

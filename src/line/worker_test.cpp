@@ -171,5 +171,21 @@ TEST_F(WorkerTest, IsFoundByVariableThenOnPath) {
   EXPECT_TRUE(find_worker("sh").ok());
 }
 
+TEST_F(WorkerTest, IsStoppedWhenItsTimeIsUp) {
+  double seconds = seconds_of([&] {
+    const auto status = run("trap 'echo stopping; exit 1' INT\nwhile true; do sleep 0.05; done", {.grace_seconds = 5, .most_seconds = 0.3});
+    ASSERT_FALSE(status.ok());
+    EXPECT_EQ(status.error().kind, ErrorKind::refused);
+    EXPECT_THAT(status.error().message, HasSubstr("300 ms"));
+  });
+  EXPECT_LT(seconds, 3);
+  seconds = seconds_of([&] {  // one that does not listen is killed after the grace time
+    const auto status = run("trap '' INT TERM\nwhile true; do sleep 0.05; done", {.grace_seconds = 0.2, .most_seconds = 0.2});
+    EXPECT_EQ(status.error().kind, ErrorKind::refused);
+  });
+  EXPECT_LT(seconds, 3);
+  EXPECT_TRUE(run("exit 0", {.most_seconds = 30}).ok());
+}
+
 }  // namespace
 }  // namespace sightline::line

@@ -15,6 +15,7 @@ std::string resnet_xs(graph::Builder& builder, const std::string& x);
 std::string resnet_s(graph::Builder& builder, const std::string& x);
 std::string resnet_m(graph::Builder& builder, const std::string& x);
 std::string mobile_s(graph::Builder& builder, const std::string& x);
+std::string sight_s(graph::Builder& builder, const std::string& x);
 
 // Convolution, batch normalisation, ReLU.
 std::string conv_norm_relu(graph::Builder& builder, const std::string& x, std::int64_t channels, const graph::ConvOptions& options);
@@ -22,6 +23,9 @@ std::string conv_norm_relu(graph::Builder& builder, const std::string& x, std::i
 // Convolution (3×3), batch normalisation, 2×2 max pool, ReLU: N×C×H×W → N×channels×⌊H/2⌋×⌊W/2⌋. ReLU and max pool change places at no
 // difference to the result, and ReLU then has a quarter of the work.
 std::string conv_norm_pool_relu(graph::Builder& builder, const std::string& x, std::int64_t channels);
+
+// relu(x + normalised 3×3 convolution of x); the shape stays.
+std::string residual(graph::Builder& builder, const std::string& x);
 
 // Brings pictures of more than 40 pixels a side down: each halving is a 3×3 convolution with stride 2 to `channels`, so that a backbone
 // for small pictures costs sane amounts on large ones. Smaller ones pass as they are. N×3×224×224 → 112 → 56 → N×channels×28×28.

@@ -5,16 +5,11 @@
 #include "modules/backbones.h"
 
 namespace sightline::modules {
-namespace {
-
-// relu(x + normalised convolution of x); the shape stays.
 std::string residual(graph::Builder& builder, const std::string& x) {
   const Shape& shape = builder.shape_of(x);
   const std::int64_t channels = shape.size() == 4 ? shape[1] : 0;
   return builder.relu(builder.add(x, builder.batch_norm(builder.conv(x, channels, {}))));
 }
-
-}  // namespace
 
 std::string resnet_xs(graph::Builder& builder, const std::string& x) {
   std::string y = conv_norm_pool_relu(builder, reduce(builder, x, 16), 16);  // N×16×14×14

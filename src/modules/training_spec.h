@@ -5,6 +5,7 @@
 //   shortened)
 //   {"event":"progress","step":n,"steps":N,"epoch":e,"loss":x,"images_per_second":v,"seconds_left":t}
 //   {"event":"epoch","epoch":e,"loss":x,"train_top1":a,"validation_loss":y,"validation_top1":b,"learning_rate":r}
+//     (a set that carries target vectors has no top1: both are null)
 //   {"event":"done","seconds":t,"steps":N,"best_epoch":e}
 //   {"event":"error","kind":"invalid_data","message":"…"}
 // Files in `output` when done: model.onnx (the trained graph with its training outputs), history.json (the schedule and every epoch; no
@@ -15,6 +16,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/fields.h"
 
@@ -45,6 +47,7 @@ struct Recipe {
   double dropout = 0.0;
   Augmentation augmentation = Augmentation::flip;
   double backbone_rate = 1.0;  // factor of the learning rate for everything but the head (the layer that makes the logits)
+  bool bf16 = false;           // convolutions multiply in bf16: several times faster where the processor has AMX
   int frozen_layers = 0;       // so many layers from the picture on stay as they are, their normalisation's statistics included
   static constexpr auto fields() {
     return std::tuple{field("backbone", &Recipe::backbone),
@@ -67,24 +70,31 @@ struct Recipe {
                       field("dropout", &Recipe::dropout),
                       field("augmentation", &Recipe::augmentation),
                       field("backbone_rate", &Recipe::backbone_rate),
+                      field("bf16", &Recipe::bf16),
                       field("frozen_layers", &Recipe::frozen_layers)};
   }
 };
 
 struct TrainingSpec {
   std::string graph;       // initial graph, ONNX file
-  std::string data;        // packed set
+  std::string data;        // packed set; when it carries target vectors, "logits" learns them (distillation) in place of the labels
   std::string output;      // folder, created
   std::string checkpoint;  // folder, created
   Recipe recipe;
+  std::vector<std::string> leave_out;  // classes whose samples take no part
   std::int64_t seed = 0;
   int threads = 0;  // 0: from the affinity mask
   double checkpoint_seconds = 20;
   static constexpr auto fields() {
-    return std::tuple{field("graph", &TrainingSpec::graph),     field("data", &TrainingSpec::data),
-                      field("output", &TrainingSpec::output),   field("checkpoint", &TrainingSpec::checkpoint),
-                      field("recipe", &TrainingSpec::recipe),   field("seed", &TrainingSpec::seed),
-                      field("threads", &TrainingSpec::threads), field("checkpoint_seconds", &TrainingSpec::checkpoint_seconds)};
+    return std::tuple{field("leave_out", &TrainingSpec::leave_out),
+                      field("graph", &TrainingSpec::graph),
+                      field("data", &TrainingSpec::data),
+                      field("output", &TrainingSpec::output),
+                      field("checkpoint", &TrainingSpec::checkpoint),
+                      field("recipe", &TrainingSpec::recipe),
+                      field("seed", &TrainingSpec::seed),
+                      field("threads", &TrainingSpec::threads),
+                      field("checkpoint_seconds", &TrainingSpec::checkpoint_seconds)};
   }
 };
 

@@ -7,10 +7,7 @@
 namespace sightline::search {
 namespace {
 
-// Beside the line's own choice: what that does not try, and each kind alone, since validation pictures may see it otherwise than folds do.
-constexpr std::array head_kinds{chosen_head, "random_features", "ridge", "discriminant", "logistic", "nearest_mean"};
 constexpr std::array depths{Depth::whole, Depth::last};
-constexpr std::array rates{1.0, 0.3, 3.0};
 
 struct Listed {
   Candidate candidate;
@@ -47,29 +44,29 @@ std::vector<Candidate> candidates_of(const Material& material) {
   for (std::size_t b = 0; b < material.backbones.size(); ++b) {
     const Source& source = material.backbones[b];
     for (std::size_t s = 0; s < source.sides.size(); ++s) {
-      for (std::size_t h = 0; h < head_kinds.size(); ++h)
-        frozen.push_back({{.approach = Approach::frozen, .backbone = source.name, .side = source.sides[s], .head = head_kinds[h]},
+      for (std::size_t h = 0; h < material.heads.size(); ++h)
+        frozen.push_back({{.approach = Approach::frozen, .backbone = source.name, .side = source.sides[s], .head = material.heads[h]},
                           unusual(b) + unusual(s) + unusual(h)});
       for (std::size_t d = 0; d < depths.size(); ++d)
-        for (std::size_t r = 0; r < rates.size(); ++r)
+        for (std::size_t r = 0; r < material.rates.size(); ++r)
           for (std::size_t a = 0; a < material.augmentations.size(); ++a)
             tuned.push_back({{.approach = Approach::tuned,
                               .backbone = source.name,
                               .side = source.sides[s],
                               .depth = depths[d],
-                              .rate = rates[r],
+                              .rate = material.rates[r],
                               .augmentation = material.augmentations[a]},
                              unusual(b) + unusual(s) + unusual(d) + unusual(r) + unusual(a)});
     }
   }
   for (std::size_t n = 0; n < material.nets.size(); ++n)
     for (std::size_t s = 0; s < material.nets[n].sides.size(); ++s)
-      for (std::size_t r = 0; r < rates.size(); ++r)
+      for (std::size_t r = 0; r < material.rates.size(); ++r)
         for (std::size_t a = 0; a < material.augmentations.size(); ++a)
           scratch.push_back({{.approach = Approach::scratch,
                               .backbone = material.nets[n].name,
                               .side = material.nets[n].sides[s],
-                              .rate = rates[r],
+                              .rate = material.rates[r],
                               .augmentation = material.augmentations[a]},
                              unusual(n) + unusual(s) + unusual(r) + unusual(a)});
   append(std::move(frozen), all);

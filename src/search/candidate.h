@@ -25,7 +25,7 @@ struct Candidate {
   std::string head = chosen_head;  // frozen: chosen_head or one of heads::Kind
   Depth depth = Depth::whole;      // tuned
   double rate = 1;                 // trained ones: the learning rate, as a factor of the usual one
-  std::string augmentation = "";   // trained ones: of modules::Augmentation
+  std::string augmentation;        // trained ones
   static constexpr auto fields() {
     return std::tuple{field("approach", &Candidate::approach),
                       field("backbone", &Candidate::backbone),
@@ -45,12 +45,18 @@ struct Source {
   std::vector<int> sides;  // its own first
 };
 
+// Beside the line's own choice: what that does not try, and each kind alone, since validation pictures may see it otherwise than folds do.
+inline constexpr std::array head_kinds{chosen_head, "random_features", "ridge", "discriminant", "logistic", "nearest_mean"};
+inline constexpr std::array learning_rates{1.0, 0.3, 3.0};
+
 // What there is to make models of; of every list the usual one first.
 struct Material {
-  std::vector<Source> backbones;           // with weights
-  std::vector<Source> nets;                // without
-  std::vector<std::string> augmentations;  // that the pictures allow
-  bool trains = true;                      // whether anything but heads can be learned here
+  std::vector<Source> backbones;  // with weights
+  std::vector<Source> nets;       // without
+  std::vector<std::string> heads{head_kinds.begin(), head_kinds.end()};
+  std::vector<double> rates{learning_rates.begin(), learning_rates.end()};
+  std::vector<std::string> augmentations;
+  bool trains = true;  // whether anything but heads can be learned here
 };
 
 // All candidates in the order in which they are tried: the default (the first backbone frozen at its own side with the line's own head; a

@@ -43,7 +43,6 @@ class Search {
     std::iota(order_.begin(), order_.end(), std::size_t{0});
     if (options.strategy == demand::SearchStrategy::random) Random(options.seed, 0x736561726368ULL).shuffle(order_);
     if (options.strategy == demand::SearchStrategy::standard) order_.resize(std::min<std::size_t>(1, order_.size()));
-    offset_ = (earlier_.empty() ? 0 : earlier_.back().at) - clock_();
   }
 
   Result<Outcome> run() {
@@ -205,7 +204,7 @@ class Search {
       entry.event = Event::failed;
       entry.sentence = done.error().message;
     }
-    entry.at = std::max(now(), clock_() + offset_);
+    entry.at = std::max(now(), clock_());
     entry.seconds = entry.at - now();
     SIGHTLINE_CHECK(enter(entry));
     return on_entry_ ? on_entry_(entry) : Result<void>();
@@ -258,7 +257,6 @@ class Search {
   const std::function<Result<void>(const Entry&)>& on_entry_;
   std::vector<Entry> earlier_, record_;
   std::size_t replayed_ = 0;
-  double offset_ = 0;
   std::vector<State> states_;
   std::vector<std::size_t> order_;
 };

@@ -90,8 +90,9 @@ struct Outcome {
   double seconds = 0;
 };
 
-// clock: seconds since any moment. record: what an earlier run left, or nothing. on_entry is called after each new entry, and its error
-// ends the search. Errors: interrupted; those of on_entry; conflict when the record is not of a search with these options.
+// clock: seconds since the search began, those of earlier processes included. record: what an earlier run left, or nothing. on_entry is
+// called after each new entry, and its error ends the search. Errors: interrupted; those of on_entry; conflict when the record is not of a
+// search with these options.
 Result<Outcome> run(const Options& options, const Evaluator& evaluator, const std::function<double()>& clock,
                     std::vector<Entry> record = {}, const std::function<Result<void>(const Entry&)>& on_entry = {});
 

@@ -55,8 +55,9 @@ struct Race {
             }};
   }
   Result<Outcome> go(std::vector<Entry> record = {}) {
+    const double begin = clock - (record.empty() ? 0 : record.back().at);
     return run(
-        options, evaluator(), [this] { return clock; }, std::move(record));
+        options, evaluator(), [this, begin] { return clock - begin; }, std::move(record));
   }
 };
 
@@ -238,7 +239,7 @@ TEST(Halving, AnInterruptEndsItAndWhatIsKeptIsKept) {
     return judge(c, rung, left);
   };
   const auto outcome = run(
-      race.options, evaluator, [&] { return race.clock; }, {},
+      race.options, evaluator, [&] { return race.clock - 1000; }, {},
       [&](const Entry& entry) -> Result<void> {
         kept.push_back(entry);
         return {};

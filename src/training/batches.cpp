@@ -19,10 +19,14 @@ void fill_batch(const Samples& samples, std::span<const std::int64_t> order, std
   const std::size_t bytes = samples.shape.bytes();
   batch.labels.resize(static_cast<std::size_t>(end - begin));
   batch.pixels.resize(batch.labels.size() * bytes);
+  const std::size_t width = samples.targets.size() / std::max<std::size_t>(samples.labels.size(), 1);
+  batch.targets.resize(batch.labels.size() * width);
   for (std::int64_t i = begin; i < end; ++i) {
     const std::int64_t sample = order[static_cast<std::size_t>(i)];
     const auto place = static_cast<std::size_t>(i - begin);
     batch.labels[place] = samples.labels[static_cast<std::size_t>(sample)];
+    std::copy_n(samples.targets.begin() + sample * static_cast<std::int64_t>(width), width,
+                batch.targets.begin() + static_cast<std::ptrdiff_t>(place * width));
     augment(augmentation, samples.shape, {samples.pixels + static_cast<std::size_t>(sample) * bytes, bytes},
             {batch.pixels.data() + place * bytes, bytes}, seed, epoch, sample);
   }

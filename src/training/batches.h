@@ -17,6 +17,7 @@ namespace sightline::training {
 struct Batch {
   std::vector<std::uint8_t> pixels;  // N×H×W×C
   std::vector<std::int64_t> labels;  // N
+  std::vector<float> targets;        // N×K, of samples that have such
   std::int64_t count() const { return static_cast<std::int64_t>(labels.size()); }
 };
 
@@ -25,6 +26,7 @@ struct Samples {
   PictureShape shape;
   const std::uint8_t* pixels = nullptr;  // all pictures, one after the other
   std::span<const std::int32_t> labels;  // of all
+  std::span<const float> targets;        // of all, one row after the other; may be empty
   std::vector<std::int64_t> chosen;      // the pictures that take part
 
   std::int64_t count() const { return static_cast<std::int64_t>(chosen.size()); }

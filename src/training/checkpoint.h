@@ -19,8 +19,9 @@
 namespace sightline::training {
 
 struct EpochRecord {
-  std::int64_t epoch = 0;           // from 1
-  double loss = 0, train_top1 = 0;  // of the batches as they were trained on
+  std::int64_t epoch = 0;            // from 1
+  double loss = 0;                   // of the batches as they were trained on
+  std::optional<double> train_top1;  // likewise; nothing where targets are learned
   std::optional<double> validation_loss, validation_top1;
   double learning_rate = 0;  // of its last step
   static constexpr auto fields() {

@@ -40,6 +40,12 @@ torch::Tensor labels_of(const Batch& batch) {
   return torch::from_blob(const_cast<std::int64_t*>(batch.labels.data()), {batch.count()}, torch::kLong);
 }
 
+// Of a batch of samples with targets.
+torch::Tensor targets_of(const Batch& batch) {
+  return torch::from_blob(const_cast<float*>(batch.targets.data()),
+                          {batch.count(), static_cast<std::int64_t>(batch.targets.size()) / batch.count()}, torch::kFloat);
+}
+
 class Run {
  public:
   static Result<std::unique_ptr<Run>> prepare(Setup setup, EventSink emit, Clock::time_point begin);
@@ -82,6 +88,7 @@ class Run {
   FlatOptimizer optimizer_;
   TrainingOrder order_;
   torch::Tensor class_weights_;
+  TargetScale target_scale_;
   torch::Tensor average_parameters_, average_statistics_, best_parameters_, best_statistics_;
   RunRecord record_;
   std::optional<Pace> pace_;
@@ -122,6 +129,7 @@ Run::Run(Setup setup, EventSink emit, Clock::time_point begin, autograd::Executo
                  state_.rate),
       order_(setup_.training, setup_.training.batches(recipe().batch), recipe().augmentation,
              static_cast<std::uint64_t>(setup_.spec.seed)) {
+  if (setup_.distils()) target_scale_ = scale_of(setup_.training.targets, setup_.target_width, setup_.training.chosen);
   if (recipe().class_weights) class_weights_ = inverse_frequency(setup_.training.labels, setup_.training.chosen, setup_.classes);
   if (averaging()) {
     average_parameters_ = state_.parameters.clone();
@@ -136,7 +144,8 @@ Run::Run(Setup setup, EventSink emit, Clock::time_point begin, autograd::Executo
 }
 
 Result<std::unique_ptr<Run>> Run::prepare(Setup setup, EventSink emit, Clock::time_point begin) {
-  SIGHTLINE_TRY(autograd::Executor executor, autograd::Executor::create(setup.graph, {.frozen = setup.frozen}));
+  SIGHTLINE_TRY(autograd::Executor executor,
+                autograd::Executor::create(setup.graph, {.frozen = setup.frozen, .bf16 = setup.spec.recipe.bf16}));
   SIGHTLINE_TRY(FlatState state, FlatState::bind(executor, setup.rates));
   if (state.parameters.numel() == 0)
     return Error{ErrorKind::invalid_data, fmt::format("{} has no weights that could be trained", setup.spec.graph)};
@@ -257,11 +266,12 @@ double Run::step_on(const Batch& batch, double learning_rate, std::int64_t step,
   executor_.seed_dropout(static_cast<std::uint64_t>(setup_.spec.seed) * 0x9e3779b97f4a7c15ULL + static_cast<std::uint64_t>(step));
   state_.gradients.zero_();
   const torch::Tensor logits = executor_.forward({pixels_of(batch, setup_.training.shape)}, {setup_.logits}, true)[0];
-  const torch::Tensor loss = classification_loss(logits, labels, class_weights_, recipe().label_smoothing);
+  const torch::Tensor loss = setup_.distils() ? distillation_loss(logits, targets_of(batch), target_scale_)
+                                              : classification_loss(logits, labels, class_weights_, recipe().label_smoothing);
   loss.backward();
   if (recipe().clip > 0) clip_norm(state_.gradients, recipe().clip);
   optimizer_.step(state_.parameters, state_.gradients, learning_rate, step);
-  correct = logits.detach().argmax(1).eq(labels).sum().item<std::int64_t>();
+  if (!setup_.distils()) correct = logits.detach().argmax(1).eq(labels).sum().item<std::int64_t>();
   return loss.item<double>();
 }
 
@@ -340,8 +350,10 @@ Scores Run::validate() {
     const Batch& batch = producer.next();
     const torch::Tensor labels = labels_of(batch);
     const torch::Tensor logits = executor_.forward({pixels_of(batch, samples.shape)}, {setup_.logits}, false)[0];
-    loss += classification_loss(logits, labels, {}, 0).item<double>() * static_cast<double>(batch.count());
-    correct += logits.argmax(1).eq(labels).sum().item<std::int64_t>();
+    const torch::Tensor mean =
+        setup_.distils() ? distillation_loss(logits, targets_of(batch), target_scale_) : classification_loss(logits, labels, {}, 0);
+    loss += mean.item<double>() * static_cast<double>(batch.count());
+    if (!setup_.distils()) correct += logits.argmax(1).eq(labels).sum().item<std::int64_t>();
   }
   const auto count = static_cast<double>(samples.count());
   return {.loss = loss / count, .top1 = static_cast<double>(correct) / count};
@@ -351,10 +363,11 @@ Result<void> Run::end_epoch(double learning_rate) {
   const auto seen = static_cast<double>(record_.seen);
   EpochRecord epoch{.epoch = static_cast<std::int64_t>(record_.epochs.size()) + 1,
                     .loss = record_.loss_sum / seen,
-                    .train_top1 = static_cast<double>(record_.correct) / seen,
+                    .train_top1 = {},
                     .validation_loss = {},
                     .validation_top1 = {},
                     .learning_rate = learning_rate};
+  if (!setup_.distils()) epoch.train_top1 = static_cast<double>(record_.correct) / seen;
   record_.loss_sum = 0;
   record_.correct = record_.seen = 0;
   if (setup_.validation.count() > 0) {
@@ -366,7 +379,7 @@ Result<void> Run::end_epoch(double learning_rate) {
       return Error{ErrorKind::refused, fmt::format("the validation loss of epoch {} is no number; choose a lower learning_rate than {}",
                                                    epoch.epoch, recipe().learning_rate)};
     epoch.validation_loss = scores.loss;
-    epoch.validation_top1 = scores.top1;
+    if (!setup_.distils()) epoch.validation_top1 = scores.top1;
     if (record_.best_epoch == 0 || scores.loss < record_.best_loss) {
       record_.best_epoch = epoch.epoch;
       record_.best_loss = scores.loss;

@@ -1,5 +1,7 @@
 #include "training/loss.h"
 
+#include <algorithm>
+#include <cmath>
 #include <vector>
 
 namespace sightline::training {
@@ -16,6 +18,33 @@ torch::Tensor inverse_frequency(std::span<const std::int32_t> labels, std::span<
 torch::Tensor classification_loss(const torch::Tensor& logits, const torch::Tensor& labels, const torch::Tensor& weights,
                                   double smoothing) {
   return at::cross_entropy_loss(logits, labels, weights, at::Reduction::Mean, -100, smoothing);
+}
+
+TargetScale scale_of(std::span<const float> targets, std::int64_t width, std::span<const std::int64_t> chosen) {
+  const auto columns = static_cast<std::size_t>(width);
+  std::vector<double> sum(columns, 0), squares(columns, 0);
+  for (const std::int64_t sample : chosen) {
+    const auto row = targets.subspan(static_cast<std::size_t>(sample) * columns, columns);
+    for (std::size_t i = 0; i < columns; ++i) {
+      sum[i] += row[i];
+      squares[i] += static_cast<double>(row[i]) * row[i];
+    }
+  }
+  const auto count = static_cast<double>(std::max<std::size_t>(chosen.size(), 1));
+  std::vector<float> mean, inverse;
+  for (std::size_t i = 0; i < columns; ++i) {
+    const double middle = sum[i] / count, variance = squares[i] / count - middle * middle;
+    constexpr double least_variance = 1e-10;
+    mean.push_back(static_cast<float>(middle));
+    inverse.push_back(variance > least_variance ? static_cast<float>(1 / std::sqrt(variance)) : 0.0F);
+  }
+  return {torch::tensor(mean), torch::tensor(inverse)};
+}
+
+torch::Tensor distillation_loss(const torch::Tensor& predicted, const torch::Tensor& targets, const TargetScale& scale) {
+  constexpr double most_deviations = 6;
+  const torch::Tensor wanted = ((targets - scale.mean) * scale.inverse_deviation).clamp(-most_deviations, most_deviations);
+  return at::mse_loss(predicted, wanted) + (1 - at::cosine_similarity(predicted, wanted, 1)).mean();
 }
 
 }  // namespace sightline::training

@@ -59,10 +59,13 @@ Result<void> check_fit(Setup& setup, const std::map<std::string, graph::ValueInf
     return wrong("no training output is called \"logits\" (metadata key sightline_training_outputs)");
   }
   setup.classes = static_cast<std::int64_t>(setup.set->classes().size());
+  setup.target_width = setup.set->target_width();
+  const std::int64_t wanted_width = setup.distils() ? setup.target_width : setup.classes;
   const auto logits = values.find(setup.logits);
-  if (logits == values.end() || logits->second.shape.size() != 2 || logits->second.shape[1] != setup.classes)
-    return wrong(fmt::format("the training output \"{}\" is {}, the set has {} classes", setup.logits,
-                             logits == values.end() ? "nowhere" : to_string(logits->second.shape), setup.classes));
+  if (logits == values.end() || logits->second.shape.size() != 2 || logits->second.shape[1] != wanted_width)
+    return wrong(fmt::format("the training output \"{}\" is {}, the set has {} {}", setup.logits,
+                             logits == values.end() ? "nowhere" : to_string(logits->second.shape), wanted_width,
+                             setup.distils() ? "numbers to a target" : "classes"));
   return {};
 }
 
@@ -110,12 +113,17 @@ void choose_rates(Setup& setup) {
   }
 }
 
-Result<Samples> samples_of(const dataset::PackedSet& set, dataset::Split split, const std::string& path) {
+Result<Samples> samples_of(const dataset::PackedSet& set, dataset::Split split, const modules::TrainingSpec& spec) {
+  const std::string& path = spec.data;
+  for (const std::string& name : spec.leave_out)
+    if (std::find(set.classes().begin(), set.classes().end(), name) == set.classes().end())
+      return Error{ErrorKind::usage, fmt::format("leave_out: {} has no class \"{}\"", path, name)};
   Samples samples;
   const Tensor pixels = set.pixels();
   samples.shape = {static_cast<int>(pixels.dim(1)), static_cast<int>(pixels.dim(2)), static_cast<int>(pixels.dim(3))};
   samples.pixels = reinterpret_cast<const std::uint8_t*>(pixels.data());
   samples.labels = set.labels();
+  samples.targets = set.targets();
   samples.chosen = set.indices_of(split);
   const auto classes = static_cast<std::int32_t>(set.classes().size());
   for (const std::int64_t sample : samples.chosen) {
@@ -123,6 +131,10 @@ Result<Samples> samples_of(const dataset::PackedSet& set, dataset::Split split, 
     if (label < 0 || label >= classes)
       return Error{ErrorKind::invalid_data, fmt::format("{}: sample {} has label {} of {} classes", path, sample, label, classes)};
   }
+  std::erase_if(samples.chosen, [&](std::int64_t sample) {
+    const auto label = static_cast<std::size_t>(samples.labels[static_cast<std::size_t>(sample)]);
+    return std::find(spec.leave_out.begin(), spec.leave_out.end(), set.classes()[label]) != spec.leave_out.end();
+  });
   return samples;
 }
 
@@ -131,9 +143,12 @@ Digest fingerprint_of(const modules::TrainingSpec& spec, const dataset::PackedSe
   const Tensor pixels = set.pixels();
   Sha256 sum;
   sum.add_field("training 1").add_field(json_text(to_json(spec.recipe))).add_field(std::to_string(spec.seed)).add_field(graph_digest);
+  sum.add_field(json_text(to_json(spec.leave_out)));
   sum.add_field(to_string(pixels.shape())).add_field(json_text(to_json(set.classes())));
   sum.add(std::as_bytes(set.labels())).add(std::as_bytes(set.splits()));
   sum.add(pixels.bytes().first(std::min(most_pixels, pixels.byte_count())));
+  const auto targets = std::as_bytes(set.targets());
+  sum.add(targets.first(std::min(most_pixels, targets.size())));
   return sum.finish();
 }
 
@@ -154,11 +169,13 @@ Result<Setup> set_up(const modules::TrainingSpec& spec) {
   SIGHTLINE_TRY(const auto values, graph::infer_shapes(setup.graph));
   SIGHTLINE_CHECK(check_fit(setup, values));
   choose_rates(setup);
-  SIGHTLINE_TRY(setup.training, samples_of(*setup.set, dataset::Split::train, spec.data));
-  SIGHTLINE_TRY(setup.validation, samples_of(*setup.set, dataset::Split::validation, spec.data));
+  SIGHTLINE_TRY(setup.training, samples_of(*setup.set, dataset::Split::train, spec));
+  SIGHTLINE_TRY(setup.validation, samples_of(*setup.set, dataset::Split::validation, spec));
   if (setup.training.count() < 2)
     return Error{ErrorKind::invalid_data,
                  fmt::format("{} has {} training samples; at least 2 are needed", spec.data, setup.training.count())};
+  if (setup.distils() && (spec.recipe.class_weights || spec.recipe.label_smoothing > 0))
+    return Error{ErrorKind::usage, "recipe: class_weights and label_smoothing are for labels, and the set carries target vectors"};
   if (spec.recipe.patience > 0 && setup.validation.count() == 0)
     return Error{ErrorKind::usage, "recipe: patience needs validation samples, and the set has none"};
   setup.fingerprint = fingerprint_of(spec, *setup.set, graph_digest);

@@ -20,6 +20,8 @@ struct Setup {
   graph::Graph graph;
   std::string logits;  // the training output that the loss reads: f32 N×K
   std::int64_t classes = 0;
+  std::int64_t target_width = 0;  // of the set's target vectors; 0: it has labels only
+  bool distils() const { return target_width > 0; }
   std::unique_ptr<dataset::PackedSet> set;  // keeps the pixels mapped
   std::map<std::string, double> rates;      // of parameters that do not learn at the full rate
   std::set<std::string> frozen;             // parameters that stay as they are

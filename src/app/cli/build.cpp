@@ -162,6 +162,7 @@ Result<int> run_explain(Console& console, const BuildArguments& arguments) {
     bool taken;
   };
   for (const auto& [step, title, taken] : {Chosen{"recipe", "why this recipe:", !frozen},
+                                           {"search", "why this model:", demand.search.has_value()},
                                            {"choose", "why this model:", imports && !frozen},
                                            {"backbone", "how the backbone is read:", frozen},
                                            {"head", "why this head:", frozen}}) {
@@ -208,7 +209,8 @@ constexpr Verb build_verb{
     "from a demand to a measured, gated release",
     "Runs the line: import, split, audit, recipe, pack, label-errors, train, package, compress, evaluate, release (and probe and "
     "choose around train when the demand brings a network; with its backbone frozen: import, audit, backbone, head, package, "
-    "compress, evaluate, release). A step whose inputs, settings and program are those of an earlier run is not run again. Ctrl-C "
+    "compress, evaluate, release; with search: import, split, audit, search, package, compress, evaluate, release). A step whose inputs, "
+    "settings and program are those of an earlier run is not run again. Ctrl-C "
     "stops at a safe point; the same command goes on from there.\n"
     "Exit code 8 when the gate refuses the model.",
     build_examples,
