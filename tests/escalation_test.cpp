@@ -129,5 +129,24 @@ TEST_F(Escalation, WhereNothingElseReachesTheTargetANetIsTrainedFromScratchAlsoW
   EXPECT_EQ(resumed.json().at("package"), document.at("package"));
 }
 
+TEST_F(Escalation, ADemandThatNamesNoNetworkBeginsWithTheDefaultBackboneWhereItKeepsTheLimits) {
+  const auto steps_of = [](const std::string& more) {
+    write_text(*folder / "plain.yaml", "name: plain\ntask: classify\ndata: {path: images}\nseed: 3\n" + more);
+    std::vector<std::string> names;
+    const Json plan = sightline({"plan", "plain.yaml", "--json", "--workspace", "plain"}, {.folder = folder->path()}).json();
+    for (const Json& step : plan.at("steps")) names.push_back(step.at("step"));
+    return names;
+  };
+  EXPECT_THAT(steps_of(""), testing::IsSupersetOf({"head", "judge", "tail", "scratch"}));
+  for (const char* more :
+       {"limits: {size_mb: 0.5}\n", "limits: {latency_ms: 0.001}\n", "recipe: {backbone: resnet-xs}\n", "recipe: {side: 16}\n"})
+    EXPECT_THAT(steps_of(more), testing::AllOf(Contains("train"), Not(Contains("head")))) << more;
+  write_text(*folder / "plain.yaml",
+             "name: plain\ntask: classify\ndata: {path: images}\nseed: 3\ntarget: {at_least: 0.3}\nlimits: {cores: 1}\n");
+  const Outcome outcome = sightline({"build", "plain.yaml", "--json", "--workspace", "plain"}, {.folder = folder->path()});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err;
+  EXPECT_THAT(step_names(outcome.json()), Contains("judge"));
+}
+
 }  // namespace
 }  // namespace sightline::scenario

@@ -14,8 +14,9 @@
 #include "factory/backbone.h"
 #include "factory/escalation_steps.h"
 #include "factory/recipe.h"
-#include "factory/step_inputs.h"
 #include "factory/search_steps.h"
+#include "factory/shipped.h"
+#include "factory/step_inputs.h"
 #include "line/worker.h"
 
 namespace sightline::factory {
@@ -42,8 +43,10 @@ Result<std::string> worker_version(const std::string& worker, const store::Works
 }
 
 Result<std::vector<line::Step>> build_steps(const demand::Demand& stated, store::Workspace& workspace, const BuildOptions& options) {
-  SIGHTLINE_TRY(const demand::Demand demand, with_backbone_file(stated, workspace));
+  SIGHTLINE_TRY(const std::optional<demand::Demand> on_default, on_default_backbone(stated, workspace, usable_cores()));
+  SIGHTLINE_TRY(const demand::Demand demand, with_backbone_file(on_default ? *on_default : stated, workspace));
   BuildContext context{.workspace = &workspace, .demand = demand, .options = options, .sources = options.sources, .intake = options.intake};
+  context.by_default = on_default.has_value();
   if (context.sources == nullptr) context.sources = std::make_shared<FeatureSources>();
   context.threads = demand.limits.cores > 0 ? std::min(demand.limits.cores, usable_cores()) : usable_cores();
   if (options.threads > 0) context.threads = std::min(context.threads, options.threads);
