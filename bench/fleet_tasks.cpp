@@ -30,6 +30,7 @@ defaults:
   task: classify
   seed: {seed}
   target: {{metric: balanced_accuracy, at_least: 0.0}}
+  recipe: {{cut: last}}   # all cuts would be kept for every picture and head: too much for 600 MB
   backbone:
     onnx: "{onnx}"
     freeze: backbone

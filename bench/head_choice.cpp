@@ -2,6 +2,7 @@
 // Each folder holds a set as class folders (or files CLASS_NUMBER.jpg). TASKS tasks a set and size are drawn: 2 to 6 of its classes, 5, 15
 // or 50 training pictures of each, at most 150 others of each class to test. Prints balanced accuracies, what was estimated before the test
 // and how often its interval held; then what images_needed makes of 16 and 30 pictures a class when four times as many are known.
+// With CUTS=1 in the environment instead: the last cut of the network alone against all of its cuts together and against the choice.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -104,6 +105,8 @@ Task draw(const Set& set, std::int64_t size, std::int64_t reserve, std::int64_t 
   return task;
 }
 
+std::vector<std::int64_t> cut_widths;  // of the features
+
 double balanced_accuracy(const Tensor& scores, const std::vector<std::int32_t>& wanted) {
   std::vector<std::string> names(static_cast<std::size_t>(scores.dim(1)));
   return tasks::measure(scores, wanted, names).balanced_accuracy;
@@ -137,6 +140,32 @@ Result<void> compete(const Task& task, Row& sum) {
     covered +=
         std::ranges::count(evaluation::prediction_set(sets, probabilities.values<float>().subspan(i * k, k)), task.wanted[i]) > 0 ? 1 : 0;
   sum["90% sets cover"] += covered / static_cast<double>(task.wanted.size());
+  sum["tasks"] += 1;
+  return {};
+}
+
+// Sets of cuts by the balanced accuracy on untouched pictures.
+Result<void> compete_in_cuts(const Task& task, Row& sum) {
+  std::vector<std::size_t> all;
+  for (std::size_t i = 0; i < cut_widths.size(); ++i) all.push_back(i);
+  const heads::CutSet last{"last", {cut_widths.size() - 1}}, middle{"middle and last", {cut_widths.size() - 2, cut_widths.size() - 1}},
+      every{"all", all};
+  const auto choice_of = [&](const std::string& name, const heads::ChooseOptions& options) -> Result<void> {
+    const auto begin = std::chrono::steady_clock::now();
+    SIGHTLINE_TRY(const heads::Choice choice, heads::choose_head(task.train, task.labels, {}, task.classes, options));
+    sum[name + ", ms"] += 1e3 * std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    sum[name] += balanced_accuracy(heads::scores_of(choice.head, task.test), task.wanted);
+    if (options.cut_sets.size() > 1) sum[name + ", all taken"] += *choice.cut_set == 1 ? 1 : 0;
+    return {};
+  };
+  for (const heads::CutSet& set : {last, middle, every})
+    SIGHTLINE_CHECK(choice_of(set.name, {.balanced = true, .cut_widths = cut_widths, .cut_sets = {set}}));
+  SIGHTLINE_CHECK(choice_of("all, kept columns too",
+                            {.balanced = true, .cut_widths = cut_widths, .cut_sets = {every}, .keep = {256, 768}, .standard_errors = 1}));
+  for (const double errors : {0.0, 1.0, 2.0})
+    SIGHTLINE_CHECK(
+        choice_of(fmt::format("chosen by {} standard errors", errors),
+                  {.balanced = true, .cut_widths = cut_widths, .cut_sets = {last, every}, .standard_errors = errors, .threads = 2}));
   sum["tasks"] += 1;
   return {};
 }
@@ -183,12 +212,15 @@ Result<void> time_choices(std::int64_t dimensions) {
 }
 
 Result<void> run(const std::string& file, int tasks, const std::vector<std::string>& folders) {
+  const bool cuts = std::getenv("CUTS") != nullptr;
   SIGHTLINE_TRY(const graph::Graph source, graph::read_onnx(file));
-  SIGHTLINE_TRY(modules::ImportedClassifier model, modules::import_classifier(source, file, {.classes = 2}));
+  SIGHTLINE_TRY(modules::ImportedClassifier model,
+                modules::import_classifier(source, file, {.cuts = {cuts ? "all" : "auto"}, .classes = 2}));
+  for (const modules::ImportedCut& cut : model.cuts) cut_widths.push_back(cut.width);
   model.graph.training_outputs.clear();
   model.graph.outputs = {{modules::features_value, Dtype::f32, {-1, model.features}, {}}};
   SIGHTLINE_TRY(runtime::Session session, runtime::Session::create(graph::serving_graph(model.graph)));
-  SIGHTLINE_CHECK(time_choices(model.features));
+  if (!cuts) SIGHTLINE_CHECK(time_choices(model.features));
   std::vector<Set> sets;
   for (const std::string& folder : folders) {
     SIGHTLINE_TRY(Set set, read_set(session, model, folder));
@@ -196,6 +228,18 @@ Result<void> run(const std::string& file, int tasks, const std::vector<std::stri
     sets.push_back(std::move(set));
   }
   for (const std::int64_t size : {5, 15, 50}) {
+    if (cuts) {
+      for (std::size_t s = 0; s < sets.size(); ++s) {
+        Row sum;
+        for (int t = 0; t < tasks; ++t)
+          SIGHTLINE_CHECK(
+              compete_in_cuts(draw(sets[s], size, 0, 2, Random(s, static_cast<std::uint64_t>(size), static_cast<std::uint64_t>(t))), sum));
+        fmt::print("\n{}, {} pictures a class, {} tasks\n", sets[s].name, size, sum["tasks"]);
+        for (const auto& [what, value] : sum)
+          if (what != "tasks") fmt::print("  {:38} {:.3f}\n", what, value / sum["tasks"]);
+      }
+      continue;
+    }
     Row sum;
     for (std::size_t s = 0; s < sets.size(); ++s)
       for (int t = 0; t < tasks; ++t)
@@ -206,6 +250,7 @@ Result<void> run(const std::string& file, int tasks, const std::vector<std::stri
       if (what != "tasks") fmt::print("  {:26} {:.3f}\n", what, value / sum["tasks"]);
   }
   for (const std::int64_t size : {16, 30}) {
+    if (cuts) break;
     Row sum;
     for (std::size_t s = 0; s < sets.size(); ++s)
       for (int t = 0; t < tasks; ++t)

@@ -66,8 +66,14 @@ Result<void> read_yaml(const YamlNode& node, std::optional<T>& value) {
 }
 template <class T>
 Result<void> read_yaml(const YamlNode& node, std::vector<T>& values) {
-  if (node.kind != YamlNode::Kind::list) return node.error("a list is wanted here, like [a, b]");
   values.clear();
+  if (node.kind == YamlNode::Kind::scalar) {  // one thing is a list of one
+    T value{};
+    SIGHTLINE_CHECK(read_yaml(node, value));
+    values.push_back(std::move(value));
+    return {};
+  }
+  if (node.kind != YamlNode::Kind::list) return node.error("a list is wanted here, like [a, b]");
   for (const YamlNode& each : node.items) {
     T value{};
     SIGHTLINE_CHECK(read_yaml(each, value));

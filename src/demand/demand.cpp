@@ -7,6 +7,7 @@
 
 #include "base/files.h"
 #include "base/yaml.h"
+#include "demand/composition.h"
 
 namespace sightline::demand {
 namespace {
@@ -85,10 +86,33 @@ Result<void> check_search(const YamlNode& root, const Demand& demand) {
   return {};
 }
 
+Result<void> check_cuts(const YamlNode& root, const char* path, const std::vector<std::string>& cuts) {
+  const auto error = [&](const std::string& what) {
+    return node_at(root, path).error(fmt::format("{} {}; write auto, words like [early, middle, last], or names of values", path, what));
+  };
+  if (cuts.empty() || std::ranges::count(cuts, "") > 0) return error("is empty");
+  for (const std::string& cut : cuts) {
+    if (std::ranges::count(cuts, cut) > 1) return error(fmt::format("names \"{}\" twice", cut));
+    if ((cut == "auto" || cut == "all") && cuts.size() > 1) return error(fmt::format("has \"{}\" beside others; it stands alone", cut));
+  }
+  return {};
+}
+
 Result<void> check_recipe(const YamlNode& root, const RecipePins& recipe) {
   if (recipe.side) SIGHTLINE_CHECK(within(root, "recipe.side", *recipe.side, {8, 1024}, "it is the input's side in pixels"));
   if (recipe.batch) SIGHTLINE_CHECK(within(root, "recipe.batch", *recipe.batch, {2, 65536}, ""));
   if (recipe.learning_rate) SIGHTLINE_CHECK(within(root, "recipe.learning_rate", *recipe.learning_rate, {1e-7, 100}, ""));
+  if (recipe.cut) SIGHTLINE_CHECK(check_cuts(root, "recipe.cut", *recipe.cut));
+  if (recipe.head)
+    SIGHTLINE_CHECK(
+        one_of(root, "recipe.head", *recipe.head, {"linear", "ridge", "discriminant", "logistic", "nearest_mean", "random_features"}));
+  if (recipe.loss)
+    SIGHTLINE_CHECK(one_of(root, "recipe.loss", *recipe.loss, {"cross_entropy", "balanced_cross_entropy", "class_balanced", "focal"}));
+  if (recipe.smoothing) SIGHTLINE_CHECK(within(root, "recipe.smoothing", *recipe.smoothing, {0, 0.5}, "it is a share"));
+  if (recipe.optimizer) SIGHTLINE_CHECK(one_of(root, "recipe.optimizer", *recipe.optimizer, {"sgd", "adamw"}));
+  if (recipe.schedule) SIGHTLINE_CHECK(one_of(root, "recipe.schedule", *recipe.schedule, {"one_cycle", "cosine"}));
+  if (recipe.weight_decay) SIGHTLINE_CHECK(within(root, "recipe.weight_decay", *recipe.weight_decay, {0, 1}, ""));
+  if (recipe.neck) SIGHTLINE_CHECK(one_of(root, "recipe.neck", *recipe.neck, {"average", "max", "generalised_mean"}));
   if (recipe.augmentation)
     SIGHTLINE_CHECK(one_of(root, "recipe.augmentation", *recipe.augmentation,
                            {"none", "flip", "light", "strong", "light_unflipped", "strong_unflipped"}));
@@ -123,10 +147,22 @@ Result<void> check_backbone(const YamlNode& root, const Demand& demand) {
   for (const char* key : {"cut", "freeze", "mean", "scale"})
     if (backbone.weights && given(key))
       return node_at(root, std::string("backbone.") + key).error(fmt::format("backbone.{} goes with backbone.onnx", key));
-  if (backbone.cut.empty())
-    return node_at(root, "backbone.cut").error("backbone.cut is empty; write auto, or the name of a value of the file");
+  if (given("cut") && demand.recipe.cut)
+    return node_at(root, "recipe.cut").error("recipe.cut and backbone.cut both say what the head reads; drop one of them");
+  SIGHTLINE_CHECK(check_cuts(root, "backbone.cut", backbone.cut));
   if (backbone.mean) SIGHTLINE_CHECK(check_numbers(root, "backbone.mean", *backbone.mean, -1e6));
   if (backbone.scale) SIGHTLINE_CHECK(check_numbers(root, "backbone.scale", *backbone.scale, 1e-6));
+  return {};
+}
+
+Result<void> check_answers(const YamlNode& root, const Demand& demand) {
+  if (demand.decide && demand.decide->precision) {
+    SIGHTLINE_CHECK(within(root, "decide.precision", *demand.decide->precision, {0.01, 0.9999}, "write 95% as 0.95"));
+    if (demand.decide->thresholds == Thresholds::none)
+      return node_at(root, "decide.precision").error("decide.precision goes with decide.thresholds: per_class");
+  }
+  if (demand.prediction_sets)
+    SIGHTLINE_CHECK(within(root, "prediction_sets.coverage", demand.prediction_sets->coverage, {0.01, 0.9999}, "write 90% as 0.9"));
   return {};
 }
 
@@ -150,10 +186,17 @@ Result<void> check_values(const YamlNode& root, const Demand& demand) {
   SIGHTLINE_CHECK(check_budget(root, demand.budget));
   SIGHTLINE_CHECK(check_search(root, demand));
   SIGHTLINE_CHECK(check_recipe(root, demand.recipe));
-  return check_backbone(root, demand);
+  SIGHTLINE_CHECK(check_answers(root, demand));
+  SIGHTLINE_CHECK(check_backbone(root, demand));
+  return check_composition(root, demand);
 }
 
 }  // namespace
+
+std::vector<std::string> cuts_of(const Demand& demand) {
+  if (demand.recipe.cut) return *demand.recipe.cut;
+  return demand.backbone ? demand.backbone->cut : std::vector<std::string>{"auto"};
+}
 
 Result<Demand> demand_from(const YamlNode& root) {
   if (root.kind != YamlNode::Kind::map) {

@@ -111,16 +111,33 @@ struct Search {
 // Pins parts of the recipe; what is left out is chosen by the line.
 struct RecipePins {
   std::optional<std::string> backbone;
+  std::optional<std::vector<std::string>> cut;
+  std::optional<std::string> neck;
+  std::optional<std::string> head;
+  std::optional<std::string> loss;
+  std::optional<double> smoothing;
   std::optional<int> side;
   std::optional<int> batch;
   std::optional<double> learning_rate;
   std::optional<std::string> augmentation;
+  std::optional<std::string> optimizer;
+  std::optional<std::string> schedule;
+  std::optional<double> weight_decay;
   static constexpr auto fields() {
     return std::tuple{field("backbone", &RecipePins::backbone, "see `sightline modules`"),
+                      field("cut", &RecipePins::cut,
+                            "what of a network the head reads: words (early, middle, last, all) or names of values, one or a list"),
+                      field("neck", &RecipePins::neck, "how the places of a map become one vector: average, max or generalised_mean"),
+                      field("head", &RecipePins::head, "linear, or for a frozen backbone the kind that is fitted in closed form"),
+                      field("loss", &RecipePins::loss, "cross_entropy, balanced_cross_entropy, class_balanced or focal"),
+                      field("smoothing", &RecipePins::smoothing, "share of a label that is spread over all classes"),
                       field("side", &RecipePins::side, "input side in pixels"),
                       field("batch", &RecipePins::batch, "images per training step"),
                       field("learning_rate", &RecipePins::learning_rate, "peak learning rate"),
-                      field("augmentation", &RecipePins::augmentation, "none, flip, light, strong, light_unflipped or strong_unflipped")};
+                      field("augmentation", &RecipePins::augmentation, "none, flip, light, strong, light_unflipped or strong_unflipped"),
+                      field("optimizer", &RecipePins::optimizer, "sgd or adamw"),
+                      field("schedule", &RecipePins::schedule, "one_cycle or cosine"),
+                      field("weight_decay", &RecipePins::weight_decay, "how much weights are pulled to zero")};
   }
 };
 
@@ -131,7 +148,7 @@ enum class Freeze { automatic, none, early, backbone };
 struct Backbone {
   std::optional<std::string> name;
   std::optional<std::string> onnx;
-  std::string cut = "auto";
+  std::vector<std::string> cut = {"auto"};
   std::optional<std::string> weights;
   Freeze freeze = Freeze::automatic;
   std::optional<std::vector<double>> mean;
@@ -142,7 +159,7 @@ struct Backbone {
     return std::tuple{
         field("name", &Backbone::name, "a network that was imported into the workspace (`sightline backbone list`)"),
         field("onnx", &Backbone::onnx, "a network as an ONNX file, relative to the demand file: its features are used and tuned"),
-        field("cut", &Backbone::cut, "the value that the new head reads: auto, or its name in the file"),
+        field("cut", &Backbone::cut, "the values that the new head reads: auto, words (early, middle, last, all) or names in the file"),
         field("weights", &Backbone::weights, "for recipe.backbone: .safetensors, or PyTorch's .pth, .pt or .ckpt"),
         field(
             "freeze", &Backbone::freeze,
@@ -152,6 +169,30 @@ struct Backbone {
         field("scale", &Backbone::scale, "what it expects to be divided by afterwards, likewise"),
         field("licence", &Backbone::licence, "licence of the weights; goes into the lineage"),
         field("origin", &Backbone::origin, "where the weights come from; goes into the lineage")};
+  }
+};
+
+enum class Thresholds { none, per_class };
+
+// How a model decides between classes, beyond taking the most probable one.
+struct Decide {
+  Thresholds thresholds = Thresholds::none;
+  std::optional<double> precision;
+  static constexpr auto fields() {
+    return std::tuple{
+        field("thresholds", &Decide::thresholds, "none, or per_class: each class has a probability of its own that it must reach"),
+        field("precision", &Decide::precision,
+              "with per_class: how often an answer must be right; where no class is that sure, the model says so")};
+  }
+};
+
+// Sets of classes that hold the right one with a stated probability.
+struct PredictionSets {
+  double coverage = 0.9;
+  bool per_class = false;
+  static constexpr auto fields() {
+    return std::tuple{field("coverage", &PredictionSets::coverage, "the share of pictures whose set holds the right class"),
+                      field("per_class", &PredictionSets::per_class, "whether that holds within each class, or over all pictures")};
   }
 };
 
@@ -167,6 +208,8 @@ struct Demand {
   std::optional<Search> search;
   RecipePins recipe;
   std::optional<Backbone> backbone;
+  std::optional<Decide> decide;
+  std::optional<PredictionSets> prediction_sets;
   std::int64_t seed = 0;
   static constexpr auto fields() {
     return std::tuple{field("name", &Demand::name, "names the model: letters, digits, - and _"),
@@ -180,9 +223,14 @@ struct Demand {
                       field("search", &Demand::search),
                       field("recipe", &Demand::recipe),
                       field("backbone", &Demand::backbone),
+                      field("decide", &Demand::decide),
+                      field("prediction_sets", &Demand::prediction_sets),
                       field("seed", &Demand::seed, "decides every random choice")};
   }
 };
+
+// What of the demand's network the head reads: recipe.cut, else backbone.cut ({"auto"}).
+std::vector<std::string> cuts_of(const Demand& demand);
 
 // From a node of a YAML document; paths stay as written.
 Result<Demand> demand_from(const YamlNode& root);
@@ -205,6 +253,10 @@ struct sightline::EnumNames<sightline::demand::Task> {
 template <>
 struct sightline::EnumNames<sightline::demand::SearchStrategy> {
   static constexpr std::array<const char*, 3> names{"halving", "random", "default"};
+};
+template <>
+struct sightline::EnumNames<sightline::demand::Thresholds> {
+  static constexpr std::array<const char*, 2> names{"none", "per_class"};
 };
 template <>
 struct sightline::EnumNames<sightline::demand::Freeze> {

@@ -92,6 +92,19 @@ TEST(Demand, WrongTypesAndImpossibleValues) {
       {"backbone:\n  weights: b.pth\n  freeze: early\nrecipe: {backbone: resnet-s}\n", "d.yaml:6: backbone.freeze"},
       {"backbone: {onnx: a.onnx, freeze: earlie}\n", "did you mean \"early\"?"},
       {"backbone: {onnx: a.onnx, cut: \"\"}\n", "backbone.cut is empty"},
+      {"backbone: {onnx: a.onnx, cut: []}\n", "backbone.cut is empty"},
+      {"backbone: {onnx: a.onnx, cut: [early, early]}\n", "names \"early\" twice"},
+      {"backbone: {onnx: a.onnx, cut: [all, early]}\n", "stands alone"},
+      {"backbone: {onnx: a.onnx, cut: early}\nrecipe: {cut: last}\n", "d.yaml:5: recipe.cut and backbone.cut"},
+      {"recipe: {neck: mean}\n", "generalised_mean"},
+      {"recipe: {head: rigde}\n", "did you mean \"ridge\"?"},
+      {"recipe: {loss: crossentropy}\n", "did you mean \"cross_entropy\"?"},
+      {"recipe: {smoothing: 0.9}\n", "recipe.smoothing"},
+      {"recipe: {optimizer: adam}\n", "did you mean \"adamw\"?"},
+      {"recipe: {weight_decay: -1}\n", "recipe.weight_decay"},
+      {"decide: {precision: 0.9}\n", "goes with decide.thresholds"},
+      {"decide: {thresholds: per_class, precision: 95}\n", "write 95% as 0.95"},
+      {"prediction_sets: {coverage: 90}\n", "write 90% as 0.9"},
       {"backbone: {onnx: a.onnx, mean: [1, 2]}\n", "one per channel"},
       {"backbone: {onnx: a.onnx, scale: [0]}\n", "backbone.scale"},
       {"backbone: {onx: a.onnx}\n", "did you mean \"onnx\"?"},
@@ -122,10 +135,18 @@ TEST(Demand, ABackboneIsReadAndItsFileIsLookedForBesideTheDemand) {
   ASSERT_TRUE(demand.ok()) << demand.error().message;
   ASSERT_TRUE(demand->backbone);
   EXPECT_EQ(demand->backbone->onnx, "nets/a.onnx");
-  EXPECT_EQ(demand->backbone->cut, "pool");
+  EXPECT_EQ(demand->backbone->cut, std::vector<std::string>{"pool"});
   EXPECT_EQ(demand->backbone->freeze, Freeze::early);
   EXPECT_EQ(demand->backbone->scale->size(), 3U);
   EXPECT_EQ(demand->backbone->licence, "MIT");
+
+  // One thing is a list of one.
+  const auto several =
+      parse_demand(std::string(smallest) + "backbone: {onnx: a.onnx, mean: 127.5}\nrecipe: {cut: [early, last]}\n", "d.yaml");
+  ASSERT_TRUE(several.ok()) << several.error().message;
+  EXPECT_EQ(several->backbone->mean, std::vector<double>{127.5});
+  EXPECT_EQ(cuts_of(*several), (std::vector<std::string>{"early", "last"}));
+  EXPECT_EQ(cuts_of(*demand), std::vector<std::string>{"pool"});
 
   const std::string path = testing::TempDir() + "/demand_missing_backbone.yaml";
   FILE* file = fopen(path.c_str(), "w");

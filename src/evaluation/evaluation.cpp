@@ -240,6 +240,8 @@ Result<Evaluation> evaluate(package::Model& model, const dataset::Manifest& mani
   evaluation.reliability_before = tasks::reliability(before, answers.labels);
   evaluation.reliability_after = tasks::reliability(answers.probabilities, answers.labels);
   evaluation.worst = worst_mistakes(manifest, answers);
+  SIGHTLINE_TRY(const std::optional<Decisions> decisions, read_decisions(model.graph(), evaluation.classes.size()));
+  if (decisions) evaluation.decisions = measure_decisions(*decisions, answers.probabilities, answers.labels);
   SIGHTLINE_TRY(evaluation.latency, measure_latency(model, manifest, answers.samples, options));
   SIGHTLINE_TRY(evaluation.size_bytes, size_of_model(package_folder));
   evaluation.peak_memory_bytes = peak_memory();

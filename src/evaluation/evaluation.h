@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "dataset/manifest.h"
 #include "demand/demand.h"
+#include "evaluation/decisions.h"
 #include "package/package.h"
 #include "tasks/classify.h"
 
@@ -48,7 +49,8 @@ struct Evaluation {
   double temperature = 1;
   double calibration_error_before = 0;  // with the temperature undone
   std::vector<tasks::ReliabilityBin> reliability_before, reliability_after;
-  std::vector<Mistake> worst;  // most confident mistakes first, at most 40
+  std::vector<Mistake> worst;                // most confident mistakes first, at most 40
+  std::optional<DecisionFigures> decisions;  // of a model that decides by thresholds or gives sets
   Latency latency;
   std::uint64_t size_bytes = 0;         // shipped size
   std::uint64_t peak_memory_bytes = 0;  // of the process that evaluated
@@ -64,6 +66,7 @@ struct Evaluation {
                       field("reliability_before", &Evaluation::reliability_before),
                       field("reliability_after", &Evaluation::reliability_after),
                       field("worst", &Evaluation::worst),
+                      field("decisions", &Evaluation::decisions),
                       field("latency", &Evaluation::latency),
                       field("size_bytes", &Evaluation::size_bytes),
                       field("peak_memory_bytes", &Evaluation::peak_memory_bytes),

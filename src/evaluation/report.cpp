@@ -274,6 +274,17 @@ std::string classes_section(const ReportInput& input) {
   return section("classes", "Class by class", body);
 }
 
+std::string decisions_section(const ReportInput& input) {
+  if (!input.evaluation.decisions) return "";
+  std::string body = "<ul>";
+  for (const std::string& sentence : input.evaluation.decisions->sentences) body += "<li>" + html_text(sentence) + "</li>";
+  return section(
+      "decisions", "Decisions",
+      "<p class=\"soft\">What it says beyond the most probable class, fitted on pictures that it had not learned from, measured on "
+      "the test pictures.</p>" +
+          body + "</ul>");
+}
+
 std::string performance_section(const ReportInput& input) {
   const Evaluation& evaluation = input.evaluation;
   const Latency& latency = evaluation.latency;
@@ -362,6 +373,7 @@ Result<std::string> write_report(const ReportInput& input) {
       {"confusion|Confusion", confusion_section(input)},
       {"classes|Classes", classes_section(input)},
       {"calibration|Calibration", calibration_section(input)},
+      {"decisions|Decisions", decisions_section(input)},
       {"mistakes|Mistakes", mistakes_section(input, pictures)},
       {"label-errors|Label errors", suspects_section(input, pictures)},
       {"audit|Audit", audit_section(input, pictures)},

@@ -20,10 +20,8 @@ struct Scale {
 };
 
 std::string tick_text(double value) { return fmt::format("{:g}", std::abs(value) < 1e-9 ? 0.0 : std::round(value * 1e6) / 1e6); }
-", std::abs(value) < 1e-9 ? 0.0 : std::round(value * 1e6) / 1e6); }
 
-    std::vector<double>
-    ticks(double low, double high) {
+std::vector<double> ticks(double low, double high) {
   const double raw = (high - low) / 5, power = std::pow(10, std::floor(std::log10(raw))), unit = raw / power;
   const double step = power * (unit <= 1 ? 1 : unit <= 2 ? 2 : unit <= 5 ? 5 : 10);
   std::vector<double> result;

@@ -24,6 +24,7 @@ namespace sightline::factory {
 namespace {
 
 constexpr int usual_side = 224, latency_runs = 50, warm_up = 10;
+constexpr std::int64_t most_features_of_several_cuts = 4096;
 
 // p50 at batch 1, milliseconds.
 Result<double> latency_of(const CutNetwork& network, int threads) {
@@ -40,6 +41,12 @@ Result<double> latency_of(const CutNetwork& network, int threads) {
   }
   std::nth_element(milliseconds.begin(), milliseconds.begin() + latency_runs / 2, milliseconds.end());
   return milliseconds[latency_runs / 2];
+}
+
+std::vector<features::Cut> cuts_of(const modules::ImportedClassifier& imported) {
+  std::vector<features::Cut> cuts;
+  for (const modules::ImportedCut& cut : imported.cuts) cuts.push_back({cut.name, cut.at, cut.value, cut.width});
+  return cuts;
 }
 
 // A net of ours with the file's weights, cut like any other.
@@ -61,7 +68,9 @@ Result<CutNetwork> net_with_weights(const BackboneImport& wanted) {
   SIGHTLINE_TRY(const weights::WeightFile file, weights::read_weights(wanted.file));
   SIGHTLINE_TRY(const weights::Mapping mapping, weights::map_weights(file, wanted.file, graph));
   SIGHTLINE_TRY(modules::ImportedClassifier imported,
-                modules::import_classifier(graph::serving_graph(graph), wanted.file, {.cut = wanted.cut, .classes = 2}));
+                modules::import_classifier(
+                    graph::serving_graph(graph), wanted.file,
+                    {.cuts = wanted.cuts[0] == "auto" ? std::vector<std::string>{"all"} : wanted.cuts, .neck = wanted.neck, .classes = 2}));
   CutNetwork cut;
   imported.graph.outputs = {{features::value, Dtype::f32, {-1, imported.features}, {}}};
   cut.graph = graph::fold_batch_norm(graph::serving_graph(imported.graph));
@@ -71,7 +80,7 @@ Result<CutNetwork> net_with_weights(const BackboneImport& wanted) {
     if (const auto found = file.metadata.find(key); found != file.metadata.end()) cut.about.licence = found->second;
   for (const char* key : {"origin", "source"})
     if (const auto found = file.metadata.find(key); found != file.metadata.end()) cut.about.origin = found->second;
-  cut.about.cut = imported.cut;
+  cut.about.cuts = cuts_of(imported);
   cut.about.reasons = imported.reasons;
   cut.about.reasons.insert(cut.about.reasons.begin(),
                            fmt::format("weights of {} on the net {}: {}", cut.about.file, *wanted.net, mapping.sentence()));
@@ -80,22 +89,45 @@ Result<CutNetwork> net_with_weights(const BackboneImport& wanted) {
 
 }  // namespace
 
+Result<features::Backbone> with_wanted_cuts(const features::Backbone& backbone, const demand::Demand& demand, bool tuned) {
+  if (demand.recipe.neck)
+    return Error{
+        ErrorKind::usage,
+        fmt::format("recipe.neck {0} and the backbone {1} do not go together: how its places are brought together was settled when "
+                    "it was imported; leave recipe.neck out, or import it with `sightline backbone import --neck {0}`",
+                    *demand.recipe.neck, backbone.about.file)};
+  const std::vector<std::string> cuts = demand::cuts_of(demand);
+  const bool last = std::ranges::find(backbone.about.cuts, "last", &features::Cut::name) != backbone.about.cuts.end();
+  if (cuts[0] == "all" || (cuts[0] == "auto" && !(tuned && last))) return backbone;
+  return features::with_cuts(backbone, cuts[0] == "auto" ? std::vector<std::string>{"last"} : cuts);
+}
+
 Result<CutNetwork> cut_network(const demand::Demand& demand) {
   const std::string& path = *demand.backbone->onnx;
+  // Where more may be tuned than the head, earlier layers have a rung of their own (escalation_steps.cpp).
+  const bool tuned = demand.backbone->freeze == demand::Freeze::automatic;
   SIGHTLINE_TRY(const graph::Graph source, graph::read_onnx(path));
-  if (features::is_backbone(source)) {  // cut already: another cut would be another graph, and its features others
-    SIGHTLINE_TRY(features::Backbone backbone, features::read_backbone(std::filesystem::path(path).parent_path().string()));
+  if (features::is_backbone(source)) {  // cut already
+    SIGHTLINE_TRY(const features::Backbone made, features::read_backbone(std::filesystem::path(path).parent_path().string()));
+    SIGHTLINE_TRY(features::Backbone backbone, with_wanted_cuts(made, demand, tuned));
     if (demand.backbone->licence) backbone.about.licence = *demand.backbone->licence;
     if (demand.backbone->origin) backbone.about.origin = *demand.backbone->origin;
     return CutNetwork{std::move(backbone.graph), std::move(backbone.about)};
   }
-  SIGHTLINE_TRY(modules::ImportedClassifier imported, import_network(demand, 2));
+  // Heads choose among cuts (frozen_steps.cpp), so that all are wanted, unless they would be too many numbers for a fit in closed form.
+  demand::Demand whole = demand;
+  const bool choose = !tuned && demand::cuts_of(demand)[0] == "auto";
+  if (choose) whole.recipe.cut = {"all"};
+  SIGHTLINE_TRY(modules::ImportedClassifier imported, import_network(whole, 2));
+  if (choose && imported.cuts.size() > 1 && imported.features > most_features_of_several_cuts) {
+    SIGHTLINE_TRY(imported, import_network(demand, 2));
+  }
   CutNetwork cut;
   imported.graph.outputs = {{features::value, Dtype::f32, {-1, imported.features}, {}}};
   cut.graph = graph::serving_graph(imported.graph);
   SIGHTLINE_TRY(const Json lineage, backbone_lineage(demand));
   SIGHTLINE_TRY(cut.about, struct_from_json<features::About>(lineage));
-  cut.about.cut = imported.cut;
+  cut.about.cuts = cuts_of(imported);
   cut.about.reasons = imported.reasons;
   return cut;
 }
@@ -107,7 +139,8 @@ Result<store::Backbone> import_backbone(const BackboneImport& wanted, store::Wor
     SIGHTLINE_TRY(cut, net_with_weights(wanted));
   } else {
     demand::Demand demand;
-    demand.backbone = demand::Backbone{.onnx = wanted.file, .cut = wanted.cut};
+    demand.backbone = demand::Backbone{.onnx = wanted.file, .cut = wanted.cuts, .freeze = demand::Freeze::backbone};
+    if (wanted.neck != modules::Neck::average) demand.recipe.neck = enum_name(wanted.neck);
     if (!wanted.mean.empty()) demand.backbone->mean = wanted.mean;
     if (!wanted.scale.empty()) demand.backbone->scale = wanted.scale;
     if (wanted.side > 0) demand.recipe.side = wanted.side;

@@ -76,7 +76,7 @@ demand::Demand teacher_demand(const BackboneTraining& training) {
   const Teacher& teacher = training.recipe.teacher;
   demand::Demand demand;
   demand.backbone = demand::Backbone{
-      .onnx = below(training.data, teacher.onnx), .cut = teacher.cut, .licence = teacher.licence, .origin = teacher.origin};
+      .onnx = below(training.data, teacher.onnx), .cut = {teacher.cut}, .licence = teacher.licence, .origin = teacher.origin};
   return demand;
 }
 

@@ -18,6 +18,7 @@
 #include "factory/shipped.h"
 #include "factory/step_inputs.h"
 #include "line/worker.h"
+#include "modules/modules.h"
 
 namespace sightline::factory {
 
@@ -42,6 +43,23 @@ Result<std::string> worker_version(const std::string& worker, const store::Works
   return version;
 }
 
+namespace {
+
+// That there is such a net, and that it suits the side, is known before anything runs.
+Result<void> check_net(const demand::Demand& demand) {
+  if (!demand.recipe.backbone) return {};
+  SIGHTLINE_TRY(const modules::Backbone* backbone, modules::find_backbone(*demand.recipe.backbone));
+  if (demand.recipe.side && *demand.recipe.side < backbone->least_side)
+    return Error{
+        ErrorKind::usage,
+        fmt::format("recipe.side: {} and recipe.backbone: {} do not go together: that net is for pictures of {} pixels a side or more; "
+                    "raise recipe.side, or name another net (`sightline modules backbone`)",
+                    *demand.recipe.side, backbone->name, backbone->least_side)};
+  return {};
+}
+
+}  // namespace
+
 Result<std::vector<line::Step>> build_steps(const demand::Demand& stated, store::Workspace& workspace, const BuildOptions& options) {
   SIGHTLINE_TRY(const std::optional<demand::Demand> on_default, on_default_backbone(stated, workspace, usable_cores()));
   SIGHTLINE_TRY(const demand::Demand demand, with_backbone_file(on_default ? *on_default : stated, workspace));
@@ -50,6 +68,8 @@ Result<std::vector<line::Step>> build_steps(const demand::Demand& stated, store:
   if (context.sources == nullptr) context.sources = std::make_shared<FeatureSources>();
   context.threads = demand.limits.cores > 0 ? std::min(demand.limits.cores, usable_cores()) : usable_cores();
   if (options.threads > 0) context.threads = std::min(context.threads, options.threads);
+  SIGHTLINE_CHECK(check_net(demand));
+  SIGHTLINE_CHECK(context.sources->check_pins(demand));
   SIGHTLINE_TRY(const Digest listing, dataset::listing_digest(demand.data));
   SIGHTLINE_TRY(context.backbone, context.sources->digest_of(demand));
   std::vector<line::Step> steps;

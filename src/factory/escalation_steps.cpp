@@ -127,6 +127,9 @@ line::Step cuts_step(const BuildContext& build) {
     features::About about = source->backbone().about;
     if (wide) {
       std::vector<std::string> names(wide->cuts.begin(), wide->cuts.end() - 1);
+      about.cuts.clear();
+      for (std::size_t i = 0; i < wide->cuts.size(); ++i)
+        about.cuts.push_back({.name = wide->cuts[i], .at = wide->cuts[i], .value = wide->cuts[i], .width = wide->widths[i]});
       about.reasons.push_back(fmt::format("beside the features, the quarters of {}", join(names, ", ")));
     }
     context.figure("cuts", wide ? wide->cuts.size() : 1);

@@ -6,23 +6,54 @@
 
 #include "base/files.h"
 #include "base/machine.h"
+#include "base/text.h"
+#include "factory/backbone.h"
 #include "factory/recipe.h"
 #include "package/metadata.h"
 
 namespace sightline::factory {
 
-Result<Digest> FeatureSources::digest_of(const demand::Demand& demand) {
-  if (!demand.backbone) return Digest();
-  const std::string& path = demand.backbone->onnx ? *demand.backbone->onnx : *demand.backbone->weights;
+namespace {
+
+// The file as the file system knows it: what was read of it holds while this stays.
+Result<std::string> identity_of(const std::string& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) return system_error("cannot read", path);
-  const std::string identity = fmt::format("{} {} {}.{}", path, info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+  return fmt::format("{} {} {}.{}", path, info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+}
+
+}  // namespace
+
+Result<Digest> FeatureSources::digest_of(const demand::Demand& demand) {
+  if (!demand.backbone) return Digest();
+  SIGHTLINE_TRY(const std::string identity, identity_of(demand.backbone->onnx ? *demand.backbone->onnx : *demand.backbone->weights));
   const std::lock_guard lock(mutex_);
   Digest& digest = digests_[identity];
   if (digest.empty()) {
     SIGHTLINE_TRY(digest, backbone_digest(demand));
   }
   return digest;
+}
+
+Result<void> FeatureSources::check_pins(const demand::Demand& demand) {
+  if (!demand.backbone || !demand.backbone->onnx) return {};
+  const demand::RecipePins& pins = demand.recipe;
+  const std::vector<std::string> cuts = demand::cuts_of(demand);
+  if (cuts[0] == "auto" && !pins.neck && !pins.side) return {};
+  SIGHTLINE_TRY(const std::string identity, identity_of(*demand.backbone->onnx));
+  const bool frozen = demand.backbone->freeze == demand::Freeze::backbone;
+  const std::lock_guard lock(mutex_);
+  const auto [held, first] = checked_.emplace(
+      fmt::format("{} {} {} {} {}", identity, join(cuts, "|"), pins.neck.value_or(""), pins.side.value_or(0), frozen), std::nullopt);
+  if (first) {
+    if (frozen) {
+      if (auto cut = cut_network(demand); !cut.ok()) held->second = cut.error();
+    } else if (auto imported = import_network(demand, 2); !imported.ok()) {
+      held->second = imported.error();
+    }
+  }
+  if (held->second) return *held->second;
+  return {};
 }
 
 Result<std::shared_ptr<const features::FeatureSource>> FeatureSources::of(const store::Workspace& workspace, const Digest& tree) {

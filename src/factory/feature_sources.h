@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "dataset/manifest.h"
@@ -18,6 +19,9 @@ class FeatureSources {
  public:
   // Of the files that demand.backbone names (recipe.h), read once while its file's size and time stay. Any thread.
   Result<Digest> digest_of(const demand::Demand& demand);
+  // Whether the demand's network has what the recipe pins of it (cut, neck, side): read once while its file's size and time stay. Errors:
+  // those of cutting it, as the backbone step would give them. Any thread.
+  Result<void> check_pins(const demand::Demand& demand);
   // Of a backbone's tree in the workspace's store. Its weights_path is the blob's, so that packages link to it. All cores compute what is
   // missing, whatever the build may use: the number may decide the last bits, and what is kept must be the same for all. Any thread.
   Result<std::shared_ptr<const features::FeatureSource>> of(const store::Workspace& workspace, const Digest& tree);
@@ -25,6 +29,7 @@ class FeatureSources {
  private:
   std::mutex mutex_;
   std::map<std::string, Digest> digests_;
+  std::map<std::string, std::optional<Error>> checked_;
   std::map<Digest, std::shared_ptr<const features::FeatureSource>> open_;
 };
 

@@ -8,12 +8,14 @@
 #include <chrono>
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <optional>
 
 #include "base/files.h"
 #include "base/progress.h"
 #include "base/text.h"
 #include "base/version.h"
+#include "evaluation/decisions.h"
 #include "evaluation/evaluation.h"
 #include "factory/backbone.h"
 #include "factory/build.h"
@@ -43,6 +45,38 @@ constexpr std::size_t golden_pictures = 4;
 // Suspected labels that are kept: the worst tenth, but so many at least.
 constexpr std::size_t least_suspects = 20;
 
+// The columns of the backbone's features that the value holds which the head's graph reads.
+struct ColumnRange {
+  std::int64_t begin = 0, end = 0;
+};
+Result<ColumnRange> columns_read(const features::Backbone& backbone, const graph::Graph& head) {
+  const std::string& read = head.inputs.at(0).name;
+  if (read == features::value) return ColumnRange{0, backbone.dimensions};
+  std::int64_t begin = 0;
+  for (const features::Cut& cut : backbone.about.cuts) {
+    if (cut.value == read) return ColumnRange{begin, begin + cut.width};
+    begin += cut.width;
+  }
+  return Error{ErrorKind::internal, fmt::format("the head reads \"{}\", which {} does not have", read, backbone.about.file)};
+}
+Tensor columns_of(const Tensor& features, const ColumnRange& range) {
+  if (range.end - range.begin == features.dim(1)) return features;
+  std::vector<std::int64_t> columns(static_cast<std::size_t>(range.end - range.begin));
+  std::iota(columns.begin(), columns.end(), range.begin);
+  return heads::columns_of(features, columns);
+}
+
+// Which sets of the backbone's cuts compete: where the demand leaves it open, the last one alone, which is the usual way, against all.
+std::vector<heads::CutSet> competing_cuts(const demand::Demand& demand, const features::Backbone& backbone) {
+  const std::vector<features::Cut>& cuts = backbone.about.cuts;
+  if (demand::cuts_of(demand)[0] != "auto" || cuts.size() < 2 || cuts.back().name != "last") return {};
+  std::vector<std::size_t> all(cuts.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  std::vector<std::string> names;
+  for (const features::Cut& cut : cuts) names.push_back(cut.name);
+  return {{"last", {cuts.size() - 1}}, {join(names, " and "), all}};
+}
+
 struct FittedHead {
   graph::Graph graph;
   Json figures;   // what was chosen and how well it did out of fold
@@ -51,31 +85,47 @@ struct FittedHead {
   std::vector<dataset::Suspect> suspects;
 };
 // features f32 N×D of `samples`. Heads compete on folds of them; what they answer out of fold calibrates the winner and ranks the labels.
-Result<FittedHead> fit_head(const BuildContext& build, const Tensor& features, const std::vector<std::int64_t>& widths,
+Result<FittedHead> fit_head(const BuildContext& build, const features::Backbone& backbone, bool quick, const Tensor& features,
                             const dataset::Manifest& manifest, const std::vector<std::int64_t>& samples) {
   const std::vector<std::int32_t> labels = labels_of(manifest, samples);
   const auto classes = static_cast<int>(manifest.classes.size());
   const std::vector<std::int64_t> groups = groups_of(manifest, samples);
   const auto seed = static_cast<std::uint64_t>(build.demand.seed);
   heads::ChooseOptions options{.balanced = is_balanced(build.demand), .seed = seed, .threads = build.threads};
-  if (!widths.empty()) {
-    // With thousands of columns the convex head would take most of the time, and is not ahead.
+  for (const features::Cut& cut : backbone.about.cuts) options.cut_widths.push_back(cut.width);
+  options.cut_sets = competing_cuts(build.demand, backbone);
+  if (heads::Kind pinned{}; build.demand.recipe.head && enum_from(*build.demand.recipe.head, pinned)) {
+    options.kinds = {pinned};
+  } else if (quick) {
     options.kinds = {heads::Kind::ridge, heads::Kind::discriminant};
-    options.cut_widths = widths;
   }
   SIGHTLINE_TRY(const heads::Choice choice, heads::choose_head(features, labels, groups, classes, options));
   FittedHead fitted;
-  SIGHTLINE_TRY(const graph::Graph graph, heads::head_graph(choice.head, features::value));
+  // In integers what stands in front of the join is not the number that stands behind it; columns that are not read weigh nothing then.
+  const bool integers = backbone.about.precision == "int8" || backbone.about.precision == "mixed";
+  const bool last_alone = choice.cut_set == 0U && !integers;
+  const features::Cut* cut = last_alone ? &backbone.about.cuts.back() : nullptr;
+  heads::Head head = choice.head;
+  if (cut != nullptr) {  // it reads that value, and the package is without the others
+    head.columns.clear();
+    head.features = cut->width;
+  }
+  SIGHTLINE_TRY(const graph::Graph graph, heads::head_graph(head, cut != nullptr ? cut->value : features::value));
   fitted.graph = graph::serving_graph(graph);  // it is joined to the backbone's
+  SIGHTLINE_TRY(const std::optional<evaluation::Decisions> decisions,
+                evaluation::fit_decisions(build.demand, heads::out_of_fold_of(choice), labels, "out of fold"));
+  if (decisions) evaluation::write_decisions(*decisions, fitted.graph);
   fitted.suspects = suspects_of(manifest, samples, choice);
   fitted.suspects.resize(std::min(fitted.suspects.size(), std::max<std::size_t>(least_suspects, samples.size() / 10)));
   fitted.figures = {{"kind", enum_name(choice.head.kind)},
                     {"setting", choice.candidates[choice.chosen].setting},
+                    {"cuts", choice.candidates[choice.chosen].cuts},
                     {"out_of_fold_accuracy", choice.accuracy},
                     {"out_of_fold_balanced_accuracy", choice.balanced_accuracy},
                     {"reasons", Json::array({choice.sentence})}};
-  SIGHTLINE_TRY(const Outlook outlook, outlook_of(build.demand.target, choice, features, labels, groups, manifest.classes, seed,
-                                                  build.options.report && widths.empty()));
+  const Tensor read = choice.head.columns.empty() ? features : heads::columns_of(features, choice.head.columns);
+  SIGHTLINE_TRY(const Outlook outlook,
+                outlook_of(build.demand.target, choice, read, labels, groups, manifest.classes, seed, build.options.report && !quick));
   fitted.outlook = to_json(outlook.sentences);
   fitted.estimate = to_json(outlook.estimate);
   fitted.estimate["recall"] = Json::array();
@@ -165,7 +215,7 @@ graph::Graph joined(const graph::Graph& backbone, const graph::Graph& head) {
   graph.outputs = head.outputs;
   graph.opset = std::max(graph.opset, head.opset);
   graph.metadata.insert(head.metadata.begin(), head.metadata.end());
-  return graph;
+  return graph::serving_graph(graph);  // without the cuts that the head does not read
 }
 
 bool is_balanced(const demand::Demand& demand) { return demand.target.metric == "macro_f1" || demand.target.metric == "balanced_accuracy"; }
@@ -173,12 +223,11 @@ bool is_balanced(const demand::Demand& demand) { return demand.target.metric == 
 line::Step backbone_step(const BuildContext& build) {
   line::Step step{.name = "backbone", .version = 2, .says = "read the network and cut it at its features"};
   const demand::Backbone& backbone = *build.demand.backbone;
-  step.parameters = {{"cut", backbone.cut},
-                     {"mean", to_json(backbone.mean)},
-                     {"scale", to_json(backbone.scale)},
-                     {"side", to_json(build.demand.recipe.side)},
-                     {"licence", to_json(backbone.licence)},
-                     {"origin", to_json(backbone.origin)}};
+  step.parameters = {
+      {"cut", demand::cuts_of(build.demand)}, {"neck", to_json(build.demand.recipe.neck)}, {"mean", to_json(backbone.mean)},
+      {"scale", to_json(backbone.scale)},     {"side", to_json(build.demand.recipe.side)}, {"licence", to_json(backbone.licence)},
+      {"origin", to_json(backbone.origin)}};
+  if (build.escalates()) step.parameters["tuned"] = true;  // the last cut alone
   step.environment = {{"import", modules::import_version}};
   step.inputs = {{.name = "file", .digest = build.backbone}};
   step.outputs = {"backbone"};
@@ -204,6 +253,9 @@ line::Step head_step_on(const BuildContext& build, const std::string& name, cons
   if (!build.options.report) step.parameters["report"] = false;  // what would be needed is not worked out either
   step.environment = machine_environment(build.threads);
   step.environment["heads"] = heads::version;
+  step.parameters["cuts"] = demand::cuts_of(build.demand);
+  step.parameters["head"] = to_json(build.demand.recipe.head);
+  add_decisions(build.demand, step.parameters);
   step.inputs = {{.name = "backbone", .step = backbone_step, .output = "backbone"},
                  {.name = "manifest", .step = build.manifest_step(), .output = "manifest"}};
   step.outputs = {"head", "history", "suspects"};
@@ -222,10 +274,8 @@ line::Step head_step_on(const BuildContext& build, const std::string& name, cons
     if (progress) progress->finish();
     context.figure("features_computed", counts.computed);
     context.figure("features_reused", counts.reused);
-    std::vector<std::int64_t> widths;
-    if (const Json& made = context.maker("backbone")->figures; made.contains("widths"))
-      SIGHTLINE_CHECK(from_json(made["widths"], widths, "widths"));
-    SIGHTLINE_TRY(const FittedHead fitted, fit_head(build, features, widths, manifest, samples));
+    // With the thousands of columns of several cuts the convex head would take most of the time, and is not ahead.
+    SIGHTLINE_TRY(const FittedHead fitted, fit_head(build, backbone, backbone_step != "backbone", features, manifest, samples));
     for (const auto& [key, figure] : fitted.figures.items()) context.figure(key, figure);
     context.figure("outlook", fitted.outlook);
     SIGHTLINE_TRY(const std::string onnx, graph::serialize_onnx(fitted.graph));
@@ -265,7 +315,7 @@ Result<void> put_tuned_package(const BuildContext& build, line::StepContext& con
   SIGHTLINE_TRY(contents.golden, choose_golden(manifest, golden_pictures));
   SIGHTLINE_TRY(const std::string parent, context.fresh_folder("package"));
   const std::string folder = parent + "/" + build.demand.name;
-  SIGHTLINE_TRY(const double temperature, write_calibrated(contents, manifest, build.threads, folder));
+  SIGHTLINE_TRY(const double temperature, write_calibrated(build, contents, manifest, folder));
   context.figure("temperature", temperature);
   SIGHTLINE_TRY(const std::uint64_t size, package::shipped_size(folder));
   context.figure("size_bytes", size);
@@ -309,6 +359,7 @@ line::Step shared_package_step(const BuildContext& build) {
     contents.lineage["weights"]["head"] = "fitted here";
     contents.lineage["recipe"] = {
         {"backbone", backbone.about.file}, {"side", backbone.side}, {"head", history.value("head", Json::object())}};
+    SIGHTLINE_CHECK(put_decisions(contents));
     contents.lineage["seed"] = build.demand.seed;
     contents.lineage["sightline"] = version;
     SIGHTLINE_TRY(contents.golden, choose_golden(manifest, golden_pictures));
@@ -357,7 +408,8 @@ line::Step shared_evaluate_step(const BuildContext& build) {
       if (progress) progress->finish();
       SIGHTLINE_TRY(runtime::Session session,
                     runtime::Session::create(head, {.threads = build.threads, .precision = features::computed_in(backbone.about)}));
-      SIGHTLINE_TRY(answers.probabilities, session.run(features));
+      SIGHTLINE_TRY(const ColumnRange read, columns_read(backbone, head));
+      SIGHTLINE_TRY(answers.probabilities, session.run(columns_of(features, read)));
       SIGHTLINE_TRY(answers.seconds, check_package(model, manifest, answers));
       options.answers = &answers;
     }

@@ -1,10 +1,13 @@
 // The recipe for a network that the demand brings.
 #include <algorithm>
 #include <array>
+#include <filesystem>
 
 #include "base/files.h"
 #include "base/text.h"
+#include "factory/backbone.h"
 #include "factory/recipe.h"
+#include "features/backbone.h"
 #include "modules/imported.h"
 #include "weights/weights.h"
 
@@ -36,27 +39,42 @@ void choose_careful_rates(const demand::Demand& demand, ChosenRecipe& chosen) {
   modules::Recipe& recipe = chosen.recipe;
   const bool normalised =
       std::ranges::any_of(chosen.graph.nodes, [](const graph::Node& node) { return node.op_type.ends_with("Normalization"); });
-  recipe.learning_rate = demand.recipe.learning_rate.value_or(head_rate);
+  recipe.learning_rate = head_rate;
   recipe.backbone_rate = (normalised ? normalised_rate : folded_rate) / head_rate;
   recipe.clip = largest_gradient;
   recipe.weight_decay = 1e-4;
   recipe.label_smoothing = 0;
   recipe.patience = patience;
-  recipe.batch = demand.recipe.batch.value_or(std::min(recipe.batch, largest_batch));
+  recipe.batch = std::min(recipe.batch, largest_batch);
+  pin_training(demand.recipe, recipe);
   chosen.reasons.push_back(
       fmt::format("head first, in closed form; then everything at a low rate: {:g} for the head, {:g} for the backbone, gradients clipped "
                   "at {:g}, batches of {}",
                   recipe.learning_rate, recipe.learning_rate * recipe.backbone_rate, recipe.clip, recipe.batch));
 }
 
+modules::Neck neck_of(const demand::Demand& demand) {
+  modules::Neck neck = modules::Neck::average;
+  if (demand.recipe.neck) enum_from(*demand.recipe.neck, neck);
+  return neck;
+}
+
 Result<modules::ImportedClassifier> import_network(const demand::Demand& demand, std::int64_t classes) {
   const demand::Backbone& backbone = *demand.backbone;
-  SIGHTLINE_TRY(const graph::Graph source, graph::read_onnx(*backbone.onnx));
+  SIGHTLINE_TRY(graph::Graph source, graph::read_onnx(*backbone.onnx));
+  std::vector<std::string> cuts = demand::cuts_of(demand);
+  if (features::is_backbone(source)) {  // cut already: what is tuned ends in those of its cuts that are wanted
+    SIGHTLINE_TRY(const features::Backbone made, features::read_backbone(std::filesystem::path(*backbone.onnx).parent_path().string()));
+    SIGHTLINE_TRY(const features::Backbone wanted, with_wanted_cuts(made, demand, true));
+    source = wanted.graph;
+    cuts = {"auto"};
+  }
   const auto floats = [](const std::optional<std::vector<double>>& list) {
     return list ? std::vector<float>(list->begin(), list->end()) : std::vector<float>();
   };
   SIGHTLINE_TRY(modules::ImportedClassifier imported, modules::import_classifier(source, *backbone.onnx,
-                                                                                 {.cut = backbone.cut,
+                                                                                 {.cuts = cuts,
+                                                                                  .neck = neck_of(demand),
                                                                                   .classes = classes,
                                                                                   .side = demand.recipe.side.value_or(0),
                                                                                   .mean = floats(backbone.mean),

@@ -102,6 +102,17 @@ Result<void> put_evaluation(line::StepContext& context, const evaluation::Evalua
   return context.put("evaluation", json_text(to_json(evaluation)));
 }
 
+void add_decisions(const demand::Demand& demand, Json& parameters) {
+  if (demand.decide) parameters["decide"] = to_json(*demand.decide);
+  if (demand.prediction_sets) parameters["prediction_sets"] = to_json(*demand.prediction_sets);
+}
+
+Result<void> put_decisions(package::Contents& contents) {
+  SIGHTLINE_TRY(const std::optional<evaluation::Decisions> decisions, evaluation::read_decisions(contents.graph, contents.labels.size()));
+  if (decisions) contents.lineage["decisions"] = to_json(*decisions);
+  return {};
+}
+
 Json machine_environment(int threads) { return {{"simd", simd_level()}, {"kernels", runtime::instruction_set()}, {"threads", threads}}; }
 
 line::Step recipe_step(const BuildContext& build) {
@@ -114,8 +125,10 @@ line::Step recipe_step(const BuildContext& build) {
   step.environment = {{"modules", modules::version}};
   if (build.demand.backbone) {
     const demand::Backbone& backbone = *build.demand.backbone;
-    step.parameters["backbone"] = {
-        {"cut", backbone.cut}, {"freeze", to_json(backbone.freeze)}, {"mean", to_json(backbone.mean)}, {"scale", to_json(backbone.scale)}};
+    step.parameters["backbone"] = {{"cut", demand::cuts_of(build.demand)},
+                                   {"freeze", to_json(backbone.freeze)},
+                                   {"mean", to_json(backbone.mean)},
+                                   {"scale", to_json(backbone.scale)}};
     step.environment["import"] = modules::import_version;
   }
   step.inputs = {{.name = "manifest", .step = "split", .output = "manifest"}};
@@ -196,18 +209,24 @@ line::Step train_step(const BuildContext& build, const std::string& worker, cons
   return step;
 }
 
-Result<double> write_calibrated(package::Contents& contents, const dataset::Manifest& manifest, int threads, const std::string& folder) {
+Result<double> write_calibrated(const BuildContext& build, package::Contents& contents, const dataset::Manifest& manifest,
+                                const std::string& folder) {
   // Calibration needs answers of the package itself, so it is written twice: once to be asked, once with the temperature.
   SIGHTLINE_CHECK(remove_all(folder));
   SIGHTLINE_CHECK(package::write_package(contents, folder));
   double temperature = 1;
   {
-    SIGHTLINE_TRY(package::Model model, package::Model::open(folder, {.threads = threads, .check_golden = false}));
+    SIGHTLINE_TRY(package::Model model, package::Model::open(folder, {.threads = build.threads, .check_golden = false}));
     SIGHTLINE_TRY(const evaluation::Answers answers, evaluation::answer(model, manifest, dataset::Split::validation, false));
     if (answers.labels.size() >= 10) temperature = tasks::fit_temperature(answers.probabilities, answers.labels);
     contents.graph.initializers["inverse_temperature"] =
         Tensor::filled(contents.graph.initializers["inverse_temperature"].shape(), static_cast<float>(1 / temperature));
+    SIGHTLINE_TRY(const std::optional<evaluation::Decisions> decisions,
+                  evaluation::fit_decisions(build.demand, tasks::apply_temperature(answers.probabilities, temperature), answers.labels,
+                                            "validation"));
+    if (decisions) evaluation::write_decisions(*decisions, contents.graph);
   }
+  SIGHTLINE_CHECK(put_decisions(contents));
   SIGHTLINE_CHECK(remove_all(folder));
   SIGHTLINE_CHECK(package::write_package(contents, folder));
   return temperature;
@@ -216,6 +235,7 @@ Result<double> write_calibrated(package::Contents& contents, const dataset::Mani
 line::Step package_step(const BuildContext& build) {
   line::Step step{.name = "package", .version = 1, .says = "calibrate, write, reopen and verify the package"};
   step.parameters = {{"name", build.demand.name}, {"licence", build.demand.data.licence}, {"origin", build.demand.data.origin}};
+  add_decisions(build.demand, step.parameters);
   step.environment = machine_environment(build.threads);
   if (build.demand.backbone)
     step.parameters["backbone"] = {{"licence", to_json(build.demand.backbone->licence)},
@@ -241,7 +261,7 @@ line::Step package_step(const BuildContext& build) {
     SIGHTLINE_TRY(contents.golden, choose_golden(manifest, golden_count));
 
     const std::string folder = context.work_folder() + "/" + build.demand.name;
-    SIGHTLINE_TRY(const double temperature, write_calibrated(contents, manifest, build.threads, folder));
+    SIGHTLINE_TRY(const double temperature, write_calibrated(build, contents, manifest, folder));
     context.figure("temperature", temperature);
     SIGHTLINE_TRY(const std::uint64_t size, package::shipped_size(folder));
     context.figure("size_bytes", size);

@@ -21,6 +21,8 @@ constexpr std::array sides{16, 24, 28, 32, 40, 48, 64, 80, 96};
 // Above this many minutes (or epochs) the larger default net has time to pay off.
 constexpr double long_budget_minutes = 10;
 constexpr int long_budget_epochs = 30;
+// AdamW's steps have the size of the learning rate whatever the gradient is: what SGD takes would be far too much for it.
+constexpr double adamw_share = 0.02;
 
 int median(std::vector<int> values) {
   std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
@@ -76,6 +78,7 @@ Result<graph::Graph> initial_graph(const demand::Demand& demand, const dataset::
   options.channels = recipe.channels;
   options.classes = static_cast<std::int64_t>(manifest.classes.size());
   options.dropout = static_cast<float>(recipe.dropout);
+  options.neck = neck_of(demand);
   options.seed = static_cast<std::uint64_t>(demand.seed);
   normalisation(manifest, recipe.channels, options.mean, options.deviation);
   return modules::build_classifier(options);
@@ -133,11 +136,21 @@ void choose_training(const demand::Demand& demand, const dataset::Manifest& mani
                                        recipe.learning_rate, plural(static_cast<std::uint64_t>(train), "image")));
   const auto [least, most] = std::minmax_element(per_class.begin(), per_class.end());
   if (demand.target.metric == "macro_f1" && *least * 3 < *most) {
-    recipe.class_weights = true;
+    recipe.loss = modules::Loss::balanced_cross_entropy;
     chosen.reasons.push_back(fmt::format("classes are weighted: macro_f1 is wanted, and the classes hold {} to {} images", *least, *most));
   }
-  if (demand.recipe.batch) recipe.batch = *demand.recipe.batch;
-  if (demand.recipe.learning_rate) recipe.learning_rate = *demand.recipe.learning_rate;
+  pin_training(demand.recipe, recipe);
+}
+
+void pin_training(const demand::RecipePins& pins, modules::Recipe& recipe) {
+  if (pins.batch) recipe.batch = *pins.batch;
+  if (pins.optimizer && enum_from(*pins.optimizer, recipe.optimizer) && recipe.optimizer == modules::Optimizer::adamw)
+    recipe.learning_rate *= adamw_share;
+  if (pins.learning_rate) recipe.learning_rate = *pins.learning_rate;
+  if (pins.loss) enum_from(*pins.loss, recipe.loss);
+  if (pins.smoothing) recipe.label_smoothing = *pins.smoothing;
+  if (pins.schedule) enum_from(*pins.schedule, recipe.schedule);
+  if (pins.weight_decay) recipe.weight_decay = *pins.weight_decay;
 }
 
 Result<void> choose_augmentation(const demand::Demand& demand, const dataset::Manifest& manifest, ChosenRecipe& chosen) {

@@ -35,9 +35,11 @@ Result<modules::ImportedClassifier> import_network(const demand::Demand& demand,
 
 // Low rates and clipped gradients, so that what foreign weights know is not lost, into chosen.recipe; chosen.graph has a head already.
 void choose_careful_rates(const demand::Demand& demand, ChosenRecipe& chosen);
+modules::Neck neck_of(const demand::Demand& demand);
 
 // --- what both choices share (recipe.cpp) ---
 void choose_budget(const demand::Demand& demand, ChosenRecipe& chosen);
+void pin_training(const demand::RecipePins& pins, modules::Recipe& recipe);
 void choose_training(const demand::Demand& demand, const dataset::Manifest& manifest, ChosenRecipe& chosen);
 Result<void> choose_augmentation(const demand::Demand& demand, const dataset::Manifest& manifest, ChosenRecipe& chosen);
 // "" when the limits are kept, else the sentence that says which one is broken.

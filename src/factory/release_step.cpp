@@ -52,6 +52,11 @@ std::string card_text(const demand::Demand& demand, const evaluation::Evaluation
       fmt::format("- latency at batch 1 after decoding: p50 {:.3f} ms, p95 {:.3f} ms, p99 {:.3f} ms on {}\n", evaluation.latency.p50,
                   evaluation.latency.p95, evaluation.latency.p99, plural(static_cast<std::uint64_t>(evaluation.latency.threads), "core"));
   text += fmt::format("- size {}\n\n", human_bytes(evaluation.size_bytes));
+  if (evaluation.decisions) {
+    text += "## Decisions\n\n";
+    for (const std::string& sentence : evaluation.decisions->sentences) text += fmt::format("- {}\n", sentence);
+    text += "\n";
+  }
   if (!compression.candidates.empty()) {
     text += fmt::format("## Precision\n\n{}.\n\n", compression.sentence);
     for (const evaluation::CompressionCandidate& each : compression.candidates)

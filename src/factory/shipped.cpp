@@ -116,7 +116,9 @@ Result<std::optional<std::string>> default_backbone(const store::Workspace& work
 
 Result<std::optional<demand::Demand>> on_default_backbone(const demand::Demand& demand, store::Workspace& workspace, int threads) {
   const std::optional<demand::Demand> as_it_is;
-  if (demand.backbone || demand.recipe.backbone || demand.recipe.side || demand.search) return as_it_is;
+  demand::RecipePins pins = demand.recipe;
+  pins.augmentation.reset();
+  if (demand.backbone || demand.search || to_json(pins) != to_json(demand::RecipePins{})) return as_it_is;
   SIGHTLINE_TRY(const std::optional<std::string> name, default_backbone(workspace));
   if (!name) return as_it_is;
   SIGHTLINE_TRY(const std::optional<store::Backbone> backbone, find_workspace_backbone(*name, workspace, threads));

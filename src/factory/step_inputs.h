@@ -35,12 +35,17 @@ std::string progress_note(const Json& event, const std::string& last_epoch);
 Result<std::vector<package::GoldenSample>> choose_golden(const dataset::Manifest& manifest, std::size_t count);
 // Writes the package with the temperature that makes its own answers to the validation pictures most likely, and gives it. The graph wants
 // a constant "inverse_temperature" between logits and softmax.
-Result<double> write_calibrated(package::Contents& contents, const dataset::Manifest& manifest, int threads, const std::string& folder);
+Result<double> write_calibrated(const BuildContext& build, package::Contents& contents, const dataset::Manifest& manifest,
+                                const std::string& folder);
 // {"data": what the samples are, where they come from and under which licence}
 Json data_lineage(const dataset::Manifest& manifest);
 
 // Runs sightline-train, with progress; output and checkpoint of the specification are chosen, and what it says becomes figures of the step.
 Result<void> train_with_worker(line::StepContext& context, const std::string& worker, modules::TrainingSpec& spec, const std::string& says);
+// What of the demand a step depends on that fits decisions (evaluation/decisions.h); nothing where nothing is asked for.
+void add_decisions(const demand::Demand& demand, Json& parameters);
+// The graph's decisions into the lineage, in words that say what they were fitted on.
+Result<void> put_decisions(package::Contents& contents);
 
 // The evaluation as the output of its step, and its main figures.
 Result<void> put_evaluation(line::StepContext& context, const evaluation::Evaluation& evaluation);

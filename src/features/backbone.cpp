@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/files.h"
+#include "base/text.h"
 
 namespace sightline::features {
 namespace {
@@ -23,6 +26,31 @@ std::string misfit(const graph::Graph& graph) {
   return "";
 }
 
+// "" or why these are not the cuts that the graph's features are made of.
+std::string misfit(const graph::Graph& graph, const std::vector<Cut>& cuts) {
+  std::int64_t width = 0;
+  for (const Cut& cut : cuts) width += cut.width;
+  if (!cuts.empty() && width != graph.outputs[0].shape[1])
+    return fmt::format("its cuts are {} wide together, its features {}", width, graph.outputs[0].shape[1]);
+  if (cuts.size() < 2) return "";
+  for (const Cut& cut : cuts)
+    if (std::ranges::none_of(graph.nodes, [&](const graph::Node& node) { return node.outputs[0] == cut.value; }))
+      return fmt::format("it has no value \"{}\" for its cut \"{}\"", cut.value, cut.name);
+  return "";
+}
+
+// What follows from the graph.
+void settle(Backbone& backbone) {
+  // The same rule gives the same places as when it was written.
+  graph::ExternalWeights places;
+  (void)graph::external_weights(backbone.graph, least_shared, places);
+  backbone.offsets = std::move(places.offsets);
+  backbone.side = static_cast<int>(backbone.graph.inputs[0].shape[1]);
+  backbone.channels = static_cast<int>(backbone.graph.inputs[0].shape[3]);
+  backbone.dimensions = backbone.graph.outputs[0].shape[1];
+  backbone.digest = graph::digest_of(backbone.graph);
+}
+
 }  // namespace
 
 runtime::Precision computed_in(const About& about) {
@@ -31,8 +59,48 @@ runtime::Precision computed_in(const About& about) {
 
 bool is_backbone(const graph::Graph& graph) { return graph.metadata.contains(about_key); }
 
+Result<Backbone> with_cuts(const Backbone& backbone, const std::vector<std::string>& names) {
+  std::vector<std::string> known;
+  for (const Cut& cut : backbone.about.cuts) known.push_back(cut.name);
+  for (const std::string& name : names)
+    if (std::ranges::find(known, name) == known.end())
+      return Error{ErrorKind::usage, fmt::format("{} was imported without a cut \"{}\"{}; it has {}", backbone.about.file, name,
+                                                 did_you_mean(name, known), known.empty() ? "one without a name" : join(known, ", "))};
+  std::vector<Cut> chosen;  // in the backbone's order
+  for (const Cut& cut : backbone.about.cuts)
+    if (std::ranges::find(names, cut.name) != names.end()) chosen.push_back(cut);
+  if (chosen.empty()) return Error{ErrorKind::usage, backbone.about.file + ": no cut is named"};
+  Backbone some = backbone;
+  some.about.cuts = chosen;
+  if (chosen.size() == backbone.about.cuts.size()) return some;
+  std::vector<std::string> values;
+  std::int64_t width = 0;
+  for (const Cut& cut : chosen) {
+    values.push_back(cut.value);
+    width += cut.width;
+  }
+  std::erase_if(some.graph.nodes, [](const graph::Node& node) { return node.outputs[0] == value; });
+  if (chosen.size() == 1) {
+    for (graph::Node& node : some.graph.nodes) std::ranges::replace(node.outputs, values[0], std::string(value));
+    some.about.cuts[0].value = value;
+  } else {
+    some.graph.nodes.push_back({.name = value,
+                                .op_type = "Concat",
+                                .inputs = values,
+                                .outputs = {value},
+                                .attributes = {{"axis", std::int64_t{1}}},
+                                .domain = ""});
+  }
+  some.graph.outputs = {{value, Dtype::f32, {-1, width}, {}}};
+  some.graph = graph::serving_graph(some.graph);
+  settle(some);
+  return some;
+}
+
 Result<void> write_backbone(const graph::Graph& graph, const About& about, const std::string& folder) {
   if (const std::string why = misfit(graph); !why.empty()) return Error{ErrorKind::invalid_data, fmt::format("no backbone: {}", why)};
+  if (const std::string why = misfit(graph, about.cuts); !why.empty())
+    return Error{ErrorKind::invalid_data, fmt::format("no backbone: {}", why)};
   graph::Graph written = graph;
   written.metadata = {{about_key, json_text(to_json(about))}};
   graph::ExternalWeights places{.file = weights_file, .offsets = {}};
@@ -53,15 +121,9 @@ Result<Backbone> read_backbone(const std::string& folder) {
   SIGHTLINE_TRY(const Json json, parse_json(stated->second, path));
   SIGHTLINE_TRY(backbone.about, struct_from_json<About>(json, about_key));
   backbone.graph.metadata.clear();
-  // The same rule gives the same places as when it was written.
-  graph::ExternalWeights places;
-  (void)graph::external_weights(backbone.graph, least_shared, places);
-  backbone.offsets = std::move(places.offsets);
+  if (const std::string why = misfit(backbone.graph, backbone.about.cuts); !why.empty()) return bad(why);
   backbone.weights_path = folder + "/" + weights_file;
-  backbone.side = static_cast<int>(backbone.graph.inputs[0].shape[1]);
-  backbone.channels = static_cast<int>(backbone.graph.inputs[0].shape[3]);
-  backbone.dimensions = backbone.graph.outputs[0].shape[1];
-  backbone.digest = graph::digest_of(backbone.graph);
+  settle(backbone);
   return backbone;
 }
 

@@ -22,17 +22,27 @@ inline constexpr const char* graph_file = "backbone.onnx";
 inline constexpr const char* weights_file = "backbone.data";
 inline constexpr const char* value = "features";
 
+// One of the values that "features" is made of, in its order.
+struct Cut {
+  std::string name;   // "early", "middle", "last", or what the file calls the value
+  std::string at;     // the value, as the file called it
+  std::string value;  // of the graph, f32 N×width: "features" itself when it is the only one
+  std::int64_t width = 0;
+  static constexpr auto fields() {
+    return std::tuple{field("name", &Cut::name), field("at", &Cut::at), field("value", &Cut::value), field("width", &Cut::width)};
+  }
+};
+
 struct About {
   std::string file;  // its name where it was imported from
   Digest file_digest;
   std::string origin = "not stated", licence = "not stated";
-  std::string cut;                   // the value that describes the picture, as the file called it
+  std::vector<Cut> cuts;             // what describes the picture
   std::string precision = "f32";     // what it is computed in: f32, bf16, mixed (integers and bf16) or int8 (integers)
   std::vector<std::string> reasons;  // what was found and what was assumed, a sentence each
   static constexpr auto fields() {
-    return std::tuple{field("file", &About::file),      field("digest", &About::file_digest),
-                      field("origin", &About::origin),  field("licence", &About::licence),
-                      field("cut", &About::cut),        field("precision", &About::precision),
+    return std::tuple{field("file", &About::file),       field("digest", &About::file_digest), field("origin", &About::origin),
+                      field("licence", &About::licence), field("cuts", &About::cuts),          field("precision", &About::precision),
                       field("reasons", &About::reasons)};
   }
 };
@@ -52,7 +62,9 @@ runtime::Precision computed_in(const About& about);
 
 // Whether the graph is one that write_backbone wrote.
 bool is_backbone(const graph::Graph& graph);
-// folder must exist. Errors: invalid_data (not a graph from one square picture to f32 N×D), io.
+// With fewer of its cuts, by name: the graph that computes just those. Error usage: the names that there are.
+Result<Backbone> with_cuts(const Backbone& backbone, const std::vector<std::string>& names);
+// folder must exist. Errors: invalid_data (not a graph from one square picture to f32 N×D; cuts that are not what it holds), io.
 Result<void> write_backbone(const graph::Graph& graph, const About& about, const std::string& folder);
 // Errors name the file: not_found, invalid_data.
 Result<Backbone> read_backbone(const std::string& folder);

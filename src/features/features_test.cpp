@@ -26,7 +26,13 @@ graph::Graph small_backbone(std::uint64_t seed = 3) {
 
 Backbone written_and_read(const graph::Graph& graph, const std::string& folder) {
   EXPECT_TRUE(make_directories(folder).ok());
-  EXPECT_TRUE(write_backbone(graph, {.file = "net.onnx", .licence = "MIT", .cut = "v7", .reasons = {"because"}}, folder).ok());
+  EXPECT_TRUE(write_backbone(graph,
+                             {.file = "net.onnx",
+                              .licence = "MIT",
+                              .cuts = {{.name = "last", .at = "v7", .value = value, .width = 24}},
+                              .reasons = {"because"}},
+                             folder)
+                  .ok());
   auto backbone = read_backbone(folder);
   EXPECT_TRUE(backbone.ok()) << backbone.error().message;
   return *std::move(backbone);
@@ -54,7 +60,7 @@ TEST(Backbone, ComesBackAsItWasWritten) {
   EXPECT_EQ(backbone.channels, 3);
   EXPECT_EQ(backbone.dimensions, 24);
   EXPECT_EQ(backbone.about.licence, "MIT");
-  EXPECT_EQ(backbone.about.cut, "v7");
+  EXPECT_EQ(backbone.about.cuts.at(0).at, "v7");
   EXPECT_EQ(backbone.about.reasons, std::vector<std::string>{"because"});
   EXPECT_EQ(backbone.digest, graph::digest_of(graph));
   EXPECT_NE(backbone.digest, written_and_read(small_backbone(4), folder / "c").digest);
@@ -67,6 +73,47 @@ TEST(Backbone, ComesBackAsItWasWritten) {
     const auto there = file->bytes().subspan(offset, tensor.byte_count());
     EXPECT_TRUE(std::equal(there.begin(), there.end(), tensor.bytes().begin())) << key;
   }
+}
+
+// Two cuts, 6 and 24 wide.
+graph::Graph two_cuts() {
+  graph::Builder builder(3);
+  const std::string x = builder.image_input(side, side, 3, {127.0F, 127.0F, 127.0F}, {64.0F, 64.0F, 64.0F});
+  const std::string early = builder.relu(builder.conv(x, 6, {.bias = true}));
+  builder.rename(builder.flatten(builder.global_average_pool(early)), "features.early");
+  builder.rename(builder.flatten(builder.global_average_pool(builder.relu(builder.conv(early, 24, {.bias = true})))), "features.last");
+  builder.rename(builder.concat({"features.early", "features.last"}), value);
+  return *builder.finish({value}, {});
+}
+
+TEST(Backbone, WithFewerOfItsCutsSaysTheSameOfThem) {
+  TemporaryFolder folder;
+  About about{.file = "net.onnx", .cuts = {{"early", "v3", "features.early", 6}, {"last", "v7", "features.last", 24}}};
+  ASSERT_TRUE(write_backbone(two_cuts(), about, folder.path()).ok());
+  const auto whole = read_backbone(folder.path());
+  ASSERT_TRUE(whole.ok()) << whole.error().message;
+  EXPECT_EQ(whole->dimensions, 30);
+  const auto last = with_cuts(*whole, {"last"}), early = with_cuts(*whole, {"early"}), both = with_cuts(*whole, {"last", "early"});
+  ASSERT_TRUE(last.ok() && early.ok() && both.ok());
+  EXPECT_EQ(both->digest, whole->digest);
+  EXPECT_EQ(last->dimensions, 24);
+  EXPECT_EQ(last->about.cuts.at(0).value, value);
+  EXPECT_LT(early->graph.initializers.size(), last->graph.initializers.size());
+  EXPECT_NE(last->digest, whole->digest);
+  const auto answer = [&](const Backbone& backbone) { return *runtime::Session::create(backbone.graph)->run(picture(1)); };
+  const Tensor all = answer(*whole), some = answer(*last);
+  for (std::size_t i = 0; i < 24; ++i) EXPECT_NEAR(some.values<float>()[i], all.values<float>()[6 + i], 1e-6);
+  // It is a backbone like any other.
+  ASSERT_TRUE(make_directories(folder / "last").ok());
+  ASSERT_TRUE(write_backbone(last->graph, last->about, folder / "last").ok());
+  EXPECT_EQ(read_backbone(folder / "last")->digest, last->digest);
+
+  EXPECT_THAT(with_cuts(*whole, {"erly"}).error().message,
+              testing::AllOf(HasSubstr("did you mean \"early\"?"), HasSubstr("it has early, last")));
+  about.cuts[0].width = 7;
+  EXPECT_THAT(write_backbone(two_cuts(), about, folder.path()).error().message, HasSubstr("31 wide together"));
+  about.cuts[0] = {"early", "v3", "features.erly", 6};
+  EXPECT_THAT(write_backbone(two_cuts(), about, folder.path()).error().message, HasSubstr("no value \"features.erly\""));
 }
 
 TEST(Backbone, RefusesWhatIsNone) {

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
+#include <memory>
+#include <optional>
 
 #include "base/parallel.h"
 #include "heads/blas.h"
@@ -15,7 +18,11 @@
 namespace sightline::heads {
 namespace {
 
-constexpr int few_samples = 100;      // below, several repeats of the folds
+constexpr int few_samples = 100;  // below, several repeats of the folds
+constexpr std::size_t samples_for_sets = 800;
+// With fewer samples a class the noise decides between sets of cuts: at five a class choosing lost a point and a half against the last cut
+// alone (docs/heads.md).
+constexpr std::int64_t least_for_sets = 10;
 constexpr int bootstrap_draws = 200;  // for the figure without the winner's curse
 
 struct Fold {
@@ -81,10 +88,10 @@ void judge_answers(std::span<const Tensor> scores, std::span<const std::int32_t>
 }
 
 std::string name_of(const Setting& setting) {
-  const std::string columns = setting.kept > 0 ? fmt::format(" on {} columns", setting.kept) : "";
   switch (setting.kind) {
     case Kind::nearest_mean: return setting.value > 0 ? "nearest class mean by angle" : "nearest class mean";
-    case Kind::ridge: return setting.kept > 0 ? "ridge" + columns : fmt::format("ridge (penalty {:g})", setting.value);
+    case Kind::ridge:
+      return setting.kept > 0 ? fmt::format("ridge on {} columns", setting.kept) : fmt::format("ridge (penalty {:g})", setting.value);
     case Kind::discriminant: return fmt::format("linear discriminant (shrinkage {:g})", setting.value);
     case Kind::logistic: return fmt::format("logistic (penalty {:g})", setting.value);
     case Kind::random_features: return fmt::format("random features and ridge (penalty {:g})", setting.value);
@@ -92,24 +99,71 @@ std::string name_of(const Setting& setting) {
   return "";
 }
 
-std::string sentence_of(std::span<const Setting> settings, const Selection& selection, const Judged& judged, const std::string& measured) {
+// The features of one set of cuts, and the heads that compete on them.
+struct Competitor {
+  Tensor features;
+  std::vector<std::int64_t> columns;  // of what was given; empty: all
+  ChooseOptions options;
+  std::optional<Candidates> candidates;
+};
+
+// One for each set of cuts, prepared side by side.
+Result<std::vector<std::unique_ptr<Competitor>>> competitors_of(const Tensor& features, std::span<const std::int32_t> labels, int classes,
+                                                                const std::vector<double>& emphasis, const ChooseOptions& options) {
+  std::vector<std::unique_ptr<Competitor>> all;
+  for (std::size_t set = 0; set < std::max<std::size_t>(1, options.cut_sets.size()); ++set) {
+    auto made = std::make_unique<Competitor>(Competitor{.features = features, .columns = {}, .options = options, .candidates = {}});
+    if (!options.cut_sets.empty() && options.cut_sets[set].cuts.size() < options.cut_widths.size()) {
+      made->options.cut_widths.clear();
+      std::int64_t begin = 0;
+      for (std::size_t cut = 0; cut < options.cut_widths.size(); begin += options.cut_widths[cut++]) {
+        if (std::ranges::find(options.cut_sets[set].cuts, cut) == options.cut_sets[set].cuts.end()) continue;
+        made->options.cut_widths.push_back(options.cut_widths[cut]);
+        for (std::int64_t column = begin; column < begin + options.cut_widths[cut]; ++column) made->columns.push_back(column);
+      }
+      made->features = columns_of(features, made->columns);
+    }
+    all.push_back(std::move(made));
+  }
+  SIGHTLINE_CHECK(parallel_for(
+      all.size(),
+      [&](std::size_t set) -> Result<void> {
+        Competitor& competitor = *all[set];
+        SIGHTLINE_TRY(Candidates made, Candidates::prepare(competitor.features, labels, classes, emphasis, competitor.options));
+        competitor.candidates.emplace(std::move(made));
+        return {};
+      },
+      options.threads));
+  return all;
+}
+
+// A setting of one competitor.
+struct Entrant {
+  Setting setting;
+  std::size_t set = 0;
+  std::string cuts;  // the set's name
+
+  std::string name() const { return name_of(setting) + (cuts.empty() ? "" : " on " + cuts); }
+};
+
+std::string sentence_of(std::span<const Entrant> settings, const Selection& selection, const Judged& judged, const std::string& measured) {
   const Selection::Entry& chosen = selection.candidates[selection.chosen];
   const Selection::Entry& best = selection.candidates[selection.best];
   const char* metric = judged.balanced ? "balanced accuracy" : "accuracy";
-  const std::string name = name_of(settings[chosen.setting]);
+  const std::string name = settings[chosen.setting].name();
   const std::string figure = fmt::format("{}: {} {:.3f} {}", name, metric, chosen.metric, measured);
   if (selection.candidates.size() == 1) return figure;
   if (selection.chosen != selection.best)
     return fmt::format(
         "{}; {} has {:.3f}, which is no more than noise (a standard error of the difference is {:.3f}), so the usual kind is kept", figure,
-        name_of(settings[best.setting]), best.metric, chosen.standard_error);
+        settings[best.setting].name(), best.metric, chosen.standard_error);
   std::size_t second = selection.candidates.size();
   for (std::size_t c = 0; c < selection.candidates.size(); ++c) {
     if (c == selection.chosen) continue;
     if (second == selection.candidates.size() || selection.candidates[c].metric > selection.candidates[second].metric) second = c;
   }
   const Selection::Entry& next = selection.candidates[second];
-  return fmt::format("{}; next comes {} with {:.3f}", figure, name_of(settings[next.setting]), next.metric);
+  return fmt::format("{}; next comes {} with {:.3f}", figure, settings[next.setting].name(), next.metric);
 }
 
 Result<void> check_options(const ChooseOptions& options, const Tensor& features) {
@@ -124,6 +178,10 @@ Result<void> check_options(const ChooseOptions& options, const Tensor& features)
   for (const std::int64_t each : options.cut_widths) width += std::max<std::int64_t>(each, 1);
   if (!options.cut_widths.empty() && width != features.dim(1))
     return usage(fmt::format("the cuts' widths add up to {}, but there are {} features", width, features.dim(1)));
+  for (const CutSet& set : options.cut_sets)
+    if (set.cuts.empty() || set.cuts.back() >= options.cut_widths.size() || !std::ranges::is_sorted(set.cuts))
+      return usage(fmt::format("the set of cuts \"{}\" is empty, not ascending or names more than the {} cuts", set.name,
+                               options.cut_widths.size()));
   return {};
 }
 
@@ -165,10 +223,61 @@ Tensor out_of_fold_of(const Choice& choice) {
   return mean;
 }
 
+namespace {
+
+// The median size of the classes that have samples.
+std::int64_t usual_class_size(std::span<const std::int32_t> labels, int classes) {
+  std::vector<std::int64_t> count(static_cast<std::size_t>(classes));
+  for (const std::int32_t label : labels) ++count[static_cast<std::size_t>(label)];
+  std::erase(count, 0);
+  std::ranges::nth_element(count, count.begin() + static_cast<std::ptrdiff_t>(count.size() / 2));
+  return count[count.size() / 2];
+}
+
+// With many samples the choice between sets of cuts is made on a part of them, by one kind: an eigendecomposition of each set's features
+// costs seconds there, and by then the sets differ by more than noise or hardly at all.
+Result<Choice> choose_on_a_part_first(const Tensor& features, std::span<const std::int32_t> labels, std::span<const std::int64_t> groups,
+                                      int classes, const ChooseOptions& options) {
+  const std::vector<int> part = assign_folds(labels, groups, classes, static_cast<int>(labels.size() / samples_for_sets), options.seed);
+  std::vector<std::int64_t> rows, some_groups;
+  std::vector<std::int32_t> some_labels;
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    if (part[i] != 0) continue;
+    rows.push_back(static_cast<std::int64_t>(i));
+    some_labels.push_back(labels[i]);
+    if (!groups.empty()) some_groups.push_back(groups[i]);
+  }
+  Tensor some(Dtype::f32, {static_cast<std::int64_t>(rows.size()), features.dim(1)});
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    std::ranges::copy(features.rows(rows[i], rows[i] + 1).values<float>(),
+                      some.values<float>().begin() + static_cast<std::ptrdiff_t>(i) * features.dim(1));
+  ChooseOptions first = options;
+  first.kinds = {std::ranges::find(options.kinds, Kind::ridge) != options.kinds.end() ? Kind::ridge : options.kinds[0]};
+  first.keep.clear();
+  SIGHTLINE_TRY(const Choice between, choose_head(some, some_labels, some_groups, classes, first));
+  ChooseOptions second = options;
+  second.cut_sets = {options.cut_sets[*between.cut_set]};
+  SIGHTLINE_TRY(Choice choice, choose_head(features, labels, groups, classes, second));
+  choice.cut_set = between.cut_set;
+  choice.sentence += fmt::format("; the cuts were chosen before: {}", between.sentence);
+  return choice;
+}
+
+}  // namespace
+
 Result<Choice> choose_head(const Tensor& features, std::span<const std::int32_t> labels, std::span<const std::int64_t> groups, int classes,
                            const ChooseOptions& options) {
   SIGHTLINE_CHECK(check_for_choice(features, labels, groups, classes));
   SIGHTLINE_CHECK(check_options(options, features));
+  if (options.cut_sets.size() > 1 && usual_class_size(labels, classes) < least_for_sets) {
+    ChooseOptions preferred = options;
+    preferred.cut_sets = {options.cut_sets[0]};
+    SIGHTLINE_TRY(Choice choice, choose_head(features, labels, groups, classes, preferred));
+    choice.sentence += fmt::format("; {} samples a class are too few to choose cuts by", usual_class_size(labels, classes));
+    return choice;
+  }
+  if (options.cut_sets.size() > 1 && labels.size() >= 2 * samples_for_sets)
+    return choose_on_a_part_first(features, labels, groups, classes, options);
   const BlasThreads blas(1);  // threads stand side by side instead, so that the bits do not depend on their number
   const bool few = labels.size() < few_samples;
   const int repeats = options.repeats > 0 ? options.repeats : (few ? 3 : 1);
@@ -180,8 +289,15 @@ Result<Choice> choose_head(const Tensor& features, std::span<const std::int32_t>
   Choice choice;
   choice.folds = std::min<int>(options.folds > 0 ? options.folds : usual_folds(labels, classes), judged.units.count);
 
-  SIGHTLINE_TRY(const Candidates candidates, Candidates::prepare(features, labels, classes, emphasis, options));
-  const std::span<const Setting> settings = candidates.settings();
+  SIGHTLINE_TRY(const auto competitors, competitors_of(features, labels, classes, emphasis, options));
+  std::vector<Entrant> settings;
+  for (std::size_t set = 0; set < competitors.size(); ++set) {
+    const int before = settings.empty() ? 0 : settings.back().setting.candidate + 1;
+    for (Setting setting : competitors[set]->candidates->settings()) {
+      setting.candidate += before;
+      settings.push_back({setting, set, options.cut_sets.empty() ? "" : options.cut_sets[set].name});
+    }
+  }
   const std::vector<Fold> folds = folds_of(labels, groups, classes, choice.folds, repeats, options.seed);
   const std::size_t n = labels.size(), k = static_cast<std::size_t>(classes);
   std::vector<std::vector<Tensor>> scores(settings.size());  // by setting, by repeat
@@ -190,7 +306,11 @@ Result<Choice> choose_head(const Tensor& features, std::span<const std::int32_t>
   SIGHTLINE_CHECK(parallel_for(
       folds.size(),
       [&](std::size_t f) -> Result<void> {
-        SIGHTLINE_TRY(const std::vector<Tensor> answers, candidates.judge(folds[f].rows));
+        std::vector<Tensor> answers;
+        for (const auto& competitor : competitors) {
+          SIGHTLINE_TRY(std::vector<Tensor> some, competitor->candidates->judge(folds[f].rows));
+          std::ranges::move(some, std::back_inserter(answers));
+        }
         for (std::size_t s = 0; s < settings.size(); ++s) {
           const auto from = answers[s].values<float>();
           Tensor& to = scores[s][static_cast<std::size_t>(folds[f].repeat)];
@@ -213,14 +333,19 @@ Result<Choice> choose_head(const Tensor& features, std::span<const std::int32_t>
         return {};
       },
       options.threads));
-  for (const Setting& setting : settings) judged.candidate_of.push_back(setting.candidate);
+  for (const Entrant& entrant : settings) {
+    judged.candidate_of.push_back(entrant.setting.candidate);
+    judged.set_of.resize(static_cast<std::size_t>(entrant.setting.candidate) + 1, static_cast<int>(entrant.set));
+  }
 
   const Selection selection = select(judged);
   for (const Selection::Entry& entry : selection.candidates) {
     const Expected figures = figures_of(judged, entry.setting);
-    choice.candidates.push_back({.kind = settings[entry.setting].kind,
-                                 .setting = settings[entry.setting].value,
-                                 .kept = settings[entry.setting].kept,
+    const Setting& setting = settings[entry.setting].setting;
+    choice.candidates.push_back({.kind = setting.kind,
+                                 .cuts = settings[entry.setting].cuts,
+                                 .setting = setting.value,
+                                 .kept = setting.kept,
                                  .accuracy = figures.accuracy,
                                  .balanced_accuracy = figures.balanced_accuracy,
                                  .log_loss = entry.loss,
@@ -232,7 +357,18 @@ Result<Choice> choose_head(const Tensor& features, std::span<const std::int32_t>
   choice.accuracy = expected.accuracy;
   choice.balanced_accuracy = expected.balanced_accuracy;
   const std::size_t winner = selection.candidates[selection.chosen].setting;
-  SIGHTLINE_TRY(choice.head, candidates.fit(settings[winner]));
+  const Competitor& from = *competitors[settings[winner].set];
+  SIGHTLINE_TRY(choice.head, from.candidates->fit(settings[winner].setting));
+  if (!options.cut_sets.empty()) choice.cut_set = settings[winner].set;
+  if (!from.columns.empty()) {  // what it looks at, in all that was given
+    std::vector<std::int64_t> columns = from.columns;
+    if (!choice.head.columns.empty()) {
+      columns.clear();
+      for (const std::int64_t column : choice.head.columns) columns.push_back(from.columns[static_cast<std::size_t>(column)]);
+    }
+    choice.head.columns = std::move(columns);
+    choice.head.features = features.dim(1);
+  }
   choice.head.temperature = temperatures[winner];
   choice.scores = std::move(scores[winner]);
   const std::string times = repeats > 1 ? fmt::format(", {} times", repeats) : "";

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,7 +16,13 @@
 namespace sightline::heads {
 
 // Raised when the same features give another head than before: part of the key of the step that fits heads.
-inline constexpr int version = 2;
+inline constexpr int version = 3;
+
+// Some of the cuts that features are concatenated from.
+struct CutSet {
+  std::string name;               // for sentences: "last"
+  std::vector<std::size_t> cuts;  // indices into cut_widths, ascending
+};
 
 struct ChooseOptions {
   std::vector<Kind> kinds = {Kind::ridge, Kind::discriminant, Kind::logistic, Kind::nearest_mean};
@@ -24,8 +31,10 @@ struct ChooseOptions {
   int repeats = 0;        // of the folds, drawn anew; 0: 3 below 100 samples, else 1
   std::uint64_t seed = 0;
   std::vector<std::int64_t> cut_widths;  // columns of each cut when features are concatenated ones; empty: one cut
-  std::vector<std::int64_t> keep;        // ridge on only so many columns competes too, those with the largest F statistic
-  std::int64_t hidden = 1024;            // units of random_features
+  std::vector<CutSet> cut_sets;    // they compete, the preferred first, each with every kind; the preferred alone below 10 samples a class;
+                                   // empty: all cuts together
+  std::vector<std::int64_t> keep;  // ridge on only so many columns competes too, those with the largest F statistic
+  std::int64_t hidden = 1024;      // units of random_features
   Activation activation = Activation::relu;
   double standard_errors = 2;  // a kind that stands earlier in the list of kinds is taken when it is behind by no more than so many of the
                                // paired difference
@@ -34,6 +43,7 @@ struct ChooseOptions {
 
 struct CandidateFigure {
   Kind kind = Kind::ridge;
+  std::string cuts;       // the name of the set of cuts; "" when none compete
   double setting = 0;     // ridge, discriminant, random_features: alpha, relative to the mean eigenvalue; logistic: the penalty, likewise;
                           // nearest_mean: 0 by distance, 1 by angle
   std::int64_t kept = 0;  // columns; 0: all
@@ -42,6 +52,7 @@ struct CandidateFigure {
   double standard_error = 0;                                 // of `behind`, paired by sample (by group where there are groups)
   static constexpr auto fields() {
     return std::tuple{field("kind", &CandidateFigure::kind),
+                      field("cuts", &CandidateFigure::cuts),
                       field("setting", &CandidateFigure::setting),
                       field("kept", &CandidateFigure::kept),
                       field("accuracy", &CandidateFigure::accuracy),
@@ -55,8 +66,9 @@ struct CandidateFigure {
 struct Choice {
   Head head;                                // fitted on all samples, temperature from the out-of-fold scores
   std::vector<Tensor> scores;               // f32 N×K for each repeat: of each sample by heads that saw neither it nor its group
-  std::vector<CandidateFigure> candidates;  // in the order of kinds
+  std::vector<CandidateFigure> candidates;  // by set of cuts, within one in the order of kinds
   std::size_t chosen = 0;
+  std::optional<std::size_t> cut_set;  // of the options, the chosen one; head.columns are then its columns, or empty for all
   int folds = 0;
   // What the whole procedure, choice included, reaches out of fold: every sample set drawn from this one chooses for itself and is judged
   // on what it did not draw (Tsamardinos et al. 2018). Without the winner's curse, so a little below candidates[chosen].
@@ -67,7 +79,7 @@ struct Choice {
 // features f32 N×D; labels N in [0, classes); groups: samples of one non-negative group are never on both sides of a fold, empty for none.
 // Deterministic for the seed. Memory: about 4·N·min(N, D) + 2·N·D doubles. Errors: invalid_data (shapes, labels, values that are not
 // finite, samples of fewer than two classes, a single group), usage (options), unsupported (more than 8192 features), interrupted,
-// internal.
+// internal. Above 1,600 samples sets of cuts are chosen on a part of them by ridge alone; `candidates` are then those of the chosen set.
 Result<Choice> choose_head(const Tensor& features, std::span<const std::int32_t> labels, std::span<const std::int64_t> groups, int classes,
                            const ChooseOptions& options = {});
 

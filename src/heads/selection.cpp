@@ -48,11 +48,13 @@ Selection select(const Judged& judged, std::span<const std::int32_t> drawn) {
       selection.candidates[candidate].loss = loss;
     }
   }
+  const auto in_one_set = [&](std::size_t a, std::size_t b) { return judged.set_of.empty() || judged.set_of[a] == judged.set_of[b]; };
   for (std::size_t c = 0; c < selection.candidates.size(); ++c) {
     Selection::Entry& entry = selection.candidates[c];
     entry.metric = mean_of(weights, judged.right.data() + entry.setting * n);
     const Selection::Entry& best = selection.candidates[selection.best];
-    if (entry.metric > best.metric || (entry.metric == best.metric && entry.loss < best.loss)) selection.best = c;
+    if (entry.metric > best.metric || (entry.metric == best.metric && entry.loss < best.loss && in_one_set(c, selection.best)))
+      selection.best = c;
   }
   const Selection::Entry best = selection.candidates[selection.best];
   selection.chosen = selection.best;
@@ -72,7 +74,8 @@ Selection select(const Judged& judged, std::span<const std::int32_t> drawn) {
       if (times > 0) square += of_unit[u] * of_unit[u] / times;
     }
     entry.standard_error = std::sqrt(square);
-    if (c < selection.best && entry.behind <= judged.standard_errors * entry.standard_error) selection.chosen = c;
+    if (c < selection.best && in_one_set(c, selection.best) && entry.behind <= judged.standard_errors * entry.standard_error)
+      selection.chosen = c;
   }
   return selection;
 }

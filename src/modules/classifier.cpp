@@ -37,7 +37,7 @@ Result<graph::Graph> build_classifier(const ClassifierOptions& options) {
   graph::Builder builder(options.seed);
   std::string x = builder.image_input(options.height, options.width, options.channels, options.mean, options.deviation);  // N×C×H×W
   x = backbone->append(builder, x);                                                                                       // N×F×h×w
-  x = builder.flatten(builder.global_average_pool(x));                                                                    // N×F
+  x = builder.flatten(append_neck(builder, options.neck, x));                                                             // N×F
   if (options.dropout > 0.0F) x = builder.dropout(x, options.dropout);
   builder.rename(builder.linear(x, options.classes), "logits");  // N×K
   builder.rename(builder.softmax(builder.scale("logits", 1.0F, "inverse_temperature")), "probabilities");

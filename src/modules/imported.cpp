@@ -12,7 +12,7 @@
 
 #include "base/random.h"
 #include "base/text.h"
-#include "modules/feature_layer.h"
+#include "modules/cuts.h"
 
 namespace sightline::modules {
 namespace {
@@ -25,10 +25,10 @@ constexpr std::int64_t usual_side = 224, largest_side = 4096, most_features = 65
 // What torchvision's and timm's networks expect, on the 0..255 scale.
 constexpr std::array imagenet_mean{123.675F, 116.28F, 103.53F}, imagenet_deviation{58.395F, 57.12F, 57.375F};
 
-constexpr std::array reserved{"image",           "image.real",          "image.planes",     "image.turned",  "image.mean",
-                              "image.centred",   "image.deviation",     "image.normalised", "image.swapped", "features",
-                              "features.pooled", "features.dropped",    "features.ratio",   "logits",        "logits.scaled",
-                              "probabilities",   "inverse_temperature", head_weight,        head_bias};
+// Names that begin with "features." are ours as well.
+constexpr std::array reserved{"image",           "image.real",    "image.planes", "image.turned",       "image.mean", "image.centred",
+                              "image.deviation", "image.swapped", "features",     "image.normalised",   "logits",     "logits.scaled",
+                              "probabilities",   head_weight,     head_bias,      "inverse_temperature"};
 
 Node node_of(const std::string& op, std::vector<std::string> inputs, const std::string& output,
              std::map<std::string, Attribute> attributes = {}) {
@@ -36,13 +36,16 @@ Node node_of(const std::string& op, std::vector<std::string> inputs, const std::
       .name = output, .op_type = op, .inputs = std::move(inputs), .outputs = {output}, .attributes = std::move(attributes), .domain = ""};
 }
 
-// Gives another name to what is called like something that is about to be added.
-std::string make_room(Graph& graph, std::string cut) {
+// Gives another name to what is called like something that is about to be added, `cuts` among it.
+void make_room(Graph& graph, std::vector<std::string>& cuts) {
   std::set<std::string> taken;
   for (const Node& node : graph.nodes) taken.insert(node.outputs.begin(), node.outputs.end());
   for (const auto& [name, tensor] : graph.initializers) taken.insert(name);
   for (const auto& input : graph.inputs) taken.insert(input.name);
-  for (const std::string name : reserved) {
+  std::set<std::string> unwanted(reserved.begin(), reserved.end());
+  for (const std::string& name : taken)
+    if (name.starts_with("features.")) unwanted.insert(name);
+  for (const std::string& name : unwanted) {
     if (!taken.contains(name)) continue;
     std::string other = "imported." + name;
     while (taken.contains(other)) other += "_";
@@ -57,9 +60,8 @@ std::string make_room(Graph& graph, std::string cut) {
       held.key() = other;
       graph.initializers.insert(std::move(held));
     }
-    if (cut == name) cut = other;
+    std::ranges::replace(cuts, name, other);
   }
-  return cut;
 }
 
 // --- the picture ---
@@ -263,19 +265,34 @@ Result<std::vector<Node>> picture_nodes(Graph& graph, const Picture& picture, co
 
 // --- the head ---
 
-// Pools what has places, flattens: the new nodes end in "features".
-void add_features(Graph& graph, const std::string& cut, const Shape& shape) {
+// Brings places together, flattens: the new nodes end in `name`. Gives the width.
+std::int64_t add_vector(Graph& graph, const std::string& cut, const Shape& shape, Neck neck, const std::string& name) {
   std::string value = cut;
   const bool places = std::count_if(shape.begin() + 1, shape.end(), [](std::int64_t size) { return size != 1; }) > 1;
-  if (places && shape.size() == 4) {
-    graph.nodes.push_back(node_of("GlobalAveragePool", {value}, "features.pooled"));
-    value = "features.pooled";
-  } else if (places) {
-    graph.nodes.push_back(
-        node_of("ReduceMean", {value}, "features.pooled", {{"axes", std::vector<std::int64_t>{1}}, {"keepdims", std::int64_t{0}}}));
-    value = "features.pooled";
+  std::int64_t width = std::accumulate(shape.begin() + 1, shape.end(), std::int64_t{1}, std::multiplies<>());
+  if (places) {
+    const bool tokens = shape.size() == 3;
+    width = shape[tokens ? 2 : 1];
+    append_neck(graph, neck, value, tokens, name + ".pooled");
+    value = name + ".pooled";
   }
-  graph.nodes.push_back(node_of("Flatten", {value}, features_value, {{"axis", std::int64_t{1}}}));
+  graph.nodes.push_back(node_of("Flatten", {value}, name, {{"axis", std::int64_t{1}}}));
+  return width;
+}
+
+// Each cut as a vector, all of them one behind the other in "features".
+void add_features(Graph& graph, const std::vector<std::string>& values, const std::vector<Shape>& shapes, Neck neck,
+                  ImportedClassifier& result) {
+  std::vector<std::string> parts;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    ImportedCut& cut = result.cuts[i];
+    const bool word = cut.name == "early" || cut.name == "middle" || cut.name == "last";
+    cut.value = values.size() == 1 ? features_value : fmt::format("{}.{}", features_value, word ? cut.name : std::to_string(i + 1));
+    cut.width = add_vector(graph, values[i], shapes[i], neck, cut.value);
+    result.features += cut.width;
+    parts.push_back(cut.value);
+  }
+  if (parts.size() > 1) graph.nodes.push_back(node_of("Concat", parts, features_value, {{"axis", std::int64_t{1}}}));
 }
 
 void add_head(Graph& graph, std::int64_t features, const ImportOptions& options) {
@@ -302,9 +319,9 @@ void add_head(Graph& graph, std::int64_t features, const ImportOptions& options)
   graph.training_outputs = {"logits"};
 }
 
-// Keeps what `value` needs.
-void keep_until(Graph& graph, const std::string& value) {
-  std::set<std::string> needed{value};
+// Keeps what `values` need.
+void keep_until(Graph& graph, const std::vector<std::string>& values) {
+  std::set<std::string> needed(values.begin(), values.end());
   std::vector<Node> kept;
   for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
     if (std::none_of(node->outputs.begin(), node->outputs.end(),
@@ -329,28 +346,33 @@ Result<ImportedClassifier> import_classifier(const Graph& source, const std::str
   auto values = graph::infer_shapes(graph);
   if (!values.ok()) return values.error().in(file);
 
-  SIGHTLINE_TRY(FeatureLayer layer,
-                options.cut == "auto" ? find_feature_layer(graph, *values, file) : named_feature_layer(graph, *values, file, options.cut));
-  const Shape shape = values->at(layer.value).shape;
-  if (shape[0] >= 0)
-    return Error{ErrorKind::unsupported, fmt::format("{}: \"{}\" is {}, whatever the batch; export the network with a free batch", file,
-                                                     layer.value, to_string(shape))};
-  result.cut = layer.value;
-  result.features = shape.size() == 4 && shape[2] * shape[3] != 1 && shape[1] > 1 ? shape[1] : 1;
-  if (result.features == 1) {
-    const bool tokens = shape.size() == 3 && shape[1] > 1 && shape[2] > 1;
-    result.features = tokens ? shape[2] : std::accumulate(shape.begin() + 1, shape.end(), std::int64_t{1}, std::multiplies<>());
+  SIGHTLINE_TRY(const std::vector<CutLayer> found, find_cuts(graph, *values, file, options.cuts, options.neck));
+  std::vector<std::string> cuts;
+  std::vector<Shape> shapes;
+  for (const CutLayer& cut : found) {
+    const std::string& value = cut.layer.value;
+    shapes.push_back(values->at(value).shape);
+    if (shapes.back()[0] >= 0)
+      return Error{ErrorKind::unsupported, fmt::format("{}: \"{}\" is {}, whatever the batch; export the network with a free batch", file,
+                                                       value, to_string(shapes.back()))};
+    cuts.push_back(value);
+    result.cuts.push_back({.name = cut.name, .at = value, .value = "", .width = 0});
   }
+  keep_until(graph, cuts);
+  make_room(graph, cuts);
+  std::vector<std::string> about_picture;
+  SIGHTLINE_TRY(std::vector<Node> before, picture_nodes(graph, picture, file, options, about_picture));
+  graph.nodes.insert(graph.nodes.begin(), std::make_move_iterator(before.begin()), std::make_move_iterator(before.end()));
+  add_features(graph, cuts, shapes, options.neck, result);
   if (result.features < 1 || result.features > most_features)
     return Error{ErrorKind::unsupported,
-                 fmt::format("{}: {} features at \"{}\"; 1 to {} are wanted", file, result.features, layer.value, most_features)};
-  result.reasons.push_back(fmt::format("features: {}, {} numbers", layer.reason, result.features));
-
-  keep_until(graph, layer.value);
-  const std::string cut = make_room(graph, layer.value);
-  SIGHTLINE_TRY(std::vector<Node> before, picture_nodes(graph, picture, file, options, result.reasons));
-  graph.nodes.insert(graph.nodes.begin(), std::make_move_iterator(before.begin()), std::make_move_iterator(before.end()));
-  add_features(graph, cut, shape);
+                 fmt::format("{}: {} features at \"{}\"; 1 to {} are wanted", file, result.features, join(cuts, ", "), most_features)};
+  for (std::size_t i = 0; i < found.size(); ++i)
+    result.reasons.push_back(fmt::format("features{}: {}, {} numbers", found.size() > 1 ? " (" + found[i].name + ")" : "",
+                                         found[i].layer.reason, result.cuts[i].width));
+  if (options.neck != Neck::average)
+    result.reasons.push_back(fmt::format("places are brought together by {}: the demand says so", enum_name(options.neck)));
+  result.reasons.insert(result.reasons.end(), about_picture.begin(), about_picture.end());
   add_head(graph, result.features, options);
   graph.metadata.clear();
   graph.name = "imported";
@@ -361,7 +383,7 @@ Result<ImportedClassifier> import_classifier(const Graph& source, const std::str
   result.side = static_cast<int>(picture.side);
   result.channels = static_cast<int>(picture.channels);
   if (auto status = graph::check(graph); !status.ok()) return status.error().in(file);
-  if (auto shapes = graph::infer_shapes(graph); !shapes.ok()) return shapes.error().in(file);
+  if (auto inferred = graph::infer_shapes(graph); !inferred.ok()) return inferred.error().in(file);
   result.graph = std::move(graph);
   return result;
 }

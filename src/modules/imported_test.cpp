@@ -44,7 +44,7 @@ std::string error_of(const Graph& graph, const ImportOptions& options = {}) {
 TEST(Imported, AClassifierIsCutBeforeItsLastLayerAndGetsOurHead) {
   const auto result = imported(classifier());
   ASSERT_TRUE(result.ok()) << result.error().message;
-  EXPECT_EQ(result->cut, "pooled");
+  EXPECT_EQ(result->cuts.at(0).at, "pooled");
   EXPECT_EQ(result->features, 12);
   EXPECT_EQ(result->side, 16);
   EXPECT_EQ(result->channels, 3);
@@ -76,7 +76,7 @@ TEST(Imported, PointwiseConvolutionsAndMatMulsAreClassifiersToo) {
   const Graph conv = *builder.finish({builder.softmax(builder.flatten(builder.conv("pooled", 9, {.kernel = 1, .bias = true})))}, {});
   auto result = imported(conv);
   ASSERT_TRUE(result.ok()) << result.error().message;
-  EXPECT_EQ(result->cut, "pooled");
+  EXPECT_EQ(result->cuts.at(0).at, "pooled");
   EXPECT_TRUE(result->normalised);
 
   Builder other(1);
@@ -86,7 +86,7 @@ TEST(Imported, PointwiseConvolutionsAndMatMulsAreClassifiersToo) {
   const Graph matmul = *other.finish({other.add(x, other.constant("b", Tensor::filled({4}, 0)))}, {});
   result = imported(matmul);
   ASSERT_TRUE(result.ok()) << result.error().message;
-  EXPECT_EQ(result->cut, "pooled");
+  EXPECT_EQ(result->cuts.at(0).at, "pooled");
 }
 
 TEST(Imported, ScoresThatAreAveragedAndGraphsThatEndInFeatures) {
@@ -97,7 +97,7 @@ TEST(Imported, ScoresThatAreAveragedAndGraphsThatEndInFeatures) {
   const Graph squeeze = *builder.finish({builder.softmax(builder.flatten(builder.global_average_pool(x)))}, {});
   auto result = imported(squeeze);
   ASSERT_TRUE(result.ok()) << result.error().message;
-  EXPECT_EQ(result->cut, "map");
+  EXPECT_EQ(result->cuts.at(0).at, "map");
   EXPECT_EQ(result->features, 12);
   EXPECT_EQ(graph::infer_shapes(result->graph)->at(features_value).shape, (Shape{-1, 12}));
 
@@ -116,10 +116,10 @@ TEST(Imported, AValueCanBeNamedAndAWrongNameGetsTheNearest) {
   builder.rename(x, "feature_map");
   const Graph graph = *builder.finish({builder.sigmoid(builder.conv("feature_map", 2, {}))}, {});
   EXPECT_THAT(error_of(graph), testing::AllOf(HasSubstr("no classifier"), HasSubstr("feature_map"), HasSubstr("net.onnx")));
-  const auto result = imported(graph, {.cut = "feature_map"});
+  const auto result = imported(graph, {.cuts = {"feature_map"}});
   ASSERT_TRUE(result.ok()) << result.error().message;
   EXPECT_EQ(result->features, 12);
-  EXPECT_THAT(error_of(graph, {.cut = "feature_maps"}), HasSubstr("did you mean \"feature_map\""));
+  EXPECT_THAT(error_of(graph, {.cuts = {"feature_maps"}}), HasSubstr("did you mean \"feature_map\""));
 
   // Two heads on different features: not for us to choose.
   Builder two(1);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "graph/builder.h"
+#include "modules/necks.h"
 
 namespace sightline::modules {
 
@@ -31,6 +32,7 @@ struct ClassifierOptions {
   std::int64_t classes = 0;
   std::vector<float> mean, deviation;  // per channel, on the 0..255 scale
   float dropout = 0.0F;
+  Neck neck = Neck::average;
   std::uint64_t seed = 0;
 };
 

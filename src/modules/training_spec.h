@@ -24,6 +24,7 @@ namespace sightline::modules {
 
 enum class Optimizer { sgd, adamw };
 enum class Schedule { one_cycle, cosine };
+enum class Loss { cross_entropy, balanced_cross_entropy, class_balanced, focal };  // training_parts.h tells them apart
 enum class Augmentation { none, flip, light, strong, light_unflipped, strong_unflipped };
 
 struct Recipe {
@@ -39,10 +40,10 @@ struct Recipe {
   double weight_decay = 5e-4;  // not on biases and normalisation
   Schedule schedule = Schedule::one_cycle;
   double warmup = 0.15;  // share of the steps
+  Loss loss = Loss::cross_entropy;
   double label_smoothing = 0.05;
   double weight_average = 0.0;  // exponential moving average of the weights, per step; 0: none
   double clip = 0.0;            // largest norm of the gradient; 0: none
-  bool class_weights = false;   // loss weighted by inverse class frequency
   int patience = 0;             // epochs without a better validation loss before stopping; 0: never
   double dropout = 0.0;
   Augmentation augmentation = Augmentation::flip;
@@ -62,10 +63,10 @@ struct Recipe {
                       field("weight_decay", &Recipe::weight_decay),
                       field("schedule", &Recipe::schedule),
                       field("warmup", &Recipe::warmup),
+                      field("loss", &Recipe::loss),
                       field("label_smoothing", &Recipe::label_smoothing),
                       field("weight_average", &Recipe::weight_average),
                       field("clip", &Recipe::clip),
-                      field("class_weights", &Recipe::class_weights),
                       field("patience", &Recipe::patience),
                       field("dropout", &Recipe::dropout),
                       field("augmentation", &Recipe::augmentation),
@@ -128,6 +129,10 @@ struct sightline::EnumNames<sightline::modules::Optimizer> {
 template <>
 struct sightline::EnumNames<sightline::modules::Schedule> {
   static constexpr std::array<const char*, 2> names{"one_cycle", "cosine"};
+};
+template <>
+struct sightline::EnumNames<sightline::modules::Loss> {
+  static constexpr std::array<const char*, 4> names{"cross_entropy", "balanced_cross_entropy", "class_balanced", "focal"};
 };
 template <>
 struct sightline::EnumNames<sightline::modules::Augmentation> {

@@ -254,7 +254,7 @@ Result<void> add_metadata(graph::Graph& graph, const Contents& contents) {
   metadata["model_info embedded_processing"] = "False";
   metadata["model_info reverse_input_channels"] = "False";
   metadata["model_info output_raw_scores"] = "True";
-  metadata["model_info confidence_threshold"] = "0";
+  metadata.try_emplace("model_info confidence_threshold", "0");  // what decides by thresholds has set its own
   metadata["model_info multilabel"] = "False";
   metadata["model_info hierarchical"] = "False";
 

@@ -130,7 +130,7 @@ Run::Run(Setup setup, EventSink emit, Clock::time_point begin, autograd::Executo
       order_(setup_.training, setup_.training.batches(recipe().batch), recipe().augmentation,
              static_cast<std::uint64_t>(setup_.spec.seed)) {
   if (setup_.distils()) target_scale_ = scale_of(setup_.training.targets, setup_.target_width, setup_.training.chosen);
-  if (recipe().class_weights) class_weights_ = inverse_frequency(setup_.training.labels, setup_.training.chosen, setup_.classes);
+  class_weights_ = class_weights(recipe().loss, setup_.training.labels, setup_.training.chosen, setup_.classes);
   if (averaging()) {
     average_parameters_ = state_.parameters.clone();
     average_statistics_ = state_.statistics.clone();
@@ -266,8 +266,9 @@ double Run::step_on(const Batch& batch, double learning_rate, std::int64_t step,
   executor_.seed_dropout(static_cast<std::uint64_t>(setup_.spec.seed) * 0x9e3779b97f4a7c15ULL + static_cast<std::uint64_t>(step));
   state_.gradients.zero_();
   const torch::Tensor logits = executor_.forward({pixels_of(batch, setup_.training.shape)}, {setup_.logits}, true)[0];
-  const torch::Tensor loss = setup_.distils() ? distillation_loss(logits, targets_of(batch), target_scale_)
-                                              : classification_loss(logits, labels, class_weights_, recipe().label_smoothing);
+  const torch::Tensor loss = setup_.distils()
+                                 ? distillation_loss(logits, targets_of(batch), target_scale_)
+                                 : classification_loss(recipe().loss, logits, labels, class_weights_, recipe().label_smoothing);
   loss.backward();
   if (recipe().clip > 0) clip_norm(state_.gradients, recipe().clip);
   optimizer_.step(state_.parameters, state_.gradients, learning_rate, step);
@@ -350,8 +351,8 @@ Scores Run::validate() {
     const Batch& batch = producer.next();
     const torch::Tensor labels = labels_of(batch);
     const torch::Tensor logits = executor_.forward({pixels_of(batch, samples.shape)}, {setup_.logits}, false)[0];
-    const torch::Tensor mean =
-        setup_.distils() ? distillation_loss(logits, targets_of(batch), target_scale_) : classification_loss(logits, labels, {}, 0);
+    const torch::Tensor mean = setup_.distils() ? distillation_loss(logits, targets_of(batch), target_scale_)
+                                                : classification_loss(modules::Loss::cross_entropy, logits, labels, {}, 0);
     loss += mean.item<double>() * static_cast<double>(batch.count());
     if (!setup_.distils()) correct += logits.argmax(1).eq(labels).sum().item<std::int64_t>();
   }

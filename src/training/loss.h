@@ -6,14 +6,22 @@
 #include <cstdint>
 #include <span>
 
+#include "modules/training_spec.h"
+
 namespace sightline::training {
 
-// n / (classes × count of the class), 0 for a class without samples; labels of the samples that are trained on.
-torch::Tensor inverse_frequency(std::span<const std::int32_t> labels, std::span<const std::int64_t> chosen, std::int64_t classes);
+// What each class weighs under this loss, f32 K with a weighted mean of 1 over the samples; undefined where all weigh the same. A class
+// without samples weighs 0. labels: of the samples that are trained on, `chosen` of them.
+//   balanced_cross_entropy   n / (classes × count): every class weighs the same in all
+//   class_balanced           inverse of the effective number (1 − βⁿ) / (1 − β), β = 0.999 (Cui et al. 2019): what a class's later samples
+//                            add is less, so that large classes keep some of their weight
+torch::Tensor class_weights(modules::Loss loss, std::span<const std::int32_t> labels, std::span<const std::int64_t> chosen,
+                            std::int64_t classes);
 
-// Mean cross entropy of logits f32 N×K and labels i64 N, with label smoothing (Szegedy et al. 2016). weights: f32 K or undefined; with
-// them the mean is weighted.
-torch::Tensor classification_loss(const torch::Tensor& logits, const torch::Tensor& labels, const torch::Tensor& weights, double smoothing);
+// Mean of the loss over logits f32 N×K and labels i64 N, with label smoothing (Szegedy et al. 2016). weights: f32 K or undefined; with
+// them the mean is weighted. focal: each sample counts (1 − p)², p the probability of its label (Lin et al. 2017).
+torch::Tensor classification_loss(modules::Loss loss, const torch::Tensor& logits, const torch::Tensor& labels,
+                                  const torch::Tensor& weights, double smoothing);
 
 // What target vectors are compared on: each number less its mean, over its deviation, both over the training samples.
 struct TargetScale {

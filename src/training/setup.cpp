@@ -174,8 +174,8 @@ Result<Setup> set_up(const modules::TrainingSpec& spec) {
   if (setup.training.count() < 2)
     return Error{ErrorKind::invalid_data,
                  fmt::format("{} has {} training samples; at least 2 are needed", spec.data, setup.training.count())};
-  if (setup.distils() && (spec.recipe.class_weights || spec.recipe.label_smoothing > 0))
-    return Error{ErrorKind::usage, "recipe: class_weights and label_smoothing are for labels, and the set carries target vectors"};
+  if (setup.distils() && (spec.recipe.loss != modules::Loss::cross_entropy || spec.recipe.label_smoothing > 0))
+    return Error{ErrorKind::usage, "recipe: loss and label_smoothing are for labels, and the set carries target vectors"};
   if (spec.recipe.patience > 0 && setup.validation.count() == 0)
     return Error{ErrorKind::usage, "recipe: patience needs validation samples, and the set has none"};
   setup.fingerprint = fingerprint_of(spec, *setup.set, graph_digest);

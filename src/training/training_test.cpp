@@ -137,7 +137,7 @@ TEST(Train, InterruptedAndGoneOnWithGivesTheSameBits) {
     toy.spec.recipe.learning_rate = 0.01;
     toy.spec.recipe.weight_average = 0.9;
     toy.spec.recipe.clip = 1;
-    toy.spec.recipe.class_weights = true;
+    toy.spec.recipe.loss = modules::Loss::class_balanced;
     toy.spec.recipe.patience = 3;
     toy.spec.recipe.schedule = modules::Schedule::cosine;
     toy.spec.recipe.augmentation = modules::Augmentation::light;

@@ -17,7 +17,7 @@ namespace {
 
 struct BackboneArguments {
   std::string action, what;
-  std::string name, net, cut = "auto", licence, origin, mean, scale, precision = "f32", pictures;
+  std::string name, net, cut = "auto", neck = "average", licence, origin, mean, scale, precision = "f32", pictures;
   std::string data, out;
   int side = 0, channels = 3, cores = 0;
 };
@@ -45,7 +45,9 @@ std::string figure(const Json& figures, const char* key, int digits) {
 void tell(const Console& console, const store::Backbone& backbone) {
   console.document(to_json(backbone));
   console.say("{}", console.paint(Colour::bold, backbone.name));
-  for (const char* key : {"file", "origin", "licence", "cut", "precision"}) console.say("  {:<11} {}", key, backbone.about.value(key, ""));
+  for (const char* key : {"file", "origin", "licence", "precision"}) console.say("  {:<11} {}", key, backbone.about.value(key, ""));
+  for (const Json& cut : backbone.about.value("cuts", Json::array()))
+    console.say("  {:<11} {} ({} numbers at {})", "cut", cut.value("name", ""), cut.value("width", 0), cut.value("at", ""));
   console.say("  {:<11} {}", "digest", backbone.tree.substr(0, 12));
   console.say("  {:<11} {} pixels a side, {} features, {} million parameters, {} MFLOP, {} ms on {}", "cost",
               figure(backbone.figures, "side", 0), figure(backbone.figures, "features", 0),
@@ -69,7 +71,10 @@ Result<int> run_import(Console& console, const BackboneArguments& arguments) {
     SIGHTLINE_TRY(wanted, factory::import_of_weights(arguments.what));
     if (!arguments.name.empty()) wanted.name = arguments.name;
   }
-  wanted.cut = arguments.cut;
+  wanted.cuts.clear();
+  for (const std::string& word : split(arguments.cut, ',')) wanted.cuts.push_back(trim(word));
+  if (!enum_from(arguments.neck, wanted.neck))
+    return Error{ErrorKind::usage, fmt::format("--neck is \"{}\"; average, max and generalised_mean are known", arguments.neck)};
   if (!arguments.licence.empty()) wanted.licence = arguments.licence;
   if (!arguments.origin.empty()) wanted.origin = arguments.origin;
   wanted.precision = arguments.precision;
@@ -184,7 +189,9 @@ Action declare_backbone(Arguments& arguments) {
   arguments.option("--net", values->net, "NET", "import: the net of ours that the file has weights for (`sightline modules`)");
   arguments.option("--side", values->side, "PIXELS", "import: input side, where the network leaves it free; 0: as it says");
   arguments.option("--channels", values->channels, "N", "import with --net: 3 for colour, 1 for grey");
-  arguments.option("--cut", values->cut, "VALUE", "import: the value that describes the picture");
+  arguments.option("--cut", values->cut, "VALUE",
+                   "import: what describes the picture: auto, or words (early, middle, last, all) or values, separated by commas");
+  arguments.option("--neck", values->neck, "NECK", "import: how the places of a map become one vector: average, max or generalised_mean");
   arguments.option("--mean", values->mean, "NUMBERS", "import: what the network expects to be subtracted, on the 0..255 scale");
   arguments.option("--scale", values->scale, "NUMBERS", "import: what it expects to be divided by afterwards");
   arguments.option("--licence", values->licence, "TEXT", "import: licence of the weights");

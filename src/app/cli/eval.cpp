@@ -79,6 +79,8 @@ Result<int> evaluate(const Options& options, Console& console) {
                                      {.split = split, .threads = options.threads, .progress = !console.json && !console.quiet}));
   console.say("{} on {} of {}", opened.source.name, plural(static_cast<std::uint64_t>(evaluation.figures.count), "image"), options.data);
   print_figures(console, evaluation);
+  if (evaluation.decisions)
+    for (const std::string& sentence : evaluation.decisions->sentences) console.say("{}", sentence);
   if (options.classes) print_classes(console, evaluation);
   if (!manifest.rejected.empty())
     console.warn("{} could not be read and {} not counted, for example {}: {}", plural(manifest.rejected.size(), "file"),

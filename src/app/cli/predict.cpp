@@ -12,6 +12,7 @@
 #include "base/parallel.h"
 #include "base/progress.h"
 #include "base/text.h"
+#include "evaluation/decisions.h"
 #include "tasks/classify.h"
 
 namespace sightline::cli {
@@ -35,6 +36,8 @@ struct Picture {
 struct Answer {
   std::string path;
   std::vector<tasks::ClassScore> classes;
+  std::optional<std::string> decision;          // by thresholds; "" when no class is sure enough
+  std::optional<std::vector<std::string>> set;  // that holds the right class as often as the model states
   std::string failure;
   bool left_out = false;  // no picture, and nobody asked for this very file
 };
@@ -69,7 +72,7 @@ Result<image::Image> decode_picture(const Picture& picture, const std::string& b
 
 // Decodes and resizes in parallel, then asks the network once for all that could be read.
 Result<std::vector<Answer>> answer_batch(std::span<const Picture> pictures, const std::string& standard_input, const Options& options,
-                                         package::Model& model) {
+                                         package::Model& model, const std::optional<evaluation::Decisions>& decisions) {
   std::vector<Answer> answers(pictures.size());
   std::vector<Tensor> prepared(pictures.size());
   const int channels = model.preprocessing().channels;
@@ -103,23 +106,46 @@ Result<std::vector<Answer>> answer_batch(std::span<const Picture> pictures, cons
   SIGHTLINE_TRY(const Tensor probabilities, model.probabilities(batch));
   for (std::size_t row = 0; row < readable.size(); ++row) {
     const auto at = static_cast<std::int64_t>(row);
-    answers[readable[row]].classes = tasks::top_classes(probabilities.rows(at, at + 1).values<float>(), model.labels(), options.top);
+    const Tensor one = probabilities.rows(at, at + 1);
+    Answer& answer = answers[readable[row]];
+    answer.classes = tasks::top_classes(one.values<float>(), model.labels(), options.top);
+    if (decisions && !decisions->thresholds.empty()) {
+      const int said = evaluation::decided_class(*decisions, one.values<float>());
+      answer.decision = said < 0 ? "" : model.labels()[static_cast<std::size_t>(said)];
+    }
+    if (decisions && decisions->sets) {
+      answer.set.emplace();
+      for (const int each : evaluation::prediction_set(*decisions->sets, one.values<float>()))
+        answer.set->push_back(model.labels()[static_cast<std::size_t>(each)]);
+    }
   }
   return answers;
 }
 
 Json json_of_answer(const Answer& answer) {
   if (!answer.failure.empty()) return {{"file", answer.path}, {"error", answer.failure}};
-  return {{"file", answer.path}, {"classes", to_json(answer.classes)}};
+  Json json = {{"file", answer.path}, {"classes", to_json(answer.classes)}};
+  if (answer.decision) json["decision"] = answer.decision->empty() ? Json(nullptr) : Json(*answer.decision);
+  if (answer.set) json["set"] = *answer.set;
+  return json;
 }
 
 void print_table(const Console& console, const std::vector<Answer>& answers) {
+  const bool decides = std::ranges::any_of(answers, [](const Answer& answer) { return answer.decision.has_value(); });
+  const bool has_sets = std::ranges::any_of(answers, [](const Answer& answer) { return answer.set.has_value(); });
+  std::vector<std::string> head{"file", "label", "probability"};
+  if (decides) head.emplace_back("decision");
+  if (has_sets) head.emplace_back("set");
   std::vector<std::vector<std::string>> rows;
   for (const Answer& answer : answers) {
-    for (const tasks::ClassScore& score : answer.classes)
-      rows.push_back({&score == answer.classes.data() ? answer.path : "", score.name, fmt::format("{:.4f}", score.probability)});
+    for (const tasks::ClassScore& score : answer.classes) {
+      const bool first = &score == answer.classes.data();
+      rows.push_back({first ? answer.path : "", score.name, fmt::format("{:.4f}", score.probability)});
+      if (decides) rows.back().push_back(!first || !answer.decision ? "" : answer.decision->empty() ? "(not sure)" : *answer.decision);
+      if (has_sets) rows.back().push_back(first && answer.set ? join(*answer.set, ", ") : "");
+    }
   }
-  if (!rows.empty()) console.table({"file", "label", "probability"}, rows);
+  if (!rows.empty()) console.table(head, rows);
 }
 
 // Gives the exit code.
@@ -155,6 +181,8 @@ Result<int> predict(const Options& options, Console& console) {
   if (options.top < 1) return Error{ErrorKind::usage, "--top must be at least 1"};
   if (options.threads < 0) return Error{ErrorKind::usage, "--threads must not be negative"};
   SIGHTLINE_TRY(OpenModel opened, open_model(console, options.model, options.threads));
+  SIGHTLINE_TRY(const std::optional<evaluation::Decisions> decisions,
+                evaluation::read_decisions(opened.model.graph(), opened.model.labels().size()));
   SIGHTLINE_TRY(const std::vector<Picture> pictures, list_pictures(options.images, console));
   std::string standard_input;
   if (std::any_of(pictures.begin(), pictures.end(), [](const Picture& picture) { return picture.path == "-"; }))
@@ -169,7 +197,7 @@ Result<int> predict(const Options& options, Console& console) {
       return status.error();
     }
     const std::size_t count = std::min(batch_size, pictures.size() - begin);
-    SIGHTLINE_TRY(auto batch, answer_batch(std::span(pictures).subspan(begin, count), standard_input, options, opened.model));
+    SIGHTLINE_TRY(auto batch, answer_batch(std::span(pictures).subspan(begin, count), standard_input, options, opened.model, decisions));
     for (Answer& answer : batch) {
       if (options.lines && !answer.left_out) console.json_line(json_of_answer(answer));
       answers.push_back(std::move(answer));
@@ -208,7 +236,8 @@ constexpr Verb predict_verb{
     .group = Group::use,
     .summary = "ask a model about pictures",
     .details =
-        "Prints the most probable class of each picture and its probability. Pictures that cannot be read are listed with the "
+        "Prints the most probable class of each picture and its probability; for a model whose demand asked for decisions or prediction "
+        "sets also the class that is said (or that it is not sure) and the set. Pictures that cannot be read are listed with the "
         "reason at the end and give exit code 3; all others are answered. In folders, files that are no pictures are left out.",
     .examples = examples,
     .declare = declare};

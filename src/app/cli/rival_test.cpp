@@ -11,9 +11,12 @@
 #include "app/cli/bench_inputs.h"
 #include "app/cli/run.h"
 #include "base/json.h"
+#include "base/random.h"
 #include "base/temporary_folder.h"
 #include "graph/builder.h"
 #include "graph/integer_layers_for_test.h"
+#include "heads/head.h"
+#include "modules/imported.h"
 #include "modules/modules.h"
 #include "package/package.h"
 #include "runtime/quantizer.h"
@@ -187,6 +190,35 @@ TEST(Rival, EveryLayerOfIntegersGivesOurIntegers) {
         EXPECT_LE(difference.share, parted.outputs[i].name.find("pool") != std::string::npos ? 0.05 : 0.002);
       }
     }
+  }
+}
+
+// A frozen network with a head on several of its cuts is ordinary ONNX, whatever brings its places together.
+TEST(Rival, RunsHeadsOnSeveralCutsAndEveryNeck) {
+  SKIP_WITHOUT_RIVAL();
+  graph::Builder b(3);
+  std::string x = b.relu(b.conv(b.input("input", Dtype::f32, {-1, 3, 24, 24}), 10, {.bias = true}));
+  x = b.conv(b.max_pool(x, 2, 2), 12, {.bias = true});
+  x = b.relu(b.conv(x, 20, {.stride = 2, .bias = true}));
+  const auto net = b.finish({b.softmax(b.linear(b.flatten(b.global_average_pool(x)), 4))}, {});
+  ASSERT_TRUE(net.ok());
+  for (const modules::NeckRow& row : modules::necks()) {
+    const auto imported = modules::import_classifier(
+        *net, "net.onnx", {.cuts = {"early", "middle", "last"}, .neck = row.neck, .classes = 2, .mean = {127.5F}, .deviation = {64}});
+    ASSERT_TRUE(imported.ok()) << imported.error().message;
+    EXPECT_EQ(imported->features, 10 + 12 + 20);
+    heads::Head head{.features = imported->features};
+    head.linear = {Tensor(Dtype::f32, {3, head.features}), Tensor::zeros(Dtype::f32, {3})};
+    Random random(9);
+    for (float& weight : head.linear.weight.values<float>()) weight = static_cast<float>(random.normal());
+    const auto whole = heads::append_head(imported->graph, modules::features_value, head);
+    ASSERT_TRUE(whole.ok()) << whole.error().message;
+    const graph::Graph serving = graph::serving_graph(*whole);
+    const std::vector<Tensor> inputs = noise_for(serving, 5, 2);
+    auto ours = runtime::Session::create(serving);
+    ASSERT_TRUE(ours.ok()) << ours.error().message;
+    EXPECT_LT(largest_difference((*ours->run(inputs))[0], answers_of_rival(serving, inputs, true)[0]), wanted_agreement)
+        << enum_name(row.neck);
   }
 }
 

@@ -5,12 +5,15 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include "app/cli/run.h"
 #include "base/files.h"
 #include "base/json.h"
 #include "base/random.h"
+#include "demand/demand.h"
+#include "evaluation/decisions.h"
 #include "graph/builder.h"
 #include "package/package.h"
 #include "store/workspace.h"
@@ -125,6 +128,40 @@ TEST_F(Use, PredictReadsFoldersStandardInputAndTopK) {
   std::size_t count = 0;
   for (std::string line; std::getline(stream, line); ++count) EXPECT_TRUE(Json::parse(line).contains("classes")) << line;
   EXPECT_EQ(count, 2U);
+}
+
+TEST_F(Use, PredictSaysWhatAModelDecidesAndItsSets) {
+  package::Contents contents;
+  contents.name = "sure";
+  contents.graph = brightness_graph();
+  evaluation::Decisions decisions{.thresholds = {0.9, 0.9}, .precision = 0.95, .from = "validation", .samples = 100};
+  decisions.sets = evaluation::Conformal{.coverage = 0.9, .least = {0.3, 0.3}, .samples = 100};
+  evaluation::write_decisions(decisions, contents.graph);
+  contents.labels = {"dark", "bright"};
+  contents.preprocessing = {.width = 8, .height = 8, .channels = 1};
+  contents.golden = {{"dim", grey(90)}};
+  const auto written = package::write_package(contents, at("sure"));
+  ASSERT_TRUE(written.ok()) << written.error().message;
+  ASSERT_TRUE(write_file(at("dusk.png"), image::encode_png(grey(120))).ok());
+
+  const Json document = call({"predict", at("sure"), at("photos/day.png"), at("dusk.png"), "--json"}).json();
+  const Json &day = document["answers"][0], &dusk = document["answers"][1];
+  EXPECT_EQ(day["decision"], "bright");
+  EXPECT_EQ(day["set"], Json{"bright"});
+  EXPECT_EQ(dusk["decision"], nullptr);
+  EXPECT_EQ(dusk["set"], (Json{"dark", "bright"}));
+  const std::string text = call({"predict", at("sure"), at("dusk.png")}).out;
+  EXPECT_THAT(text, AllOf(HasSubstr("decision"), HasSubstr("(not sure)"), HasSubstr("dark, bright")));
+
+  const Json figures = call({"eval", at("sure"), at("data"), "--json"}).json()["evaluation"]["decisions"];
+  EXPECT_EQ(figures["samples"], 12);
+  EXPECT_NEAR(figures["coverage"], 11.0 / 12, 1e-9);
+
+  // A package without them answers as it always did.
+  const Json usual = call({"predict", at("light"), at("dusk.png"), "--json"}).json();
+  EXPECT_FALSE(usual["answers"][0].contains("decision") || usual["answers"][0].contains("set"));
+  EXPECT_THAT(call({"predict", at("light"), at("dusk.png")}).out, Not(HasSubstr("decision")));
+  EXPECT_EQ(call({"eval", at("light"), at("data"), "--json"}).json()["evaluation"]["decisions"], nullptr);
 }
 
 TEST_F(Use, PredictListsWhatCannotBeReadAndAnswersTheRest) {
@@ -300,14 +337,32 @@ TEST_F(Use, EvalMeasuresTheSplitThatTheDataBring) {
   EXPECT_EQ(call({"eval", at("light"), at("nowhere")}).code, 4);
 }
 
-TEST_F(Use, ModulesListsEveryBackboneWithItsCost) {
+TEST_F(Use, ModulesListsEveryPartWithPortsCostAndSource) {
   const Json document = call({"modules", "--json"}).json();
-  ASSERT_GE(document["backbones"].size(), 2U);
-  for (const Json& backbone : document["backbones"]) {
-    EXPECT_GT(backbone["parameters"], 1000);
-    EXPECT_GT(backbone["flops"], 1000);
-    EXPECT_THAT(call({"modules"}).out, HasSubstr(backbone["name"].get<std::string>()));
+  const std::string text = call({"modules"}).out;
+  std::map<std::string, std::vector<std::string>> names;
+  for (const Json& module : document["modules"]) {
+    names[module["kind"]].push_back(module["name"]);
+    for (const char* key : {"in", "out", "description", "pin"}) EXPECT_THAT(module[key].get<std::string>(), Not(IsEmpty())) << module;
+    EXPECT_THAT(text, HasSubstr(module["name"].get<std::string>()));
+    if (module["kind"] == "backbone" || module["kind"] == "head") {
+      EXPECT_GT(module["parameters"], 1000);
+      EXPECT_GT(module["flops"], 1000);
+    }
   }
+  // What the demand accepts is what is listed: each pin that is offered parses.
+  for (const Json& module : document["modules"]) {
+    const std::string name = module["name"];
+    std::string lines = fmt::format("recipe: {{{}: {}}}\n", module["kind"].get<std::string>(), name);
+    if (module["kind"] == "head" && name != "linear") lines += "backbone: {onnx: a.onnx, freeze: backbone}\n";
+    const auto demand = demand::parse_demand("name: a\ntask: classify\ndata: {path: x}\n" + lines, "d.yaml");
+    EXPECT_TRUE(demand.ok()) << demand.error().message;
+  }
+  EXPECT_THAT(names["neck"], ::testing::ElementsAre("average", "max", "generalised_mean"));
+  EXPECT_EQ(names["head"].size(), 6U);
+  EXPECT_EQ(names["loss"].size(), 4U);
+  EXPECT_EQ(names["augmentation"].size(), 6U);
+  EXPECT_THAT(call({"modules", "loss"}).out, AllOf(HasSubstr("focal"), Not(HasSubstr("resnet-s"))));
   EXPECT_EQ(call({"modules", "--channels", "2"}).code, 2);
 }
 

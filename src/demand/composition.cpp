@@ -1,0 +1,69 @@
+#include "demand/composition.h"
+
+#include <array>
+
+namespace sightline::demand {
+namespace {
+
+bool frozen(const Demand& demand) { return demand.backbone && demand.backbone->freeze == Freeze::backbone; }
+// Something is certain to be trained, and nothing is fitted in closed form.
+bool trained(const Demand& demand) {
+  return !demand.backbone || demand.backbone->freeze == Freeze::none || demand.backbone->freeze == Freeze::early;
+}
+bool brings_network(const Demand& demand) { return demand.backbone && (demand.backbone->onnx || demand.backbone->name); }
+
+constexpr const char* frozen_backbone = "backbone.freeze: backbone";
+constexpr const char* nothing_trained = "nothing is trained, the head is fitted in closed form";
+constexpr const char* unfreeze = "leave it out, or let the network be tuned (freeze: none or early)";
+
+constexpr std::array rows{
+    Clash{"recipe.cut", "a net that is trained from the start", [](const Demand& d) { return d.recipe.cut && !brings_network(d); },
+          "such a net is read at its end", "name a network (backbone: {name: …} or {onnx: …}), or leave recipe.cut out"},
+    Clash{"recipe.neck", "backbone.name", [](const Demand& d) { return d.recipe.neck && d.backbone && d.backbone->name; },
+          "how its places are brought together was settled when it was imported",
+          "leave recipe.neck out, or import it with `sightline backbone import --neck`"},
+    Clash{"recipe.head", "a net that is trained", [](const Demand& d) { return d.recipe.head && *d.recipe.head != "linear" && trained(d); },
+          "heads in closed form are fitted on features that stay as they are",
+          "set backbone: {…, freeze: backbone}, or recipe: {head: linear}"},
+    Clash{"recipe.head", frozen_backbone, [](const Demand& d) { return d.recipe.head && *d.recipe.head == "linear" && frozen(d); },
+          "\"linear\" is the head that is trained by gradients, and nothing is trained there",
+          "name ridge, discriminant, logistic or nearest_mean, which are linear as well, or leave it out"},
+    Clash{"recipe.loss", frozen_backbone, [](const Demand& d) { return d.recipe.loss && frozen(d); }, nothing_trained, unfreeze},
+    Clash{"recipe.smoothing", frozen_backbone, [](const Demand& d) { return d.recipe.smoothing && frozen(d); }, nothing_trained, unfreeze},
+    Clash{"recipe.augmentation", frozen_backbone, [](const Demand& d) { return d.recipe.augmentation && frozen(d); },
+          "what the backbone says of each picture is computed once", unfreeze},
+    Clash{"recipe.batch", frozen_backbone, [](const Demand& d) { return d.recipe.batch && frozen(d); }, nothing_trained, unfreeze},
+    Clash{"recipe.learning_rate", frozen_backbone, [](const Demand& d) { return d.recipe.learning_rate && frozen(d); }, nothing_trained,
+          unfreeze},
+    Clash{"recipe.optimizer", frozen_backbone, [](const Demand& d) { return d.recipe.optimizer && frozen(d); }, nothing_trained, unfreeze},
+    Clash{"recipe.schedule", frozen_backbone, [](const Demand& d) { return d.recipe.schedule && frozen(d); }, nothing_trained, unfreeze},
+    Clash{"recipe.weight_decay", frozen_backbone, [](const Demand& d) { return d.recipe.weight_decay && frozen(d); }, nothing_trained,
+          unfreeze},
+};
+
+// "recipe.loss: focal"
+std::string stated(const YamlNode& root, const std::string& part, const YamlNode** at) {
+  *at = &root;
+  for (const std::string& key : split(part, '.'))
+    if (const YamlNode* next = (*at)->find(key)) *at = next;
+  if ((*at)->kind == YamlNode::Kind::scalar) return fmt::format("{}: {}", part, (*at)->scalar);
+  std::vector<std::string> items;
+  for (const YamlNode& item : (*at)->items) items.push_back(item.scalar);
+  return items.empty() ? part : fmt::format("{}: [{}]", part, join(items, ", "));
+}
+
+}  // namespace
+
+std::span<const Clash> clashes() { return rows; }
+
+Result<void> check_composition(const YamlNode& root, const Demand& demand) {
+  for (const Clash& clash : rows) {
+    if (!clash.given(demand)) continue;
+    const YamlNode* at = nullptr;
+    const std::string part = stated(root, clash.part, &at);
+    return at->error(fmt::format("{} and {} do not go together: {}; {}", part, clash.other, clash.why, clash.remedy));
+  }
+  return {};
+}
+
+}  // namespace sightline::demand
