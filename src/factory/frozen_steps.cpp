@@ -260,7 +260,7 @@ line::Step head_step_on(const BuildContext& build, const std::string& name, cons
                  {.name = "manifest", .step = build.manifest_step(), .output = "manifest"}};
   step.outputs = {"head", "history", "suspects"};
   step.describe_change = describe_manifest_change(build);
-  step.body = [build](line::StepContext& context) -> Result<void> {
+  step.body = [build, quick = backbone_step != "backbone"](line::StepContext& context) -> Result<void> {
     SIGHTLINE_TRY(const dataset::Manifest manifest, read_manifest(context));
     SIGHTLINE_TRY(const auto source, source_of(build, context));
     const features::Backbone& backbone = source->backbone();
@@ -275,7 +275,7 @@ line::Step head_step_on(const BuildContext& build, const std::string& name, cons
     context.figure("features_computed", counts.computed);
     context.figure("features_reused", counts.reused);
     // With the thousands of columns of several cuts the convex head would take most of the time, and is not ahead.
-    SIGHTLINE_TRY(const FittedHead fitted, fit_head(build, backbone, backbone_step != "backbone", features, manifest, samples));
+    SIGHTLINE_TRY(const FittedHead fitted, fit_head(build, backbone, quick, features, manifest, samples));
     for (const auto& [key, figure] : fitted.figures.items()) context.figure(key, figure);
     context.figure("outlook", fitted.outlook);
     SIGHTLINE_TRY(const std::string onnx, graph::serialize_onnx(fitted.graph));

@@ -45,26 +45,6 @@ constexpr std::size_t timed_pictures = 16;
 
 double seconds_until(Clock::time_point until) { return std::chrono::duration<double>(until - Clock::now()).count(); }
 
-std::vector<std::int32_t> labels_of(const dataset::Manifest& manifest, const std::vector<std::int64_t>& samples) {
-  std::vector<std::int32_t> labels;
-  labels.reserve(samples.size());
-  for (const std::int64_t sample : samples) labels.push_back(manifest.samples[static_cast<std::size_t>(sample)].label);
-  return labels;
-}
-
-// Numbers for the groups' names, -1 for none.
-std::vector<std::int64_t> groups_of(const dataset::Manifest& manifest, const std::vector<std::int64_t>& samples) {
-  std::map<std::string_view, std::int64_t> numbers;
-  std::vector<std::int64_t> groups;
-  for (const std::int64_t sample : samples) {
-    const std::string& group = manifest.samples[static_cast<std::size_t>(sample)].group;
-    groups.push_back(group.empty() ? -1 : numbers.emplace(group, static_cast<std::int64_t>(numbers.size())).first->second);
-  }
-  return groups;
-}
-
-bool is_balanced(const demand::Demand& demand) { return demand.target.metric == "macro_f1" || demand.target.metric == "balanced_accuracy"; }
-
 // "chosen" leaves the list of kinds as the line has it.
 heads::ChooseOptions head_options(const BuildContext& build, const std::string& head) {
   heads::ChooseOptions options{
