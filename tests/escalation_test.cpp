@@ -29,10 +29,10 @@ void write_narrow_network(const std::string& path) {
   write_text(path, *graph::serialize_onnx(*graph));
 }
 
-std::string demand_for(double at_least, const std::string& freeze = "", const std::string& budget = "epochs: 24") {
+std::string demand_for(double at_least, const std::string& freeze = "", const std::string& budget = "epochs: 12") {
   return fmt::format(
       "name: shapes\ntask: classify\ndata: {{path: images}}\nbudget: {{{}}}\ntarget: {{at_least: {}}}\nsplit: {{validation: 0.2}}\nrecipe: "
-      "{{augmentation: flip, batch: 16}}\nseed: 3\nbackbone: {{onnx: net.onnx, cut: embedding{}}}\n",
+      "{{augmentation: flip, batch: 16}}\nseed: 3\nbackbone: {{onnx: net.onnx, cut: embedding{}}}\nlimits: {{cores: 1}}\n",
       budget, at_least, freeze);
 }
 
@@ -41,6 +41,9 @@ std::vector<std::string> step_names(const Json& document) {
   for (const Json& step : document.at("steps")) names.push_back(step.at("step"));
   return names;
 }
+
+// Out of fold the head has about half right, with earlier layers 0.6, tuned 0.87 of the validation part; the lower ends count.
+constexpr double head_is_enough = 0.3, tail_is_enough = 0.65, out_of_reach = 0.99;
 
 class Escalation : public testing::Test {
  protected:
@@ -66,55 +69,83 @@ class Escalation : public testing::Test {
 TemporaryFolder* Escalation::folder = nullptr;
 
 TEST_F(Escalation, WhereTheHeadIsEnoughNothingIsTunedAndNoWorkerIsAskedFor) {
-  const Outcome outcome = build(0.3, "", {.environment = {"SIGHTLINE_TRAIN=/nowhere/sightline-train"}}, "head");
+  const Outcome outcome = build(head_is_enough, "", {.environment = {"SIGHTLINE_TRAIN=/nowhere/sightline-train"}}, "head");
   ASSERT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err;
   EXPECT_THAT(step_names(outcome.json()),
               testing::ElementsAre("import", "audit", "backbone", "head", "judge", "package", "compress", "evaluate", "release"));
   const std::string words = explain("head");
   EXPECT_THAT(words, testing::AllOf(HasSubstr("how the recipe was chosen"), HasSubstr("the target of 0.3000 is met by the lower end")));
   // The same package as one whose backbone is frozen by demand.
-  const Outcome frozen = build(0.3, ", freeze: backbone", {}, "frozen");
+  const Outcome frozen = build(head_is_enough, ", freeze: backbone", {}, "frozen");
   ASSERT_EQ(frozen.exit_code, 0) << frozen.out << frozen.err;
   EXPECT_EQ(outcome.json().at("package"), frozen.json().at("package"));
 }
 
+Json figures_of(const Json& document, const std::string& name) {
+  for (const Json& step : document.at("steps"))
+    if (step.at("step") == name) return step.at("figures");
+  return {};
+}
+
 TEST_F(Escalation, ATargetAboveTheHeadTunesTheLastStagesAndALowerOneGoesBack) {
-  const Outcome low = build(0.3);
+  const Outcome low = build(head_is_enough);
   ASSERT_EQ(low.exit_code, 0) << low.out << low.err;
-  const Outcome high = build(0.97);
+  const Outcome high = build(tail_is_enough);
+  ASSERT_EQ(high.exit_code, 0) << high.out << high.err;
   const Json document = high.json();
-  ASSERT_TRUE(document.is_object()) << high.err;
-  EXPECT_THAT(step_names(document), testing::IsSupersetOf({"judge", "cuts", "pilot", "cuts-head", "judge-cuts", "tail-data", "tail", "judge-tail", "scratch-pilot"}));
-  for (const Json& step : document.at("steps")) {
-    if (step.at("step") != "judge-tail") continue;
-    EXPECT_TRUE(step.at("figures").at("kept").get<bool>()) << step;
-    EXPECT_GT(step.at("figures").at("gain").get<double>(), 0.02);
-  }
+  EXPECT_THAT(step_names(document),
+              testing::IsSupersetOf({"judge", "cuts", "pilot", "cuts-head", "judge-cuts", "tail-data", "tail", "judge-tail"}));
+  EXPECT_THAT(step_names(document), Not(Contains("whole")));
+  EXPECT_THAT(step_names(document), Not(Contains("scratch")));
+  EXPECT_TRUE(figures_of(document, "judge-tail").at("kept").get<bool>());
+  EXPECT_GT(figures_of(document, "judge-tail").at("gain").get<double>(), 0.02);
   EXPECT_NE(document.at("package"), low.json().at("package"));
   const std::string report = read_text(document.at("report"));
   EXPECT_THAT(report, testing::AllOf(HasSubstr("How the recipe was chosen"), HasSubstr("tuning the last stages"), HasSubstr("it is kept"),
                                      HasSubstr("not met for sure")));
   EXPECT_THAT(explain(), testing::AllOf(HasSubstr("tuning the last stages reaches top1"), HasSubstr("it is kept")));
+  EXPECT_EQ(sightline({"predict", "shapes", "images/cross/000.png", "--workspace", "w"}, {.folder = folder->path()}).exit_code, 0);
 
-  const Outcome again = build(0.3);
+  const Outcome again = build(head_is_enough);
   EXPECT_EQ(again.json().at("package"), low.json().at("package"));
   EXPECT_THAT(step_names(again.json()), Not(Contains("tail")));
   EXPECT_THAT(explain(), Not(HasSubstr("tuning the last stages reaches")));
-  const Outcome third = build(0.97);
-  EXPECT_EQ(third.json().at("package"), document.at("package"));
+  EXPECT_EQ(build(tail_is_enough).json().at("package"), document.at("package"));
 }
 
-TEST_F(Escalation, KilledAtAnyOfItsStepsTheSameModelComesOut) {
-  const Outcome undisturbed = build(0.97, "", {}, "whole");
-  ASSERT_TRUE(undisturbed.json().is_object()) << undisturbed.err;
-  for (const char* fault : {"step:judge", "step:cuts", "step:pilot", "step:cuts-head", "step:judge-cuts", "step:tail-data", "train-step", "step:tail",
-                            "step:judge-tail", "step:judge-scratch"}) {
-    const Outcome killed = build(0.97, "", {.environment = {std::string("SIGHTLINE_FAULT=") + fault}}, "killed");
+TEST_F(Escalation, WhereNothingElseReachesTheTargetANetIsTrainedFromScratchAlsoWhenKilledOnTheWay) {
+  const Outcome undisturbed = build(out_of_reach, "", {}, "scratch");
+  const Json document = undisturbed.json();
+  ASSERT_TRUE(document.is_object()) << undisturbed.err;
+  EXPECT_THAT(step_names(document), testing::IsSupersetOf({"tail", "judge-tail", "scratch-pilot", "scratch", "judge-scratch"}));
+  EXPECT_TRUE(figures_of(document, "judge-scratch").at("kept").get<bool>());
+  for (const char* fault : {"step:judge", "step:cuts", "step:pilot", "step:cuts-head", "step:judge-cuts", "step:tail-data", "train-step",
+                            "step:tail", "step:judge-tail", "step:scratch-data", "step:scratch", "step:judge-scratch"}) {
+    const Outcome killed = build(out_of_reach, "", {.environment = {std::string("SIGHTLINE_FAULT=") + fault}}, "killed");
     EXPECT_NE(killed.exit_code, 0) << fault;
   }
-  const Outcome resumed = build(0.97, "", {}, "killed");
+  const Outcome resumed = build(out_of_reach, "", {}, "killed");
   ASSERT_TRUE(resumed.json().is_object()) << resumed.err;
-  EXPECT_EQ(resumed.json().at("package"), undisturbed.json().at("package"));
+  EXPECT_EQ(resumed.json().at("package"), document.at("package"));
+}
+
+TEST_F(Escalation, ADemandThatNamesNoNetworkBeginsWithTheDefaultBackboneWhereItKeepsTheLimits) {
+  const auto steps_of = [](const std::string& more) {
+    write_text(*folder / "plain.yaml", "name: plain\ntask: classify\ndata: {path: images}\nseed: 3\n" + more);
+    std::vector<std::string> names;
+    const Json plan = sightline({"plan", "plain.yaml", "--json", "--workspace", "plain"}, {.folder = folder->path()}).json();
+    for (const Json& step : plan.at("steps")) names.push_back(step.at("step"));
+    return names;
+  };
+  EXPECT_THAT(steps_of(""), testing::IsSupersetOf({"head", "judge", "tail", "scratch"}));
+  for (const char* more :
+       {"limits: {size_mb: 0.5}\n", "limits: {latency_ms: 0.001}\n", "recipe: {backbone: resnet-xs}\n", "recipe: {side: 16}\n"})
+    EXPECT_THAT(steps_of(more), testing::AllOf(Contains("train"), Not(Contains("head")))) << more;
+  write_text(*folder / "plain.yaml",
+             "name: plain\ntask: classify\ndata: {path: images}\nseed: 3\ntarget: {at_least: 0.3}\nlimits: {cores: 1}\n");
+  const Outcome outcome = sightline({"build", "plain.yaml", "--json", "--workspace", "plain"}, {.folder = folder->path()});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err;
+  EXPECT_THAT(step_names(outcome.json()), Contains("judge"));
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "factory/escalation_steps.h"
 #include "factory/recipe.h"
 #include "factory/search_steps.h"
+#include "factory/shipped.h"
 #include "factory/step_inputs.h"
 #include "line/worker.h"
 #include "modules/modules.h"
@@ -60,8 +61,10 @@ Result<void> check_net(const demand::Demand& demand) {
 }  // namespace
 
 Result<std::vector<line::Step>> build_steps(const demand::Demand& stated, store::Workspace& workspace, const BuildOptions& options) {
-  SIGHTLINE_TRY(const demand::Demand demand, with_backbone_file(stated, workspace));
+  SIGHTLINE_TRY(const std::optional<demand::Demand> on_default, on_default_backbone(stated, workspace, usable_cores()));
+  SIGHTLINE_TRY(const demand::Demand demand, with_backbone_file(on_default ? *on_default : stated, workspace));
   BuildContext context{.workspace = &workspace, .demand = demand, .options = options, .sources = options.sources, .intake = options.intake};
+  context.by_default = on_default.has_value();
   if (context.sources == nullptr) context.sources = std::make_shared<FeatureSources>();
   context.threads = demand.limits.cores > 0 ? std::min(demand.limits.cores, usable_cores()) : usable_cores();
   if (options.threads > 0) context.threads = std::min(context.threads, options.threads);
@@ -156,7 +159,9 @@ Result<BuildOutcome> build(const demand::Demand& demand, store::Workspace& works
   for (const line::Planned& p : planned) {
     if (const line::StepRecord* record = line.record(p.step)) outcome.steps.push_back(*record);
   }
-  if (const line::StepRecord* head = line.record("head"); head != nullptr && head->figures.contains("outlook"))
+  // What a head said of more images is not said where another model took its place.
+  const bool replaced = std::ranges::any_of(outcome.steps, [](const line::StepRecord& step) { return step.figures.value("kept", false); });
+  if (const line::StepRecord* head = line.record("head"); head != nullptr && !replaced && head->figures.contains("outlook"))
     SIGHTLINE_CHECK(from_json(head->figures["outlook"], outcome.outlook, "outlook"));
   const Json& figures = line.record("release")->figures;
   outcome.released = figures.value("released", false);

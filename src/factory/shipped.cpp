@@ -114,4 +114,21 @@ Result<std::optional<std::string>> default_backbone(const store::Workspace& work
   return std::optional<std::string>(default_backbone_name);
 }
 
+Result<std::optional<demand::Demand>> on_default_backbone(const demand::Demand& demand, store::Workspace& workspace, int threads) {
+  const std::optional<demand::Demand> as_it_is;
+  demand::RecipePins pins = demand.recipe;
+  pins.augmentation.reset();
+  if (demand.backbone || demand.search || to_json(pins) != to_json(demand::RecipePins{})) return as_it_is;
+  SIGHTLINE_TRY(const std::optional<std::string> name, default_backbone(workspace));
+  if (!name) return as_it_is;
+  SIGHTLINE_TRY(const std::optional<store::Backbone> backbone, find_workspace_backbone(*name, workspace, threads));
+  if (!backbone) return as_it_is;
+  const double size_mb = backbone->figures.value("parameters", 0.0) * 4 / 1e6, p50_ms = backbone->figures.value("p50_ms", 0.0);
+  if (demand.limits.size_mb && size_mb > *demand.limits.size_mb) return as_it_is;
+  if (demand.limits.latency_ms && 2 * p50_ms > *demand.limits.latency_ms) return as_it_is;
+  std::optional<demand::Demand> on_it = demand;
+  on_it->backbone = demand::Backbone{.name = *name};
+  return on_it;
+}
+
 }  // namespace sightline::factory
