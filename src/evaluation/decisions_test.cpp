@@ -56,7 +56,7 @@ TEST(Decisions, ThresholdsPerClassGiveARareClassItsDue) {
   EXPECT_FALSE(decisions.precision);
   const Sample fresh = imbalanced(4000, 2);
   const DecisionFigures figures = measure_decisions(decisions, fresh.probabilities, fresh.labels);
-  EXPECT_GT(figures.balanced_accuracy_after, figures.balanced_accuracy_before + 0.03);
+  EXPECT_GT(figures.balanced_accuracy_after, figures.balanced_accuracy_before + 0.05);
   EXPECT_EQ(figures.answered, 1);
   EXPECT_THAT(figures.sentences.at(0), HasSubstr("balanced accuracy is"));
 }
@@ -76,8 +76,8 @@ TEST(Decisions, SetsCoverAsTheySay) {
   const Decisions decisions = fitted("prediction_sets: {coverage: 0.8, per_class: true}\n", imbalanced(6000, 1));
   const Sample fresh = imbalanced(6000, 2);
   const DecisionFigures figures = measure_decisions(decisions, fresh.probabilities, fresh.labels);
-  EXPECT_NEAR(figures.coverage, 0.8, 0.03);
-  EXPECT_GT(figures.least_class_coverage, 0.74);  // without per_class the rare class has next to nothing
+  EXPECT_NEAR(figures.least_class_coverage, 0.8, 0.06);
+  EXPECT_GE(figures.coverage, 0.78);  // more than that, because the most probable class is in every set
   EXPECT_LE(figures.coverage_low, figures.coverage);
   EXPECT_GE(figures.coverage_high, figures.coverage);
   EXPECT_GE(figures.mean_size, 1);
