@@ -32,6 +32,25 @@ double mean_of(const std::vector<double>& hits, const std::vector<double>& count
   return present > 0 ? sum / present : 0;
 }
 
+// Thresholds (share of the class)^γ. Balanced accuracy is greatest at γ = 1 for a model that knows the shares and is calibrated, and at 0
+// for one to which classes count alike already; the γ is taken that reaches most on these samples, of equals the smallest.
+std::vector<double> thresholds_by_share(const Tensor& probabilities, std::span<const std::int32_t> labels) {
+  const auto k = static_cast<std::size_t>(probabilities.dim(1));
+  std::vector<double> share(k);
+  for (const std::int32_t label : labels) share[static_cast<std::size_t>(label)] += 1 / static_cast<double>(labels.size());
+  std::vector<double> best;
+  double most = -1;
+  for (const double gamma : {0.0, 0.25, 0.5, 0.75, 1.0}) {
+    Decisions decisions;
+    for (const double each : share) decisions.thresholds.push_back(each > 0 ? std::pow(each, gamma) : 1);  // never seen: not favoured
+    const double reached = measure_decisions(decisions, probabilities, labels).balanced_accuracy_after;
+    if (reached <= most) continue;
+    most = reached;
+    best = decisions.thresholds;
+  }
+  return best;
+}
+
 }  // namespace
 
 Result<std::optional<Decisions>> fit_decisions(const demand::Demand& demand, const Tensor& probabilities,
@@ -43,7 +62,11 @@ Result<std::optional<Decisions>> fit_decisions(const demand::Demand& demand, con
     decisions.precision = demand.decide->precision;
     SIGHTLINE_TRY(const std::vector<ClassThreshold> chosen,
                   choose_thresholds(probabilities, labels, {.precision = decisions.precision.value_or(0)}));
-    for (const ClassThreshold& each : chosen) decisions.thresholds.push_back(std::clamp(each.threshold, least_threshold, 1.0));
+    if (decisions.precision) {
+      for (const ClassThreshold& each : chosen) decisions.thresholds.push_back(std::clamp(each.threshold, least_threshold, 1.0));
+    } else {
+      decisions.thresholds = thresholds_by_share(probabilities, labels);
+    }
   }
   if (demand.prediction_sets) {
     SIGHTLINE_TRY(decisions.sets,

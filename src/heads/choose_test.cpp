@@ -39,28 +39,29 @@ TEST(ChooseHead, SeparatesWhatIsSeparableWithMoreFeaturesThanSamplesAndFewer) {
   }
 }
 
-// Two cuts, 4 and 6 wide; the classes differ in the columns from `first` on.
-Clouds two_cuts(std::int64_t count, std::int64_t first, std::int64_t last) {
-  Clouds clouds{Tensor(Dtype::f32, {count, 10}), {}};
+// Two cuts, 200 and 6 wide, in which three classes are told apart by columns that are higher by `early` and `last`.
+Clouds two_cuts(std::int64_t count, double early, double last) {
+  Clouds clouds{Tensor(Dtype::f32, {count, 206}), {}};
   for (std::int64_t i = 0; i < count; ++i) {
     Random random(17, static_cast<std::uint64_t>(i));
     clouds.labels.push_back(static_cast<std::int32_t>(i % 3));
-    for (std::int64_t j = 0; j < 10; ++j)
-      clouds.features.values<float>()[static_cast<std::size_t>(i * 10 + j)] =
-          static_cast<float>(random.normal() + (j >= first && j < last && j % 3 == i % 3 ? 2 : 0));
+    for (std::int64_t j = 0; j < 206; ++j)
+      clouds.features.values<float>()[static_cast<std::size_t>(i * 206 + j)] =
+          static_cast<float>(random.normal() + (j % 3 == i % 3 ? (j < 200 ? early : last) : 0));
   }
   return clouds;
 }
 
 TEST(ChooseHead, SetsOfCutsCompeteAlsoOnAPartOfManySamples) {
   for (const std::int64_t count : {120, 2000}) {
-    const ChooseOptions options{.cut_widths = {4, 6}, .cut_sets = {{"last", {1}}, {"both", {0, 1}}}, .threads = 2};
-    const Choice both = chosen(two_cuts(count, 0, 10), 3, options), last = chosen(two_cuts(count, 4, 10), 3, options);
+    const ChooseOptions options{.cut_widths = {200, 6}, .cut_sets = {{"last", {1}}, {"both", {0, 1}}}, .threads = 2};
+    const Choice both = chosen(two_cuts(count, 0.5, 1), 3, options),
+                 last = chosen(two_cuts(count, 0, 6), 3, options);  // of equals the first
     EXPECT_EQ(both.cut_set, 1U) << both.sentence;
     EXPECT_TRUE(both.head.columns.empty());
     EXPECT_EQ(last.cut_set, 0U) << last.sentence;
-    EXPECT_EQ(last.head.columns, (std::vector<std::int64_t>{4, 5, 6, 7, 8, 9}));
-    EXPECT_EQ(last.head.features, 10);
+    EXPECT_EQ(last.head.columns, (std::vector<std::int64_t>{200, 201, 202, 203, 204, 205}));
+    EXPECT_EQ(last.head.features, 206);
     EXPECT_EQ(last.candidates.size(), count == 120 ? 8U : 4U);
     EXPECT_EQ(last.candidates[last.chosen].cuts, "last");
     EXPECT_EQ(last.scores[0].dim(0), count);
@@ -68,15 +69,16 @@ TEST(ChooseHead, SetsOfCutsCompeteAlsoOnAPartOfManySamples) {
     // One thread gives the same.
     ChooseOptions alone = options;
     alone.threads = 1;
-    const Choice again = chosen(two_cuts(count, 0, 10), 3, alone);
+    const Choice again = chosen(two_cuts(count, 0.5, 1), 3, alone);
     EXPECT_TRUE(again.head.linear.weight.same_as(both.head.linear.weight));
   }
-  const Choice few = chosen(two_cuts(24, 0, 4), 3, {.cut_widths = {4, 6}, .cut_sets = {{"last", {1}}, {"both", {0, 1}}}});
+  const Choice few = chosen(two_cuts(24, 1, 0), 3, {.cut_widths = {200, 6}, .cut_sets = {{"last", {1}}, {"both", {0, 1}}}});
   EXPECT_EQ(few.cut_set, 0U);
   EXPECT_THAT(few.sentence, HasSubstr("too few to choose cuts by"));
-  const Clouds clouds = two_cuts(60, 0, 10);
+  const Clouds clouds = two_cuts(60, 1, 1);
   for (const CutSet& bad : {CutSet{"none", {}}, CutSet{"far", {2}}, CutSet{"turned", {1, 0}}})
-    EXPECT_EQ(choose_head(clouds.features, clouds.labels, {}, 3, {.cut_widths = {4, 6}, .cut_sets = {bad}}).error().kind, ErrorKind::usage)
+    EXPECT_EQ(choose_head(clouds.features, clouds.labels, {}, 3, {.cut_widths = {200, 6}, .cut_sets = {bad}}).error().kind,
+              ErrorKind::usage)
         << bad.name;
 }
 
