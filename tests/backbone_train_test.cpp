@@ -81,7 +81,7 @@ TEST_F(BackboneTraining, IsTheSameAfterKillsAndCanBeBuiltOn) {
 
 TEST_F(BackboneTraining, SaysWhatIsWrongWithARecipe) {
   write_text(folder / "own.yaml", std::string(recipe) + "leave_out: [shape]\n");
-  EXPECT_THAT(run("w").err + run("w").out, HasSubstr("did you mean \"shapes\"?"));
+  EXPECT_THAT(run("w").err + run("w").out, HasSubstr("did you mean \\\"shapes\\\"?"));
   write_text(folder / "own.yaml", "name: own\nteacher: {onnx: gone.onnx}\ntraining: {epochs: 1}\n");
   const Outcome outcome = run("w");
   EXPECT_NE(outcome.exit_code, 0);

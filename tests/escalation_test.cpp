@@ -30,10 +30,11 @@ void write_narrow_network(const std::string& path) {
 }
 
 std::string demand_for(double at_least, const std::string& freeze = "", const std::string& budget = "epochs: 12") {
+  const char* recipe = freeze.empty() ? "recipe: {augmentation: flip, batch: 16}\n" : "";  // of what is trained
   return fmt::format(
-      "name: shapes\ntask: classify\ndata: {{path: images}}\nbudget: {{{}}}\ntarget: {{at_least: {}}}\nsplit: {{validation: 0.2}}\nrecipe: "
-      "{{augmentation: flip, batch: 16}}\nseed: 3\nbackbone: {{onnx: net.onnx, cut: embedding{}}}\nlimits: {{cores: 1}}\n",
-      budget, at_least, freeze);
+      "name: shapes\ntask: classify\ndata: {{path: images}}\nbudget: {{{}}}\ntarget: {{at_least: {}}}\nsplit: {{validation: 0.2}}\n{}seed: "
+      "3\nbackbone: {{onnx: net.onnx, cut: embedding{}}}\nlimits: {{cores: 1}}\n",
+      budget, at_least, recipe, freeze);
 }
 
 std::vector<std::string> step_names(const Json& document) {

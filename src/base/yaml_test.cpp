@@ -65,6 +65,7 @@ TEST(Yaml, ReadsStructs) {
   EXPECT_EQ(demand->fruit, Fruit::pear);
   EXPECT_EQ(demand->seed, 7);
   EXPECT_EQ(demand->classes, (std::vector<std::string>{"a", "b c"}));
+  EXPECT_EQ(read("classes: a")->classes, std::vector<std::string>{"a"}) << "one thing is a list of one";
 }
 
 TEST(Yaml, MissingKeysKeepTheirDefaults) {
@@ -102,7 +103,7 @@ TEST(Yaml, WrongTypesNameTheLine) {
   EXPECT_THAT(message_of("target: top1"), HasSubstr("block"));
   EXPECT_THAT(message_of("exact: maybe"), HasSubstr("true or false"));
   EXPECT_THAT(message_of("fruit: peer"), HasSubstr("did you mean \"pear\"?"));
-  EXPECT_THAT(message_of("classes: a"), HasSubstr("list"));
+  EXPECT_THAT(message_of("classes: {a: b}"), HasSubstr("list"));
   EXPECT_THAT(message_of("name: {a: b}"), HasSubstr("text"));
 }
 

@@ -1,9 +1,11 @@
 #include "factory/tail.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <set>
+#include <string_view>
 
 namespace sightline::factory {
 namespace {
@@ -43,6 +45,12 @@ std::vector<std::pair<std::string, std::size_t>> bottlenecks(const graph::Graph&
     std::erase_if(alive, [&](const std::string& value) { return last_reader[value] <= i; });
     if (alive.size() == 1) found.emplace_back(*alive.begin(), i + 1);
   }
+  // What a function makes of a value is as good to keep, and often has fewer distinct numbers (nothing below zero behind a ReLU).
+  constexpr std::array<std::string_view, 7> functions{"Relu", "Clip", "LeakyRelu", "PRelu", "HardSwish", "Sigmoid", "Tanh"};
+  std::erase_if(found, [&](const auto& each) {
+    return each.second < graph.nodes.size() && std::ranges::count(functions, graph.nodes[each.second].op_type) > 0 &&
+           std::ranges::count(graph.nodes[each.second].inputs, each.first) > 0;
+  });
   return found;
 }
 
