@@ -33,8 +33,8 @@ struct Decisions {
 };
 
 // What the demand asks for, from probabilities f32 N×K of samples that the model was not fitted on; nothing when it asks for nothing.
-// Thresholds: of greatest F1 (thresholds.h), or with a precision the lowest at which that share of what is said is right; a class that
-// never gets there is not said at all. Errors: those of thresholds.h and conformal.h.
+// Thresholds: a power of the class's share, the one of greatest balanced accuracy; or with a precision (thresholds.h) the lowest at which
+// that share of what is said is right; a class that never gets there is not said at all. Errors: those of thresholds.h and conformal.h.
 Result<std::optional<Decisions>> fit_decisions(const demand::Demand& demand, const Tensor& probabilities,
                                                std::span<const std::int32_t> labels, const std::string& from);
 
