@@ -196,7 +196,8 @@ TEST_F(Imported, ABackboneOfTheWorkspaceIsUsedByItsName) {
   EXPECT_EQ(imported.json().at("figures").at("features"), 32);
   EXPECT_GT(imported.json().at("figures").at("p50_ms"), 0);
   std::vector<std::string> names;  // the one that comes with the program among them
-  for (const Json& each : run({"backbone", "list", "--json"}).json().at("backbones")) names.push_back(each.at("name"));
+  const Json listed = run({"backbone", "list", "--json"}).json();
+  for (const Json& each : listed.at("backbones")) names.push_back(each.at("name"));
   EXPECT_THAT(names, testing::Contains("eyes"));
   EXPECT_THAT(run({"backbone", "show", "eye"}).err, HasSubstr("did you mean \"eyes\"?"));
 

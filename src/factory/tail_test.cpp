@@ -116,8 +116,8 @@ TEST(Tail, BytesAnswerAsTheNumbersDo) {
   ASSERT_TRUE(graph::check(tail).ok());
   EXPECT_LT(largest_difference(run(tail, bytes), run((*parts)->tail, maps)), 0.01);
   // What was not seen is the nearest that was.
-  Tensor far = Tensor::filled({1, 16, 8, 8}, 1e9F);
-  for (const std::uint8_t byte : to_bytes(far, levels).values<std::uint8_t>()) EXPECT_EQ(byte, 255);
+  const Tensor far = to_bytes(Tensor::filled({1, 16, 8, 8}, 1e9F), levels);
+  for (const std::uint8_t byte : far.values<std::uint8_t>()) EXPECT_EQ(byte, 255);
 }
 
 TEST(Tail, TrainedWeightsGoBackByName) {
