@@ -63,6 +63,9 @@ Result<std::map<std::string, Digest>> write_frozen(const Point& point, const sto
   const Digest weights = point.files.at(fmt::format("{}/backbone/{}", point.number, features::weights_file));
   contents.graph = joined(backbone.graph, head);
   contents.preprocessing = preprocessing_of(backbone);
+  if (!enum_from(backbone.about.precision, contents.precision))
+    return Error{ErrorKind::invalid_data,
+                 fmt::format("{}: its features are in \"{}\", which is no precision", backbone.about.file, backbone.about.precision)};
   contents.shared = {.path = workspace.blobs().path_of(weights), .offsets = backbone.offsets};
   contents.lineage["weights"] = to_json(backbone.about);
   contents.lineage["weights"].erase("reasons");

@@ -16,6 +16,8 @@
 #include "modules/modules.h"
 #include "package/metadata.h"
 #include "package/package.h"
+#include "runtime/precision.h"
+#include "runtime/quantizer.h"
 #include "runtime/session.h"
 
 namespace sightline::factory {
@@ -29,6 +31,10 @@ constexpr std::array augmentations{"usual", "strong", "none"};
 constexpr std::array side_shares{0.71, 0.5, 1.41};
 constexpr int side_step = 16, least_side = 32, most_side = 256;
 
+// What a backbone in f32 is also computed in.
+constexpr std::array lighter_precisions{"bf16", "int8"};
+constexpr std::size_t calibration_pictures = 64, calibration_batch = 16;
+
 constexpr int warm_up = 10, latency_runs = 60;
 constexpr std::int64_t hidden_units = 1024;
 
@@ -38,7 +44,19 @@ graph::Graph at_side(const graph::Graph& graph, int side) {
   return changed;
 }
 
-std::string key_of(const std::string& name, int side) { return fmt::format("{} {}", name, side); }
+// Of the graph that a candidate runs.
+std::string key_of(const search::Candidate& candidate) {
+  return fmt::format("{} {} {}", candidate.backbone, candidate.side, candidate.precision);
+}
+
+// What its session rounds to: integers stand in the graph.
+runtime::Precision precision_of(const search::Candidate& candidate) {
+  return features::computed_in(features::About{.precision = candidate.precision});
+}
+
+bool has_hidden(const search::Candidate& candidate) {
+  return candidate.approach == search::Approach::frozen && candidate.head == "random_features";
+}
 
 // A head of zeros: it takes as long and as much room as any of its kind.
 heads::Head empty_head(std::int64_t features, int classes, bool hidden) {
@@ -81,6 +99,7 @@ Result<std::unique_ptr<SearchSpace>> SearchSpace::open(const BuildContext& build
     const std::string path = fmt::format("{}/backbone-{}", folder, space->folders_.size());
     SIGHTLINE_CHECK(remove_all(path));
     graph::Graph graph;
+    std::string precision = "f32";
     if (each.tree.empty()) {
       SIGHTLINE_TRY(CutNetwork cut, cut_network(demand));
       SIGHTLINE_CHECK(make_directories(path));
@@ -91,11 +110,15 @@ Result<std::unique_ptr<SearchSpace>> SearchSpace::open(const BuildContext& build
       SIGHTLINE_CHECK(workspace.blobs().materialize(each.tree, path));
       SIGHTLINE_TRY(features::Backbone read, features::read_backbone(path));
       space->trees_[each.name] = each.tree;
+      precision = read.about.precision;
       graph = std::move(read.graph);
     }
     space->folders_[each.name] = path;
     SIGHTLINE_TRY(std::vector<int> sides, space->sides_of(each.name, graph));
-    material.backbones.push_back({each.name, std::move(sides)});
+    search::Source source{.name = each.name, .sides = std::move(sides), .precisions = {precision}, .tunable = precision == "f32"};
+    if (precision == "f32") source.precisions.insert(source.precisions.end(), lighter_precisions.begin(), lighter_precisions.end());
+    if (!runtime::processor_has_bf16()) std::erase(source.precisions, "bf16");
+    material.backbones.push_back(std::move(source));
   }
   if (!demand.backbone || demand.backbone->weights) {
     demand::Demand plain = demand;
@@ -135,22 +158,50 @@ Result<std::vector<int>> SearchSpace::sides_of(const std::string& name, const gr
 }
 
 Result<const SearchSpace::Sided*> SearchSpace::backbone(const search::Candidate& candidate) {
-  const std::string key = key_of(candidate.backbone, candidate.side);
+  const std::string key = key_of(candidate);
   if (const auto found = opened_.find(key); found != opened_.end()) return &found->second;
   const std::string& own = folders_.at(candidate.backbone);
   SIGHTLINE_TRY(const features::Backbone read, features::read_backbone(own));
   Sided sided{.folder = own, .tree = trees_.at(candidate.backbone), .source = nullptr};
-  if (read.side != candidate.side) {
-    sided.folder = fmt::format("{}-at-{}", own, candidate.side);
+  if (read.side != candidate.side || read.about.precision != candidate.precision) {
+    sided.folder = fmt::format("{}-at-{}-{}", own, candidate.side, candidate.precision);
     SIGHTLINE_CHECK(remove_all(sided.folder));
     SIGHTLINE_CHECK(make_directories(sided.folder));
     features::About about = read.about;
-    about.reasons.push_back(fmt::format("looked through at {} pixels instead of {}", candidate.side, read.side));
-    SIGHTLINE_CHECK(features::write_backbone(at_side(read.graph, candidate.side), about, sided.folder));
+    if (read.side != candidate.side)
+      about.reasons.push_back(fmt::format("looked through at {} pixels instead of {}", candidate.side, read.side));
+    graph::Graph graph = at_side(read.graph, candidate.side);
+    if (read.about.precision != candidate.precision && candidate.precision == "int8") {
+      SIGHTLINE_TRY(graph, quantized(graph));
+    }
+    about.precision = candidate.precision;
+    SIGHTLINE_CHECK(features::write_backbone(graph, about, sided.folder));
     SIGHTLINE_TRY(sided.tree, workspace_.blobs().put_tree(sided.folder));
   }
   SIGHTLINE_TRY(sided.source, build_.sources->of(workspace_, sided.tree));
   return &(opened_[key] = std::move(sided));
+}
+
+Result<graph::Graph> SearchSpace::quantized(const graph::Graph& graph) const {
+  std::vector<std::size_t> training;
+  for (std::size_t i = 0; i < manifest_.samples.size(); ++i)
+    if (manifest_.samples[i].split == dataset::Split::train) training.push_back(i);
+  const std::size_t count = std::min(training.size(), calibration_pictures);
+  const int side = static_cast<int>(graph.inputs[0].shape[1]), channels = static_cast<int>(graph.inputs[0].shape[3]);
+  const dataset::SampleReader reader(manifest_.root);
+  std::vector<runtime::Batch> batches;
+  for (std::size_t first = 0; first < count; first += calibration_batch) {
+    const std::size_t some = std::min(calibration_batch, count - first);
+    Tensor batch(Dtype::u8, {static_cast<std::int64_t>(some), side, side, channels});
+    for (std::size_t i = 0; i < some; ++i) {
+      SIGHTLINE_TRY(const image::Image picture, reader.read(manifest_.samples[training[(first + i) * training.size() / count]].path));
+      const Tensor one = package::prepare_picture(picture, {.width = side, .height = side, .channels = channels});
+      std::ranges::copy(one.bytes(), batch.rows(static_cast<std::int64_t>(i), static_cast<std::int64_t>(i) + 1).data());
+    }
+    batches.push_back({std::move(batch)});
+  }
+  SIGHTLINE_TRY(const runtime::Quantizer quantizer, runtime::Quantizer::create(graph, batches, {.threads = build_.threads}));
+  return quantizer.quantize();
 }
 
 Result<std::string> SearchSpace::augmentation_of(const std::string& name) {
@@ -195,20 +246,20 @@ Result<graph::Graph> SearchSpace::graph_of(const search::Candidate& candidate) {
     SIGHTLINE_TRY(const ChosenRecipe chosen, recipe(plain, 1));
     return graph::serving_graph(chosen.graph);
   }
-  SIGHTLINE_TRY(const features::Backbone read, features::read_backbone(folders_.at(candidate.backbone)));
-  const bool hidden = candidate.approach == search::Approach::frozen && candidate.head == "random_features";
+  SIGHTLINE_TRY(const Sided* sided, backbone(candidate));
+  const features::Backbone& read = sided->source->backbone();
   SIGHTLINE_TRY(const graph::Graph joined,
-                heads::append_head(at_side(read.graph, candidate.side), features::value, empty_head(read.dimensions, classes(), hidden)));
+                heads::append_head(read.graph, features::value, empty_head(read.dimensions, classes(), has_hidden(candidate))));
   return graph::serving_graph(joined);
 }
 
 Result<search::Admission> SearchSpace::admit(const search::Candidate& candidate) {
-  const bool hidden = candidate.approach == search::Approach::frozen && candidate.head == "random_features";
-  const std::string key = key_of(candidate.backbone, candidate.side) + (hidden ? " hidden" : "");
+  const std::string key = key_of(candidate) + (has_hidden(candidate) ? " hidden" : "");
   if (!costs_.contains(key)) {
     SIGHTLINE_TRY(const graph::Graph graph, graph_of(candidate));
     SIGHTLINE_TRY(const std::string onnx, graph::serialize_onnx(graph));
-    SIGHTLINE_TRY(runtime::Session session, runtime::Session::create(graph, {.threads = build_.threads}));
+    SIGHTLINE_TRY(runtime::Session session,
+                  runtime::Session::create(graph, {.threads = build_.threads, .precision = precision_of(candidate)}));
     if (!picture_) {
       SIGHTLINE_TRY(picture_, dataset::SampleReader(manifest_.root).read(manifest_.samples.at(0).path));
     }

@@ -42,7 +42,7 @@ class SearchSpace {
     Digest tree;
     std::shared_ptr<const features::FeatureSource> source;
   };
-  // Opened once.
+  // In the candidate's side and precision. Opened once.
   Result<const Sided*> backbone(const search::Candidate& candidate);
   // A net of ours or a backbone with a new head, to be trained, and how. Limits are not looked at. The head is random.
   Result<ChosenRecipe> recipe(const search::Candidate& candidate, int epochs);
@@ -52,6 +52,8 @@ class SearchSpace {
  private:
   SearchSpace(const BuildContext& build, store::Workspace& workspace, const dataset::Manifest& manifest, std::string folder)
       : build_(build), workspace_(workspace), manifest_(manifest), folder_(std::move(folder)) {}
+  // Integers, their ranges taken from training pictures.
+  Result<graph::Graph> quantized(const graph::Graph& graph) const;
   Result<std::vector<int>> sides_of(const std::string& name, const graph::Graph& graph) const;
   Result<graph::Graph> graph_of(const search::Candidate& candidate);
   Result<std::string> augmentation_of(const std::string& name);

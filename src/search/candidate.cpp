@@ -9,16 +9,15 @@ namespace {
 
 constexpr std::array depths{Depth::whole, Depth::last};
 
+// Of the settings beside the backbone, so many may be unusual.
+constexpr std::size_t most_unusual = 2;
+// A trained candidate comes as late as a frozen one with so many more unusual settings.
+constexpr std::size_t training_waits = 2;
+
 struct Listed {
   Candidate candidate;
   std::size_t unusual = 0;  // how many settings are not the first of their list
 };
-
-// Those that differ in fewer settings first; equals as listed.
-void append(std::vector<Listed> listed, std::vector<Candidate>& all) {
-  std::stable_sort(listed.begin(), listed.end(), [](const Listed& a, const Listed& b) { return a.unusual < b.unusual; });
-  for (Listed& each : listed) all.push_back(std::move(each.candidate));
-}
 
 std::size_t unusual(std::size_t place) { return place > 0 ? 1 : 0; }
 
@@ -30,7 +29,8 @@ std::string describe(const Candidate& candidate) {
                                        : candidate.approach == Approach::tuned ? "tuned"
                                                                                : "from scratch",
                                        candidate.side);
-  if (candidate.approach == Approach::frozen) return fmt::format("{}, head {}", what, candidate.head);
+  if (candidate.approach == Approach::frozen)
+    return fmt::format("{}, head {}{}", what, candidate.head, candidate.precision == "f32" ? "" : ", in " + candidate.precision);
   return fmt::format("{} ({}rate × {:g}, augmentation {})", what,
                      candidate.approach == Approach::scratch ? ""
                      : candidate.depth == Depth::whole       ? "whole, "
@@ -39,41 +39,43 @@ std::string describe(const Candidate& candidate) {
 }
 
 std::vector<Candidate> candidates_of(const Material& material) {
-  std::vector<Candidate> all;
-  std::vector<Listed> frozen, tuned, scratch;
+  std::vector<Listed> all;
+  const auto list = [&](Candidate candidate, std::size_t source, std::size_t settings) {
+    if (settings > most_unusual) return;
+    const std::size_t waits = candidate.approach == Approach::frozen ? 0 : training_waits;
+    all.push_back({std::move(candidate), unusual(source) + settings + waits});
+  };
   for (std::size_t b = 0; b < material.backbones.size(); ++b) {
     const Source& source = material.backbones[b];
-    for (std::size_t s = 0; s < source.sides.size(); ++s) {
+    for (std::size_t s = 0; s < source.sides.size(); ++s)
       for (std::size_t h = 0; h < material.heads.size(); ++h)
-        frozen.push_back({{.approach = Approach::frozen, .backbone = source.name, .side = source.sides[s], .head = material.heads[h]},
-                          unusual(b) + unusual(s) + unusual(h)});
-      for (std::size_t d = 0; d < depths.size(); ++d)
-        for (std::size_t r = 0; r < material.rates.size(); ++r)
-          for (std::size_t a = 0; a < material.augmentations.size(); ++a)
-            tuned.push_back({{.approach = Approach::tuned,
-                              .backbone = source.name,
-                              .side = source.sides[s],
-                              .depth = depths[d],
-                              .rate = material.rates[r],
-                              .augmentation = material.augmentations[a]},
-                             unusual(b) + unusual(s) + unusual(d) + unusual(r) + unusual(a)});
-    }
+        for (std::size_t p = 0; p < source.precisions.size(); ++p)
+          list({.approach = Approach::frozen,
+                .backbone = source.name,
+                .side = source.sides[s],
+                .head = material.heads[h],
+                .precision = source.precisions[p]},
+               b, unusual(s) + unusual(h) + unusual(p));
   }
-  for (std::size_t n = 0; n < material.nets.size(); ++n)
-    for (std::size_t s = 0; s < material.nets[n].sides.size(); ++s)
-      for (std::size_t r = 0; r < material.rates.size(); ++r)
-        for (std::size_t a = 0; a < material.augmentations.size(); ++a)
-          scratch.push_back({{.approach = Approach::scratch,
-                              .backbone = material.nets[n].name,
-                              .side = material.nets[n].sides[s],
-                              .rate = material.rates[r],
-                              .augmentation = material.augmentations[a]},
-                             unusual(n) + unusual(s) + unusual(r) + unusual(a)});
-  append(std::move(frozen), all);
-  if (!material.trains) return all;
-  append(std::move(tuned), all);
-  append(std::move(scratch), all);
-  return all;
+  for (const Approach approach : {Approach::tuned, Approach::scratch}) {
+    const std::vector<Source>& sources = approach == Approach::tuned ? material.backbones : material.nets;
+    for (std::size_t b = 0; b < sources.size() && material.trains; ++b)
+      for (std::size_t s = 0; s < sources[b].sides.size() && sources[b].tunable; ++s)
+        for (std::size_t d = 0; d < (approach == Approach::tuned ? depths.size() : 1); ++d)
+          for (std::size_t r = 0; r < material.rates.size(); ++r)
+            for (std::size_t a = 0; a < material.augmentations.size(); ++a)
+              list({.approach = approach,
+                    .backbone = sources[b].name,
+                    .side = sources[b].sides[s],
+                    .depth = depths[d],
+                    .rate = material.rates[r],
+                    .augmentation = material.augmentations[a]},
+                   b, unusual(s) + unusual(d) + unusual(r) + unusual(a));
+  }
+  std::stable_sort(all.begin(), all.end(), [](const Listed& a, const Listed& b) { return a.unusual < b.unusual; });
+  std::vector<Candidate> candidates;
+  for (Listed& each : all) candidates.push_back(std::move(each.candidate));
+  return candidates;
 }
 
 }  // namespace sightline::search

@@ -23,17 +23,15 @@ struct Candidate {
   std::string backbone;            // of Material::backbones, or of nets with `scratch`
   int side = 0;                    // pixels
   std::string head = chosen_head;  // frozen: chosen_head or one of heads::Kind
+  std::string precision = "f32";   // frozen: what the backbone is computed in
   Depth depth = Depth::whole;      // tuned
   double rate = 1;                 // trained ones: the learning rate, as a factor of the usual one
   std::string augmentation;        // trained ones
   static constexpr auto fields() {
-    return std::tuple{field("approach", &Candidate::approach),
-                      field("backbone", &Candidate::backbone),
-                      field("side", &Candidate::side),
-                      field("head", &Candidate::head),
-                      field("depth", &Candidate::depth),
-                      field("rate", &Candidate::rate),
-                      field("augmentation", &Candidate::augmentation)};
+    return std::tuple{field("approach", &Candidate::approach),   field("backbone", &Candidate::backbone),
+                      field("side", &Candidate::side),           field("head", &Candidate::head),
+                      field("precision", &Candidate::precision), field("depth", &Candidate::depth),
+                      field("rate", &Candidate::rate),           field("augmentation", &Candidate::augmentation)};
   }
 };
 
@@ -42,7 +40,9 @@ std::string describe(const Candidate& candidate);
 
 struct Source {
   std::string name;
-  std::vector<int> sides;  // its own first
+  std::vector<int> sides;                         // its own first
+  std::vector<std::string> precisions = {"f32"};  // of a frozen one, its own first
+  bool tunable = true;
 };
 
 // Beside the line's own choice: what that does not try, and each kind alone, since validation pictures may see it otherwise than folds do.
@@ -60,8 +60,9 @@ struct Material {
 };
 
 // All candidates in the order in which they are tried: the default (the first backbone frozen at its own side with the line's own head; a
-// net where there is no backbone) is the first, frozen ones come before tuned ones and those from scratch, and within an approach those
-// that differ from the usual in fewer settings come first. Empty when there is nothing to make a model of.
+// net where there is no backbone) is the first, and those that differ from the usual in fewer settings come earlier; frozen ones, which
+// cost a fraction, with two settings more than those that are trained. Beside the choice of a backbone or net at most two settings are
+// unusual. Empty when there is nothing to make a model of.
 std::vector<Candidate> candidates_of(const Material& material);
 
 }  // namespace search
