@@ -20,17 +20,6 @@ namespace {
 constexpr std::size_t golden_pictures = 4;
 constexpr std::size_t least_for_temperature = 10;
 
-// The backbone with the head behind it.
-graph::Graph joined(const graph::Graph& backbone, const graph::Graph& head) {
-  graph::Graph graph = backbone;
-  graph.nodes.insert(graph.nodes.end(), head.nodes.begin(), head.nodes.end());
-  for (const auto& [name, tensor] : head.initializers) graph.initializers[name] = tensor;
-  graph.outputs = head.outputs;
-  graph.opset = std::max(graph.opset, head.opset);
-  graph.metadata.insert(head.metadata.begin(), head.metadata.end());
-  return graph;
-}
-
 struct Point {
   std::string folder;  // K/ of the points
   Json about;          // of points.json
