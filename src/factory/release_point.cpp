@@ -10,9 +10,9 @@ Result<SearchPoints> points_of_search(const std::string& name, const store::Work
   SIGHTLINE_TRY(const line::StepLog log, line::StepLog::open(workspace.step_log_path()));
   const line::StepRecord* record = log.last(name, "search");
   if (record == nullptr || !record->outputs.contains("search"))
-    return Error{ErrorKind::not_found,
-                 fmt::format("there was no search for \"{}\" in {}; build it with search: {{minutes: 5}} in its demand", name,
-                             workspace.root())};
+    return Error{
+        ErrorKind::not_found,
+        fmt::format("there was no search for \"{}\" in {}; build it with search: {{minutes: 5}} in its demand", name, workspace.root())};
   SIGHTLINE_TRY(const std::string text, workspace.blobs().get(record->outputs.at("search")));
   SIGHTLINE_TRY(const Json document, parse_json(text, "the search of " + name));
   SearchPoints found;

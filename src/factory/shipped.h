@@ -38,8 +38,8 @@ Result<std::optional<store::Backbone>> find_workspace_backbone(const std::string
 // What a demand that names no backbone is built on: "sight-s" where it is shipped or imported.
 inline constexpr const char* default_backbone_name = "sight-s";
 Result<std::optional<std::string>> default_backbone(const store::Workspace& workspace);
-// The demand on the default backbone, when it says nothing of a network: names none, pins nothing of a recipe but the augmentation, does not
-// search; and when the backbone keeps the limits of size and, at half of what is allowed (its median was measured, the p95 counts), of
+// The demand on the default backbone, when it says nothing of a network: names none, pins nothing of a recipe but the augmentation, does
+// not search; and when the backbone keeps the limits of size and, at half of what is allowed (its median was measured, the p95 counts), of
 // latency. Else nothing. Errors: those of the import.
 Result<std::optional<demand::Demand>> on_default_backbone(const demand::Demand& demand, store::Workspace& workspace, int threads);
 
