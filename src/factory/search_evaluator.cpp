@@ -297,7 +297,7 @@ Result<search::Judgement> SearchEvaluator::judge_trained(std::size_t candidate, 
     SIGHTLINE_CHECK(remove_all(folder));
     return search::Judgement{.out_of_time = true};
   }
-  SIGHTLINE_CHECK(trained);
+  if (!trained.ok()) return trained.error();
   SIGHTLINE_CHECK(rename_path(spec.output + "/model.onnx", folder + "/model.onnx"));
   SIGHTLINE_CHECK(rename_path(spec.output + "/history.json", folder + "/history.json"));
   SIGHTLINE_CHECK(remove_all(spec.checkpoint));
