@@ -48,6 +48,8 @@ class Searched : public testing::Test {
   }
   static Outcome run(const std::vector<std::string>& words, RunOptions options = {}) {
     options.folder = folder->path();
+    // The backbone that comes with the program would take most of these searches' seconds.
+    if (options.environment.empty()) options.environment = {"SIGHTLINE_BACKBONES=" + (*folder / "none")};
     return sightline(words, options);
   }
   static void import_into(const std::string& workspace, const std::string& name) {
@@ -129,9 +131,9 @@ TEST_F(Searched, WhatBreaksALimitIsNeverTrained) {
 }
 
 TEST_F(Searched, AKilledSearchGoesOnWithWhatItHasJudged) {
-  demand("killed", "search: {minutes: 0.4}\n");
+  demand("killed", "search: {minutes: 0.5}\n");
   for (const char* name : {"small", "large"}) import_into("ws-killed", name);
-  const Outcome killed = run({"build", "killed.yaml", "--json", "--workspace", "ws-killed"}, {.kill_after = 8});
+  const Outcome killed = run({"build", "killed.yaml", "--json", "--workspace", "ws-killed"}, {.kill_after = 12});
   ASSERT_EQ(killed.exit_code, 137) << killed.out << killed.err;
   const Outcome outcome = run({"build", "killed.yaml", "--json", "--workspace", "ws-killed"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err;
@@ -146,6 +148,14 @@ TEST_F(Searched, WithoutABackboneNetsAreTrainedFromScratch) {
   ASSERT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err;
   EXPECT_THAT(figures_of(outcome, "search").at("chosen").get<std::string>(), HasSubstr("resnet-xs from scratch at 16 pixels"));
   EXPECT_TRUE(figures_of(outcome, "package").contains("temperature"));
+}
+
+TEST_F(Searched, TheShippedBackboneIsTheDefault) {
+  demand("shipped", "search: {minutes: 0.4, strategy: default}\n");
+  const Outcome outcome = run({"build", "shipped.yaml", "--json", "--workspace", "ws"}, {.environment = {"SIGHTLINE_TEST=shipped"}});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err;
+  EXPECT_THAT(figures_of(outcome, "search").at("chosen").get<std::string>(), testing::StartsWith("sight-s frozen"));
+  EXPECT_EQ(figures_of(outcome, "search").at("judged"), 1);
 }
 
 TEST_F(Searched, ATunedNetworkCompetesWithItsOwnHead) {

@@ -75,7 +75,7 @@ Result<std::vector<line::Step>> build_steps(const demand::Demand& stated, store:
   std::vector<line::Step> steps;
   steps.push_back(import_step(context, listing));
   if (context.searches()) {
-    SIGHTLINE_TRY(const std::vector<SearchBackbone> backbones, search_backbones(demand, workspace, context.backbone));
+    SIGHTLINE_TRY(const std::vector<SearchBackbone> backbones, search_backbones(demand, workspace, context.backbone, context.threads));
     // Without the worker heads still compete.
     const Result<std::string> worker = line::find_worker("sightline-train");
     std::string version;

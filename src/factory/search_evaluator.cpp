@@ -46,11 +46,13 @@ constexpr std::size_t timed_pictures = 16;
 double seconds_until(Clock::time_point until) { return std::chrono::duration<double>(until - Clock::now()).count(); }
 
 // "chosen" leaves the list of kinds as the line has it.
-heads::ChooseOptions head_options(const BuildContext& build, const std::string& head) {
+heads::ChooseOptions head_options(const BuildContext& build, const features::Backbone& backbone, const std::string& head) {
   heads::ChooseOptions options{
       .balanced = is_balanced(build.demand), .seed = static_cast<std::uint64_t>(build.demand.seed), .threads = build.threads};
   heads::Kind kind = heads::Kind::ridge;
   if (enum_from(head, kind)) options.kinds = {kind};
+  for (const features::Cut& cut : backbone.about.cuts)
+    if (backbone.about.cuts.size() > 1) options.cut_widths.push_back(cut.width);
   return options;
 }
 
@@ -183,7 +185,7 @@ Result<search::Judgement> SearchEvaluator::judge_frozen(std::size_t candidate, i
   if (!features) return search::Judgement{.out_of_time = true};
   SIGHTLINE_TRY(const heads::Choice choice,
                 heads::choose_head(*features, labels_of(manifest_, samples), groups_of(manifest_, samples),
-                                   static_cast<int>(manifest_.classes.size()), head_options(build_, what.head)));
+                                   static_cast<int>(manifest_.classes.size()), head_options(build_, sided->source->backbone(), what.head)));
   SIGHTLINE_TRY(const graph::Graph head, heads::head_graph(choice.head, features::value));
   SIGHTLINE_TRY(const std::string onnx, graph::serialize_onnx(graph::serving_graph(head)));
   SIGHTLINE_CHECK(write_file(folder_of(candidate, rung) + "/head.onnx", onnx));
@@ -201,7 +203,7 @@ Result<std::optional<SearchEvaluator::Refit>> SearchEvaluator::refit(std::size_t
   if (!features) return std::optional<Refit>();
   SIGHTLINE_TRY(const heads::Choice choice,
                 heads::choose_head(*features, labels_of(manifest_, samples), groups_of(manifest_, samples),
-                                   static_cast<int>(manifest_.classes.size()), head_options(build_, what.head)));
+                                   static_cast<int>(manifest_.classes.size()), head_options(build_, sided->source->backbone(), what.head)));
   Refit refit;
   SIGHTLINE_TRY(const graph::Graph head, heads::head_graph(choice.head, features::value));
   refit.head = graph::serving_graph(head);

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "factory/backbone.h"
 #include "factory/recipe.h"
+#include "factory/shipped.h"
 #include "features/backbone.h"
 #include "heads/head.h"
 #include "modules/modules.h"
@@ -46,7 +47,7 @@ graph::Graph at_side(const graph::Graph& graph, int side) {
 
 // Of the graph that a candidate runs.
 std::string key_of(const search::Candidate& candidate) {
-  return fmt::format("{} {} {}", candidate.backbone, candidate.side, candidate.precision);
+  return fmt::format("{} {} {} {}", candidate.backbone, candidate.side, candidate.cut, candidate.precision);
 }
 
 // What its session rounds to: integers stand in the graph.
@@ -73,8 +74,8 @@ heads::Head empty_head(std::int64_t features, int classes, bool hidden) {
 
 }  // namespace
 
-Result<std::vector<SearchBackbone>> search_backbones(const demand::Demand& demand, const store::Workspace& workspace,
-                                                     const Digest& demands_file) {
+Result<std::vector<SearchBackbone>> search_backbones(const demand::Demand& demand, store::Workspace& workspace, const Digest& demands_file,
+                                                     int threads) {
   std::vector<SearchBackbone> found;
   if (demand.backbone && demand.backbone->onnx) {
     const std::string& path = *demand.backbone->onnx;
@@ -83,8 +84,10 @@ Result<std::vector<SearchBackbone>> search_backbones(const demand::Demand& deman
     return found;
   }
   if (demand.backbone || demand.recipe.backbone) return found;  // weights for a net of ours, or such a net
+  for (const ShippedBackbone& each : shipped_backbones()) SIGHTLINE_CHECK(find_workspace_backbone(each.name, workspace, threads));
   SIGHTLINE_TRY(const std::vector<store::Backbone> all, workspace.registry().backbones());
   for (const store::Backbone& each : all) found.push_back({.name = each.name, .tree = each.tree, .identity = each.tree});
+  std::ranges::stable_partition(found, [](const SearchBackbone& each) { return each.name == default_backbone_name; });
   return found;
 }
 
@@ -98,24 +101,28 @@ Result<std::unique_ptr<SearchSpace>> SearchSpace::open(const BuildContext& build
   for (const SearchBackbone& each : backbones) {
     const std::string path = fmt::format("{}/backbone-{}", folder, space->folders_.size());
     SIGHTLINE_CHECK(remove_all(path));
-    graph::Graph graph;
-    std::string precision = "f32";
     if (each.tree.empty()) {
-      SIGHTLINE_TRY(CutNetwork cut, cut_network(demand));
+      SIGHTLINE_TRY(const CutNetwork cut, cut_network(demand));
       SIGHTLINE_CHECK(make_directories(path));
       SIGHTLINE_CHECK(features::write_backbone(cut.graph, cut.about, path));
       SIGHTLINE_TRY(space->trees_[each.name], workspace.blobs().put_tree(path));
-      graph = std::move(cut.graph);
     } else {
       SIGHTLINE_CHECK(workspace.blobs().materialize(each.tree, path));
-      SIGHTLINE_TRY(features::Backbone read, features::read_backbone(path));
       space->trees_[each.name] = each.tree;
-      precision = read.about.precision;
-      graph = std::move(read.graph);
     }
+    SIGHTLINE_TRY(features::Backbone read, features::read_backbone(path));
+    if (!each.tree.empty() && demand::cuts_of(demand)[0] != "auto") {
+      SIGHTLINE_TRY(read, with_wanted_cuts(read, demand, false));
+      SIGHTLINE_CHECK(remove_all(path));
+      SIGHTLINE_CHECK(make_directories(path));
+      SIGHTLINE_CHECK(features::write_backbone(read.graph, read.about, path));
+      SIGHTLINE_TRY(space->trees_[each.name], workspace.blobs().put_tree(path));
+    }
+    const std::string& precision = read.about.precision;
     space->folders_[each.name] = path;
-    SIGHTLINE_TRY(std::vector<int> sides, space->sides_of(each.name, graph));
+    SIGHTLINE_TRY(std::vector<int> sides, space->sides_of(each.name, read.graph));
     search::Source source{.name = each.name, .sides = std::move(sides), .precisions = {precision}, .tunable = precision == "f32"};
+    if (read.about.cuts.size() > 1 && demand::cuts_of(demand)[0] == "auto") source.cuts = {read.about.cuts.back().name, search::all_cuts};
     if (precision == "f32") source.precisions.insert(source.precisions.end(), lighter_precisions.begin(), lighter_precisions.end());
     if (!runtime::processor_has_bf16()) std::erase(source.precisions, "bf16");
     material.backbones.push_back(std::move(source));
@@ -133,6 +140,7 @@ Result<std::unique_ptr<SearchSpace>> SearchSpace::open(const BuildContext& build
   material.augmentations = {augmentations.begin(), augmentations.end()};
   if (demand.recipe.augmentation) material.augmentations = {*demand.recipe.augmentation};
   if (demand.recipe.learning_rate) material.rates = {1};
+  if (demand.recipe.head) material.heads = {*demand.recipe.head};
   space->candidates_ = search::candidates_of(material);
   return space;
 }
@@ -161,10 +169,14 @@ Result<const SearchSpace::Sided*> SearchSpace::backbone(const search::Candidate&
   const std::string key = key_of(candidate);
   if (const auto found = opened_.find(key); found != opened_.end()) return &found->second;
   const std::string& own = folders_.at(candidate.backbone);
-  SIGHTLINE_TRY(const features::Backbone read, features::read_backbone(own));
+  SIGHTLINE_TRY(features::Backbone read, features::read_backbone(own));
+  const bool cuts = candidate.cut != search::usual_cut && candidate.cut != search::all_cuts;
+  if (cuts) {
+    SIGHTLINE_TRY(read, features::with_cuts(read, {candidate.cut}));
+  }
   Sided sided{.folder = own, .tree = trees_.at(candidate.backbone), .source = nullptr};
-  if (read.side != candidate.side || read.about.precision != candidate.precision) {
-    sided.folder = fmt::format("{}-at-{}-{}", own, candidate.side, candidate.precision);
+  if (cuts || read.side != candidate.side || read.about.precision != candidate.precision) {
+    sided.folder = fmt::format("{}-{}", own, opened_.size());
     SIGHTLINE_CHECK(remove_all(sided.folder));
     SIGHTLINE_CHECK(make_directories(sided.folder));
     features::About about = read.about;
@@ -231,6 +243,7 @@ Result<ChosenRecipe> SearchSpace::recipe(const search::Candidate& candidate, int
     SIGHTLINE_TRY(const Sided* sided, backbone(candidate));
     demand.recipe.side.reset();
     demand.recipe.backbone.reset();
+    demand.recipe.cut.reset();  // it is cut already
     demand.backbone = demand::Backbone{.onnx = sided->folder + "/" + features::graph_file,
                                        .freeze = candidate.depth == search::Depth::last ? demand::Freeze::early : demand::Freeze::none};
     chosen = choose_imported_recipe(demand, manifest_, build_.threads);

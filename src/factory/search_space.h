@@ -24,8 +24,9 @@ struct SearchBackbone {
   Digest identity;  // of either: part of the search's key
 };
 // The demand's own; where it names none, all of the workspace, the default first. None where the demand pins a net of ours.
-Result<std::vector<SearchBackbone>> search_backbones(const demand::Demand& demand, const store::Workspace& workspace,
-                                                     const Digest& demands_file);
+// Shipped ones are brought into the workspace.
+Result<std::vector<SearchBackbone>> search_backbones(const demand::Demand& demand, store::Workspace& workspace, const Digest& demands_file,
+                                                     int threads);
 
 class SearchSpace {
  public:
@@ -42,7 +43,7 @@ class SearchSpace {
     Digest tree;
     std::shared_ptr<const features::FeatureSource> source;
   };
-  // In the candidate's side and precision. Opened once.
+  // With the candidate's cuts, at its side, in its precision. Opened once.
   Result<const Sided*> backbone(const search::Candidate& candidate);
   // A net of ours or a backbone with a new head, to be trained, and how. Limits are not looked at. The head is random.
   Result<ChosenRecipe> recipe(const search::Candidate& candidate, int epochs);

@@ -30,7 +30,8 @@ std::string describe(const Candidate& candidate) {
                                                                                : "from scratch",
                                        candidate.side);
   if (candidate.approach == Approach::frozen)
-    return fmt::format("{}, head {}{}", what, candidate.head, candidate.precision == "f32" ? "" : ", in " + candidate.precision);
+    return fmt::format("{}, head {}{}{}", what, candidate.head, candidate.cut == all_cuts ? " on all cuts" : "",
+                       candidate.precision == "f32" ? "" : ", in " + candidate.precision);
   return fmt::format("{} ({}rate × {:g}, augmentation {})", what,
                      candidate.approach == Approach::scratch ? ""
                      : candidate.depth == Depth::whole       ? "whole, "
@@ -49,13 +50,15 @@ std::vector<Candidate> candidates_of(const Material& material) {
     const Source& source = material.backbones[b];
     for (std::size_t s = 0; s < source.sides.size(); ++s)
       for (std::size_t h = 0; h < material.heads.size(); ++h)
-        for (std::size_t p = 0; p < source.precisions.size(); ++p)
-          list({.approach = Approach::frozen,
-                .backbone = source.name,
-                .side = source.sides[s],
-                .head = material.heads[h],
-                .precision = source.precisions[p]},
-               b, unusual(s) + unusual(h) + unusual(p));
+        for (std::size_t c = 0; c < source.cuts.size(); ++c)
+          for (std::size_t p = 0; p < source.precisions.size(); ++p)
+            list({.approach = Approach::frozen,
+                  .backbone = source.name,
+                  .side = source.sides[s],
+                  .head = material.heads[h],
+                  .cut = source.cuts[c],
+                  .precision = source.precisions[p]},
+                 b, unusual(s) + unusual(h) + unusual(c) + unusual(p));
   }
   for (const Approach approach : {Approach::tuned, Approach::scratch}) {
     const std::vector<Source>& sources = approach == Approach::tuned ? material.backbones : material.nets;
@@ -67,6 +70,7 @@ std::vector<Candidate> candidates_of(const Material& material) {
               list({.approach = approach,
                     .backbone = sources[b].name,
                     .side = sources[b].sides[s],
+                    .cut = sources[b].cuts[0],
                     .depth = depths[d],
                     .rate = material.rates[r],
                     .augmentation = material.augmentations[a]},

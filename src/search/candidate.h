@@ -18,20 +18,24 @@ enum class Depth { last, whole };
 
 inline constexpr const char* chosen_head = "chosen";  // the line's own choice among its kinds of heads, out of fold
 
+inline constexpr const char* usual_cut = "auto";  // of a backbone that has but one
+inline constexpr const char* all_cuts = "all";
+
 struct Candidate {
   Approach approach = Approach::frozen;
   std::string backbone;            // of Material::backbones, or of nets with `scratch`
   int side = 0;                    // pixels
   std::string head = chosen_head;  // frozen: chosen_head or one of heads::Kind
+  std::string cut = usual_cut;     // what of the backbone the head reads: a cut's name, or all of them
   std::string precision = "f32";   // frozen: what the backbone is computed in
   Depth depth = Depth::whole;      // tuned
   double rate = 1;                 // trained ones: the learning rate, as a factor of the usual one
   std::string augmentation;        // trained ones
   static constexpr auto fields() {
-    return std::tuple{field("approach", &Candidate::approach),   field("backbone", &Candidate::backbone),
-                      field("side", &Candidate::side),           field("head", &Candidate::head),
-                      field("precision", &Candidate::precision), field("depth", &Candidate::depth),
-                      field("rate", &Candidate::rate),           field("augmentation", &Candidate::augmentation)};
+    return std::tuple{
+        field("approach", &Candidate::approach), field("backbone", &Candidate::backbone), field("side", &Candidate::side),
+        field("head", &Candidate::head),         field("cut", &Candidate::cut),           field("precision", &Candidate::precision),
+        field("depth", &Candidate::depth),       field("rate", &Candidate::rate),         field("augmentation", &Candidate::augmentation)};
   }
 };
 
@@ -42,6 +46,7 @@ struct Source {
   std::string name;
   std::vector<int> sides;                         // its own first
   std::vector<std::string> precisions = {"f32"};  // of a frozen one, its own first
+  std::vector<std::string> cuts = {usual_cut};    // the usual one first; the only one that is tuned
   bool tunable = true;
 };
 

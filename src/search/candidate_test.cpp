@@ -41,6 +41,17 @@ TEST(Candidates, WhatDiffersInFewerSettingsIsTriedEarlierAndWhatIsTrainedLater) 
             place_of(all, "resnet-s from scratch at 32 pixels (rate × 3, augmentation none)"));
 }
 
+TEST(Candidates, HeadsReadAllCutsTooAndWhatIsTunedTheUsualOne) {
+  const std::vector<Candidate> all =
+      candidates_of({.backbones = {{.name = "eyes", .sides = {64}, .cuts = {"last", "all"}}}, .augmentations = {"none"}});
+  EXPECT_LT(place_of(all, "eyes frozen at 64 pixels, head chosen on all cuts"), static_cast<std::ptrdiff_t>(all.size()));
+  for (const Candidate& each : all) {
+    if (each.approach == Approach::tuned) {
+      EXPECT_EQ(each.cut, "last");
+    }
+  }
+}
+
 TEST(Candidates, OnlyWhatThereIs) {
   Material material = everything;
   material.trains = false;
