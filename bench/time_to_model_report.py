@@ -81,4 +81,5 @@ def main(work, names):
         print("not there yet: " + ", ".join(missing))
 
 
-main(os.path.abspath(sys.argv[1]), sys.argv[2:])
+if __name__ == "__main__":
+    main(os.path.abspath(sys.argv[1]), sys.argv[2:])

@@ -4,6 +4,8 @@
 
 #include <atomic>
 
+#include "base/time_limit.h"
+
 namespace sightline {
 namespace {
 std::atomic<bool> requested{false};
@@ -32,6 +34,7 @@ void clear_interrupt() { requested = false; }
 
 Result<void> check_interrupt() {
   if (interrupt_requested()) return Error{ErrorKind::interrupted, "interrupted; run the same command again to go on from here"};
+  if (time_is_up()) return Error{ErrorKind::refused, "the time was up"};
   return {};
 }
 

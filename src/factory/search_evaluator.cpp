@@ -12,6 +12,7 @@
 #include "base/interrupt.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "base/time_limit.h"
 #include "factory/feature_sources.h"
 #include "factory/recipe.h"
 #include "factory/small_data.h"
@@ -42,8 +43,20 @@ constexpr double probe_penalty = 1e-2;
 // speed is not begun.
 constexpr double best_training_speed = 2e11;
 constexpr std::size_t timed_pictures = 16;
+// Fitting heads, for each unit of work_of: what it takes on a machine that is not busy. Small fits say nothing of large ones.
+constexpr double usual_seconds_per_work = 2e-10, least_telling_work = 2e8;
+
+Clock::time_point moment_in(double seconds) {
+  return Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+}
 
 double seconds_until(Clock::time_point until) { return std::chrono::duration<double>(until - Clock::now()).count(); }
+
+// Of the eigendecomposition and the products that heads need for features N×D.
+double work_of(const Tensor& features) {
+  const auto n = static_cast<double>(features.dim(0)), m = std::min(n, static_cast<double>(features.dim(1)));
+  return n * m * m + 4 * m * m * m;
+}
 
 // "chosen" leaves the list of kinds as the line has it.
 heads::ChooseOptions head_options(const BuildContext& build, const features::Backbone& backbone, const std::string& head) {
@@ -51,8 +64,10 @@ heads::ChooseOptions head_options(const BuildContext& build, const features::Bac
       .balanced = is_balanced(build.demand), .seed = static_cast<std::uint64_t>(build.demand.seed), .threads = build.threads};
   heads::Kind kind = heads::Kind::ridge;
   if (enum_from(head, kind)) options.kinds = {kind};
-  for (const features::Cut& cut : backbone.about.cuts)
-    if (backbone.about.cuts.size() > 1) options.cut_widths.push_back(cut.width);
+  if (backbone.about.cuts.size() < 2) return options;
+  for (const features::Cut& cut : backbone.about.cuts) options.cut_widths.push_back(cut.width);
+  // With the columns of several cuts the convex heads would take most of the time, and are not ahead.
+  if (head == search::chosen_head) options.kinds = {heads::Kind::ridge, heads::Kind::discriminant};
   return options;
 }
 
@@ -145,11 +160,15 @@ Result<search::Judgement> SearchEvaluator::keep_answers(std::size_t candidate, i
 }
 
 Result<search::Judgement> SearchEvaluator::judge(std::size_t candidate, int rung, double seconds_left) {
-  const Clock::time_point until = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds_left));
+  const Clock::time_point until = moment_in(seconds_left);
   SIGHTLINE_CHECK(remove_all(folder_of(candidate, rung) + "/answers.json"));
   SIGHTLINE_CHECK(make_directories(folder_of(candidate, rung)));
-  return space_.candidates()[candidate].approach == search::Approach::frozen ? judge_frozen(candidate, rung, until)
-                                                                             : judge_trained(candidate, rung, until);
+  const TimeLimit limit(until);
+  const Result<search::Judgement> judged = space_.candidates()[candidate].approach == search::Approach::frozen
+                                               ? judge_frozen(candidate, rung, until)
+                                               : judge_trained(candidate, rung, until);
+  if (!judged.ok() && judged.error().kind == ErrorKind::refused && time_is_up()) return search::Judgement{.out_of_time = true};
+  return judged;
 }
 
 // --- heads on frozen backbones ---
@@ -175,6 +194,20 @@ Result<std::optional<Tensor>> SearchEvaluator::features_until(const features::Fe
   return std::optional(std::move(all));
 }
 
+Result<std::optional<heads::Choice>> SearchEvaluator::fit_until(const search::Candidate& what, const features::Backbone& backbone,
+                                                                const Tensor& features, const std::vector<std::int64_t>& samples,
+                                                                Until until) {
+  const double work = work_of(features);
+  if (work * std::max(seconds_per_work_, usual_seconds_per_work) > seconds_until(until)) return std::optional<heads::Choice>();
+  const Clock::time_point begin = Clock::now();
+  SIGHTLINE_TRY(heads::Choice choice,
+                heads::choose_head(features, labels_of(manifest_, samples), groups_of(manifest_, samples),
+                                   static_cast<int>(manifest_.classes.size()), head_options(build_, backbone, what.head)));
+  if (work > least_telling_work)
+    seconds_per_work_ = std::max(seconds_per_work_, std::chrono::duration<double>(Clock::now() - begin).count() / work);
+  return std::optional(std::move(choice));
+}
+
 Result<search::Judgement> SearchEvaluator::judge_frozen(std::size_t candidate, int rung, Until until) {
   const search::Candidate& what = space_.candidates()[candidate];
   SIGHTLINE_TRY(const SearchSpace::Sided* sided, space_.backbone(what));
@@ -183,17 +216,23 @@ Result<search::Judgement> SearchEvaluator::judge_frozen(std::size_t candidate, i
   if (!held_out) return search::Judgement{.out_of_time = true};
   SIGHTLINE_TRY(const std::optional<Tensor> features, features_until(*sided->source, samples, until));
   if (!features) return search::Judgement{.out_of_time = true};
-  SIGHTLINE_TRY(const heads::Choice choice,
-                heads::choose_head(*features, labels_of(manifest_, samples), groups_of(manifest_, samples),
-                                   static_cast<int>(manifest_.classes.size()), head_options(build_, sided->source->backbone(), what.head)));
-  SIGHTLINE_TRY(const graph::Graph head, heads::head_graph(choice.head, features::value));
+  SIGHTLINE_TRY(const std::optional<heads::Choice> choice, fit_until(what, sided->source->backbone(), *features, samples, until));
+  if (!choice) return search::Judgement{.out_of_time = true};
+  SIGHTLINE_TRY(const graph::Graph head, heads::head_graph(choice->head, features::value));
   SIGHTLINE_TRY(const std::string onnx, graph::serialize_onnx(graph::serving_graph(head)));
   SIGHTLINE_CHECK(write_file(folder_of(candidate, rung) + "/head.onnx", onnx));
-  return keep_answers(candidate, rung, heads::probabilities_of(choice.head, *held_out));
+  return keep_answers(candidate, rung, heads::probabilities_of(choice->head, *held_out));
 }
 
 Result<std::optional<SearchEvaluator::Refit>> SearchEvaluator::refit(std::size_t candidate, double seconds_left) {
-  const Clock::time_point until = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds_left));
+  const Clock::time_point until = moment_in(seconds_left);
+  const TimeLimit limit(until);
+  Result<std::optional<Refit>> refit = refit_until(candidate, until);
+  if (!refit.ok() && refit.error().kind == ErrorKind::refused && time_is_up()) return std::optional<Refit>();
+  return refit;
+}
+
+Result<std::optional<SearchEvaluator::Refit>> SearchEvaluator::refit_until(std::size_t candidate, Until until) {
   const search::Candidate& what = space_.candidates()[candidate];
   SIGHTLINE_TRY(const SearchSpace::Sided* sided, space_.backbone(what));
   std::vector<std::int64_t> samples = training_;
@@ -201,24 +240,26 @@ Result<std::optional<SearchEvaluator::Refit>> SearchEvaluator::refit(std::size_t
   std::sort(samples.begin(), samples.end());
   SIGHTLINE_TRY(const std::optional<Tensor> features, features_until(*sided->source, samples, until));
   if (!features) return std::optional<Refit>();
-  SIGHTLINE_TRY(const heads::Choice choice,
-                heads::choose_head(*features, labels_of(manifest_, samples), groups_of(manifest_, samples),
-                                   static_cast<int>(manifest_.classes.size()), head_options(build_, sided->source->backbone(), what.head)));
+  SIGHTLINE_TRY(const std::optional<heads::Choice> choice, fit_until(what, sided->source->backbone(), *features, samples, until));
+  if (!choice) return std::optional<Refit>();
   Refit refit;
-  SIGHTLINE_TRY(const graph::Graph head, heads::head_graph(choice.head, features::value));
+  SIGHTLINE_TRY(const graph::Graph head, heads::head_graph(choice->head, features::value));
   refit.head = graph::serving_graph(head);
-  refit.figures = {{"kind", enum_name(choice.head.kind)},
-                   {"setting", choice.candidates[choice.chosen].setting},
-                   {"out_of_fold_accuracy", choice.accuracy},
-                   {"out_of_fold_balanced_accuracy", choice.balanced_accuracy},
-                   {"reasons", Json::array({choice.sentence})}};
-  refit.suspects = suspects_of(manifest_, samples, choice);
+  refit.figures = {{"kind", enum_name(choice->head.kind)},
+                   {"setting", choice->candidates[choice->chosen].setting},
+                   {"out_of_fold_accuracy", choice->accuracy},
+                   {"out_of_fold_balanced_accuracy", choice->balanced_accuracy},
+                   {"reasons", Json::array({choice->sentence})}};
+  refit.suspects = suspects_of(manifest_, samples, *choice);
   return std::optional(std::move(refit));
 }
 
-Result<std::vector<dataset::Suspect>> SearchEvaluator::suspects_without_heads() {
-  if (packed_.empty()) return std::vector<dataset::Suspect>();
-  return find_label_errors(manifest_, packed_.begin()->second, build_.demand.seed);
+Result<std::vector<dataset::Suspect>> SearchEvaluator::suspects_without_heads(double seconds_left) {
+  if (packed_.empty() || seconds_left <= 0) return std::vector<dataset::Suspect>();
+  const TimeLimit limit(moment_in(seconds_left));
+  Result<std::vector<dataset::Suspect>> suspects = find_label_errors(manifest_, packed_.begin()->second, build_.demand.seed);
+  if (!suspects.ok() && suspects.error().kind == ErrorKind::refused && time_is_up()) return std::vector<dataset::Suspect>();
+  return suspects;
 }
 
 // --- networks that are trained ---

@@ -15,6 +15,7 @@
 #include "dataset/audit.h"
 #include "dataset/packed_set.h"
 #include "factory/search_space.h"
+#include "heads/choose.h"
 #include "modules/training_spec.h"
 #include "search/winner.h"
 
@@ -46,8 +47,8 @@ class SearchEvaluator {
     std::vector<dataset::Suspect> suspects;
   };
   Result<std::optional<Refit>> refit(std::size_t candidate, double seconds_left);
-  // Where no head was fitted: what closed-form heads on the pictures themselves say of the labels.
-  Result<std::vector<dataset::Suspect>> suspects_without_heads();
+  // Where no head was fitted: what closed-form heads on the pictures themselves say of the labels; nothing when there is no time for it.
+  Result<std::vector<dataset::Suspect>> suspects_without_heads(double seconds_left);
 
  private:
   SearchEvaluator(const BuildContext& build, const dataset::Manifest& manifest, SearchSpace& space, std::string worker, std::string folder)
@@ -55,8 +56,12 @@ class SearchEvaluator {
   using Until = std::chrono::steady_clock::time_point;
   Result<std::optional<Tensor>> features_until(const features::FeatureSource& source, const std::vector<std::int64_t>& samples,
                                                Until until);
+  // The head of a frozen candidate; nothing when there is no time for it.
+  Result<std::optional<heads::Choice>> fit_until(const search::Candidate& what, const features::Backbone& backbone, const Tensor& features,
+                                                 const std::vector<std::int64_t>& samples, Until until);
   std::vector<std::int64_t> share_of_training(int rung) const;
   Result<search::Judgement> judge_frozen(std::size_t candidate, int rung, Until until);
+  Result<std::optional<Refit>> refit_until(std::size_t candidate, Until until);
   Result<search::Judgement> judge_trained(std::size_t candidate, int rung, Until until);
   Result<bool> begin_training(std::size_t candidate, int epochs, Until until);
   Result<const dataset::PackedSet*> packed(int side, int channels, Until until);
@@ -70,6 +75,7 @@ class SearchEvaluator {
   std::vector<double> place_;                        // of training_'s samples in their class, 0 to 1
   std::vector<std::int32_t> wanted_;
   std::map<std::pair<int, int>, dataset::PackedSet> packed_;
+  double seconds_per_work_ = 0;  // of fitting heads, the slowest that was seen
 };
 
 }  // namespace sightline::factory

@@ -282,7 +282,7 @@ class Searching {
 
   Result<void> put() {
     if (!suspects_) {
-      SIGHTLINE_TRY(suspects_, evaluator_.suspects_without_heads());
+      SIGHTLINE_TRY(suspects_, evaluator_.suspects_without_heads(allowed() - elapsed()));
     }
     suspects_->resize(std::min(suspects_->size(), std::max<std::size_t>(20, manifest_.samples.size() / 10)));
     tell();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace sightline::search {
 namespace {
@@ -17,6 +18,7 @@ constexpr std::size_t training_waits = 2;
 struct Listed {
   Candidate candidate;
   std::size_t unusual = 0;  // how many settings are not the first of their list
+  bool other = false;       // another backbone or net than the usual one
 };
 
 std::size_t unusual(std::size_t place) { return place > 0 ? 1 : 0; }
@@ -44,7 +46,7 @@ std::vector<Candidate> candidates_of(const Material& material) {
   const auto list = [&](Candidate candidate, std::size_t source, std::size_t settings) {
     if (settings > most_unusual) return;
     const std::size_t waits = candidate.approach == Approach::frozen ? 0 : training_waits;
-    all.push_back({std::move(candidate), unusual(source) + settings + waits});
+    all.push_back({std::move(candidate), settings + waits, source > 0});
   };
   for (std::size_t b = 0; b < material.backbones.size(); ++b) {
     const Source& source = material.backbones[b];
@@ -76,7 +78,8 @@ std::vector<Candidate> candidates_of(const Material& material) {
                     .augmentation = material.augmentations[a]},
                    b, unusual(s) + unusual(d) + unusual(r) + unusual(a));
   }
-  std::stable_sort(all.begin(), all.end(), [](const Listed& a, const Listed& b) { return a.unusual < b.unusual; });
+  std::stable_sort(all.begin(), all.end(),
+                   [](const Listed& a, const Listed& b) { return std::pair(a.unusual, a.other) < std::pair(b.unusual, b.other); });
   std::vector<Candidate> candidates;
   for (Listed& each : all) candidates.push_back(std::move(each.candidate));
   return candidates;

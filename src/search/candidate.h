@@ -65,9 +65,9 @@ struct Material {
 };
 
 // All candidates in the order in which they are tried: the default (the first backbone frozen at its own side with the line's own head; a
-// net where there is no backbone) is the first, and those that differ from the usual in fewer settings come earlier; frozen ones, which
-// cost a fraction, with two settings more than those that are trained. Beside the choice of a backbone or net at most two settings are
-// unusual. Empty when there is nothing to make a model of.
+// net where there is no backbone) is the first, and those that differ from the usual in fewer settings beside the backbone come earlier;
+// frozen ones, which cost a fraction, with two settings more than those that are trained. Beside the choice of a backbone or net at most
+// two settings are unusual. Empty when there is nothing to make a model of.
 std::vector<Candidate> candidates_of(const Material& material);
 
 }  // namespace search

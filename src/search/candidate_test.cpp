@@ -20,6 +20,7 @@ TEST(Candidates, TheDefaultIsTheFirstAndNoTwoAreTheSame) {
   const std::vector<Candidate> all = candidates_of(everything);
   ASSERT_FALSE(all.empty());
   EXPECT_EQ(describe(all[0]), "eyes frozen at 64 pixels, head chosen");
+  EXPECT_EQ(describe(all[1]), "foreign frozen at 224 pixels, head chosen") << "every backbone as usual before unusual settings";
   std::set<std::string> names;
   for (const Candidate& each : all) names.insert(describe(each));
   EXPECT_EQ(names.size(), all.size()) << "two have the same description";
