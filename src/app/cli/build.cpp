@@ -21,7 +21,8 @@ struct BuildArguments {
 std::string figures_of(const line::StepRecord& record) {
   std::vector<std::string> parts;
   for (const auto& [name, value] : record.figures.items()) {
-    if (value.is_array() || value.is_object() || value == "" || name == "sentence") continue;
+    if (value.is_array() || value.is_object() || name == "sentence") continue;
+    if (value.is_string() && value.get_ref<const std::string&>().empty()) continue;
     const std::string text = name == "size_bytes" && value.is_number_unsigned() ? human_bytes(value.get<std::uint64_t>())
                              : value.is_number_float()                          ? fmt::format("{:.4g}", value.get<double>())
                              : value.is_number_unsigned()                       ? human_count(value.get<std::uint64_t>())
