@@ -39,7 +39,7 @@ class Searched : public testing::Test {
     write_network(*folder / "small.onnx", 32, 8, 3);
     write_network(*folder / "large.onnx", 32, 48, 4);
     for (const char* name : {"small", "large"}) import_into("ws", name);
-    demand("found", "search: {minutes: 0.25}\n");
+    demand("found", "search: {minutes: 0.25}\nprediction_sets: {coverage: 0.8}\n");
     found = new Outcome(run({"build", "found.yaml", "--json", "--workspace", "ws"}));
   }
   static void TearDownTestSuite() {
@@ -84,6 +84,9 @@ TEST_F(Searched, TheBestIsReleasedAndWhyIsTold) {
   const std::string page = read_text(*folder / "ws/reports/found.html");
   EXPECT_THAT(page, testing::AllOf(HasSubstr("What competed"), HasSubstr("--point"), HasSubstr("<circle class=\"kept\"")));
   EXPECT_EQ(run({"predict", "found", "images/cross/000.png", "--workspace", "ws"}).exit_code, 0);
+  // What a demand asks of answers is fitted for what a search took as well.
+  const Json shown = run({"show", "found", "--json", "--workspace", "ws"}).json();
+  EXPECT_TRUE(shown.at("lineage").contains("decisions")) << shown.at("lineage");
 }
 
 TEST_F(Searched, ASecondBuildDoesNothing) {

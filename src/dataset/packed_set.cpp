@@ -95,6 +95,23 @@ Result<void> reserve(int file, const std::string& path, std::size_t size) {
   return system_error(fmt::format("cannot reserve {} for", human_bytes(size)), path);
 }
 
+std::vector<std::uint8_t> numbers_of(std::span<const Split> splits) {
+  std::vector<std::uint8_t> numbers;
+  for (const Split split : splits) numbers.push_back(static_cast<std::uint8_t>(split));
+  return numbers;
+}
+
+// All that comes before the pixels.
+Result<void> write_beginning(int file, const std::string& path, const std::string& header, const Layout& layout,
+                             std::span<const std::int32_t> labels, std::span<const std::uint8_t> splits) {
+  const std::uint64_t length = header.size();
+  SIGHTLINE_CHECK(write_at(file, path, 0, magic.data(), magic.size()));
+  SIGHTLINE_CHECK(write_at(file, path, magic.size(), &length, sizeof length));
+  SIGHTLINE_CHECK(write_at(file, path, magic.size() + sizeof length, header.data(), header.size()));
+  SIGHTLINE_CHECK(write_at(file, path, layout.labels_at, labels.data(), labels.size_bytes()));
+  return write_at(file, path, layout.splits_at, splits.data(), splits.size_bytes());
+}
+
 // A file that is removed again unless it is kept.
 class NewFile {
  public:
@@ -116,6 +133,7 @@ class NewFile {
     ::unlink(temporary_.c_str());
   }
 
+  int descriptor() const { return fd_; }
   Result<void> reserve(std::size_t size) { return dataset::reserve(fd_, path_, size); }
   Result<void> write_at(std::size_t offset, const void* data, std::size_t size) const {
     return dataset::write_at(fd_, path_, offset, data, size);
@@ -136,18 +154,12 @@ class NewFile {
 Result<NewFile> begin_file(const Head& head, std::span<const std::int32_t> labels, std::span<const std::uint8_t> splits,
                            const std::string& path, Layout& layout) {
   const std::string header = header_of(head);
-  const std::size_t prefix = magic.size() + sizeof(std::uint64_t);
   if (!lay_out(header.size(), head, layout))
     return Error{ErrorKind::usage, fmt::format("cannot pack {} images of {}×{}×{}", head.count, head.height, head.width, head.channels)};
 
   SIGHTLINE_TRY(NewFile file, NewFile::create(path));
   SIGHTLINE_CHECK(file.reserve(layout.total));
-  const std::uint64_t length = header.size();
-  SIGHTLINE_CHECK(file.write_at(0, magic.data(), magic.size()));
-  SIGHTLINE_CHECK(file.write_at(magic.size(), &length, sizeof length));
-  SIGHTLINE_CHECK(file.write_at(prefix, header.data(), header.size()));
-  SIGHTLINE_CHECK(file.write_at(layout.labels_at, labels.data(), labels.size_bytes()));
-  SIGHTLINE_CHECK(file.write_at(layout.splits_at, splits.data(), splits.size_bytes()));
+  SIGHTLINE_CHECK(write_beginning(file.descriptor(), path, header, layout, labels, splits));
   return file;
 }
 
@@ -167,10 +179,8 @@ Result<void> pack_rows(const Tensor& rows, std::span<const std::int32_t> labels,
     return Error{ErrorKind::internal, fmt::format("rows to pack want to be u8 {}×H×W×C with as many splits, but are {} {}", labels.size(),
                                                   name_of(rows.dtype()), to_string(rows.shape()))};
   const Head head{.count = rows.dim(0), .height = rows.dim(1), .width = rows.dim(2), .channels = rows.dim(3), .classes = classes};
-  std::vector<std::uint8_t> numbers;
-  for (const Split split : splits) numbers.push_back(static_cast<std::uint8_t>(split));
   Layout layout;
-  SIGHTLINE_TRY(NewFile file, begin_file(head, labels, numbers, path, layout));
+  SIGHTLINE_TRY(NewFile file, begin_file(head, labels, numbers_of(splits), path, layout));
   SIGHTLINE_CHECK(file.write_at(layout.pixels_at, rows.data(), rows.byte_count()));
   return keep_file(file, path);
 }
@@ -289,7 +299,6 @@ Result<PackedWriter> PackedWriter::open(const std::string& path, const PackedSiz
                   .classes = sizes.classes,
                   .targets = sizes.targets};
   const std::string header = header_of(head);
-  const std::size_t prefix = magic.size() + sizeof(std::uint64_t);
   Layout layout;
   if (splits.size() != labels.size() || !lay_out(header.size(), head, layout))
     return Error{ErrorKind::usage, fmt::format("cannot pack {} images of {}×{}×{}", head.count, head.height, head.width, head.channels)};
@@ -304,14 +313,7 @@ Result<PackedWriter> PackedWriter::open(const std::string& path, const PackedSiz
   const int file = writer.file_.get();
   if (::ftruncate(file, static_cast<off_t>(layout.total)) != 0) return system_error("cannot write", path);
   SIGHTLINE_CHECK(reserve(file, path, layout.total));
-  const std::uint64_t length = header.size();
-  std::vector<std::uint8_t> numbers;
-  for (const Split split : splits) numbers.push_back(static_cast<std::uint8_t>(split));
-  SIGHTLINE_CHECK(write_at(file, path, 0, magic.data(), magic.size()));
-  SIGHTLINE_CHECK(write_at(file, path, magic.size(), &length, sizeof length));
-  SIGHTLINE_CHECK(write_at(file, path, prefix, header.data(), header.size()));
-  SIGHTLINE_CHECK(write_at(file, path, layout.labels_at, labels.data(), labels.size() * sizeof(std::int32_t)));
-  SIGHTLINE_CHECK(write_at(file, path, layout.splits_at, numbers.data(), numbers.size()));
+  SIGHTLINE_CHECK(write_beginning(file, path, header, layout, labels, numbers_of(splits)));
   return writer;
 }
 

@@ -102,6 +102,14 @@ Result<void> put_evaluation(line::StepContext& context, const evaluation::Evalua
   return context.put("evaluation", json_text(to_json(evaluation)));
 }
 
+Json recipe_parameters(const demand::Demand& demand) {
+  return {{"pins", to_json(demand.recipe)},
+          {"budget", to_json(demand.budget)},
+          {"limits", to_json(demand.limits)},
+          {"metric", demand.target.metric},
+          {"seed", demand.seed}};
+}
+
 void add_decisions(const demand::Demand& demand, Json& parameters) {
   if (demand.decide) parameters["decide"] = to_json(*demand.decide);
   if (demand.prediction_sets) parameters["prediction_sets"] = to_json(*demand.prediction_sets);
@@ -117,11 +125,7 @@ Json machine_environment(int threads) { return {{"simd", simd_level()}, {"kernel
 
 line::Step recipe_step(const BuildContext& build) {
   line::Step step{.name = "recipe", .version = 2, .says = "choose the net and how to train it"};
-  step.parameters = {{"pins", to_json(build.demand.recipe)},
-                     {"budget", to_json(build.demand.budget)},
-                     {"limits", to_json(build.demand.limits)},
-                     {"metric", build.demand.target.metric},
-                     {"seed", build.demand.seed}};
+  step.parameters = recipe_parameters(build.demand);
   step.environment = {{"modules", modules::version}};
   if (build.demand.backbone) {
     const demand::Backbone& backbone = *build.demand.backbone;

@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "base/time_limit.h"
+#include "evaluation/decisions.h"
 #include "factory/feature_sources.h"
 #include "factory/recipe.h"
 #include "factory/small_data.h"
@@ -208,6 +209,16 @@ Result<std::optional<heads::Choice>> SearchEvaluator::fit_until(const search::Ca
   return std::optional(std::move(choice));
 }
 
+Result<graph::Graph> SearchEvaluator::graph_of(const heads::Choice& choice, const std::vector<std::int64_t>& samples) const {
+  SIGHTLINE_TRY(const graph::Graph head, heads::head_graph(choice.head, features::value));
+  graph::Graph graph = graph::serving_graph(head);
+  if (samples.size() < training_.size()) return graph;  // it only competes, and few pictures may not carry what is asked for
+  SIGHTLINE_TRY(const std::optional<evaluation::Decisions> decisions,
+                evaluation::fit_decisions(build_.demand, heads::out_of_fold_of(choice), labels_of(manifest_, samples), "out of fold"));
+  if (decisions) evaluation::write_decisions(*decisions, graph);
+  return graph;
+}
+
 Result<search::Judgement> SearchEvaluator::judge_frozen(std::size_t candidate, int rung, Until until) {
   const search::Candidate& what = space_.candidates()[candidate];
   SIGHTLINE_TRY(const SearchSpace::Sided* sided, space_.backbone(what));
@@ -218,8 +229,8 @@ Result<search::Judgement> SearchEvaluator::judge_frozen(std::size_t candidate, i
   if (!features) return search::Judgement{.out_of_time = true};
   SIGHTLINE_TRY(const std::optional<heads::Choice> choice, fit_until(what, sided->source->backbone(), *features, samples, until));
   if (!choice) return search::Judgement{.out_of_time = true};
-  SIGHTLINE_TRY(const graph::Graph head, heads::head_graph(choice->head, features::value));
-  SIGHTLINE_TRY(const std::string onnx, graph::serialize_onnx(graph::serving_graph(head)));
+  SIGHTLINE_TRY(const graph::Graph head, graph_of(*choice, samples));
+  SIGHTLINE_TRY(const std::string onnx, graph::serialize_onnx(head));
   SIGHTLINE_CHECK(write_file(folder_of(candidate, rung) + "/head.onnx", onnx));
   return keep_answers(candidate, rung, heads::probabilities_of(choice->head, *held_out));
 }
@@ -243,8 +254,7 @@ Result<std::optional<SearchEvaluator::Refit>> SearchEvaluator::refit_until(std::
   SIGHTLINE_TRY(const std::optional<heads::Choice> choice, fit_until(what, sided->source->backbone(), *features, samples, until));
   if (!choice) return std::optional<Refit>();
   Refit refit;
-  SIGHTLINE_TRY(const graph::Graph head, heads::head_graph(choice->head, features::value));
-  refit.head = graph::serving_graph(head);
+  SIGHTLINE_TRY(refit.head, graph_of(*choice, samples));
   refit.figures = {{"kind", enum_name(choice->head.kind)},
                    {"setting", choice->candidates[choice->chosen].setting},
                    {"out_of_fold_accuracy", choice->accuracy},

@@ -60,6 +60,8 @@ class SearchEvaluator {
   Result<std::optional<heads::Choice>> fit_until(const search::Candidate& what, const features::Backbone& backbone, const Tensor& features,
                                                  const std::vector<std::int64_t>& samples, Until until);
   std::vector<std::int64_t> share_of_training(int rung) const;
+  // The head's graph; of one that could be shipped with the decisions that the demand asks for.
+  Result<graph::Graph> graph_of(const heads::Choice& choice, const std::vector<std::int64_t>& samples) const;
   Result<search::Judgement> judge_frozen(std::size_t candidate, int rung, Until until);
   Result<std::optional<Refit>> refit_until(std::size_t candidate, Until until);
   Result<search::Judgement> judge_trained(std::size_t candidate, int rung, Until until);

@@ -4,7 +4,6 @@
 
 #include "base/files.h"
 #include "base/version.h"
-#include "evaluation/evaluation.h"
 #include "factory/feature_sources.h"
 #include "factory/search_steps.h"
 #include "factory/step_inputs.h"
@@ -12,13 +11,11 @@
 #include "graph/graph.h"
 #include "package/layout.h"
 #include "package/package.h"
-#include "tasks/classify.h"
 
 namespace sightline::factory {
 namespace {
 
 constexpr std::size_t golden_pictures = 4;
-constexpr std::size_t least_for_temperature = 10;
 
 struct Point {
   std::string folder;  // K/ of the points
@@ -60,11 +57,11 @@ Result<std::map<std::string, Digest>> write_frozen(const Point& point, const sto
   contents.lineage["weights"].erase("reasons");
   contents.lineage["weights"]["head"] = "fitted here";
   contents.lineage["recipe"]["head"] = point.history.value("head", Json::object());
+  SIGHTLINE_CHECK(put_decisions(contents));
   SIGHTLINE_CHECK(package::write_package(contents, folder));
   return std::map<std::string, Digest>{{package::shared_file, weights}};
 }
 
-// Calibration needs answers of the package itself, so it is written twice: once to be asked, once with the temperature.
 Result<double> write_trained(const BuildContext& build, const Point& point, const dataset::Manifest& manifest, package::Contents& contents,
                              const std::string& folder) {
   SIGHTLINE_TRY(const graph::Graph trained, graph::read_onnx(point.folder + "/model.onnx"));
@@ -81,18 +78,7 @@ Result<double> write_trained(const BuildContext& build, const Point& point, cons
   }
   contents.lineage["recipe"]["training"] = recipe;
   contents.lineage["schedule"] = point.history.value("schedule", Json());
-  SIGHTLINE_CHECK(package::write_package(contents, folder));
-  double temperature = 1;
-  {
-    SIGHTLINE_TRY(package::Model model, package::Model::open(folder, {.threads = build.threads, .check_golden = false}));
-    SIGHTLINE_TRY(const evaluation::Answers answers, evaluation::answer(model, manifest, dataset::Split::validation, false));
-    if (answers.labels.size() >= least_for_temperature) temperature = tasks::fit_temperature(answers.probabilities, answers.labels);
-  }
-  Tensor& inverse = contents.graph.initializers["inverse_temperature"];
-  inverse = Tensor::filled(inverse.shape(), static_cast<float>(1 / temperature));
-  SIGHTLINE_CHECK(remove_all(folder));
-  SIGHTLINE_CHECK(package::write_package(contents, folder));
-  return temperature;
+  return write_calibrated(build, contents, manifest, folder);
 }
 
 }  // namespace
@@ -103,6 +89,7 @@ line::Step search_package_step(const BuildContext& build) {
                      {"licence", build.demand.data.licence},
                      {"origin", build.demand.data.origin},
                      {"point", build.options.point}};
+  add_decisions(build.demand, step.parameters);
   step.environment = machine_environment(build.threads);
   step.inputs = {{.name = "points", .step = "search", .output = "points"},
                  {.name = "manifest", .step = build.manifest_step(), .output = "manifest"}};

@@ -338,6 +338,7 @@ line::Step search_step(const BuildContext& build, const std::vector<SearchBackbo
                      {"metric", demand.target.metric},
                      {"pins", to_json(demand.recipe)},
                      {"seed", demand.seed}};
+  add_decisions(demand, step.parameters);
   if (demand.backbone)
     step.parameters["backbone"] = {{"cut", to_json(demand.backbone->cut)},         {"freeze", to_json(demand.backbone->freeze)},
                                    {"mean", to_json(demand.backbone->mean)},       {"scale", to_json(demand.backbone->scale)},

@@ -42,6 +42,8 @@ Json data_lineage(const dataset::Manifest& manifest);
 
 // Runs sightline-train, with progress; output and checkpoint of the specification are chosen, and what it says becomes figures of the step.
 Result<void> train_with_worker(line::StepContext& context, const std::string& worker, modules::TrainingSpec& spec, const std::string& says);
+// What of the demand choose_recipe follows.
+Json recipe_parameters(const demand::Demand& demand);
 // What of the demand a step depends on that fits decisions (evaluation/decisions.h); nothing where nothing is asked for.
 void add_decisions(const demand::Demand& demand, Json& parameters);
 // The graph's decisions into the lineage, in words that say what they were fitted on.
