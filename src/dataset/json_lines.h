@@ -29,6 +29,14 @@ void append_json_value(std::string& out, T value) {
   append_json_string(out, enum_name(value));
 }
 
+// What stands behind the fields, where there is anything: `"key":…` pieces, of which only the caller knows the form.
+inline void append_json_tail(std::string& out, std::string_view tail) {
+  out.resize(out.size() - 2);
+  out += ',';
+  out += tail;
+  out += "}\n";
+}
+
 template <HasFields T>
 void append_json_line(std::string& out, const T& value) {
   char before = '{';
@@ -77,9 +85,15 @@ class LineReader {
   const char* end_;
 };
 
-// All fields must be there, once, and no others. The error has no place: the caller knows file and line.
-template <HasFields T>
-Result<void> parse_json_line(std::string_view line, T& value) {
+// Reads the value of a key that is no field; unknown: there is no such key, broken: its value is not usable.
+enum class Tail { known, unknown, broken };
+struct NoTail {
+  Tail operator()(std::string_view /*key*/, LineReader& /*reader*/) const { return Tail::unknown; }
+};
+
+// All fields must be there, once, and no others but those that `tail` knows. The error has no place: the caller knows file and line.
+template <HasFields T, class ReadTail = NoTail>
+Result<void> parse_json_line(std::string_view line, T& value, const ReadTail& tail = {}) {
   constexpr std::size_t count = std::tuple_size_v<decltype(T::fields())>;
   const auto broken = [](std::string message) { return Error{ErrorKind::invalid_data, std::move(message)}; };
   LineReader reader(line);
@@ -100,6 +114,9 @@ Result<void> parse_json_line(std::string_view line, T& value) {
       ++index;
     });
     if (!known) {
+      const Tail more = tail(key, reader);
+      if (more == Tail::broken) return broken(fmt::format("\"{}\" has no usable value", key));
+      if (more == Tail::known) continue;
       std::vector<std::string> names;
       for_each_field<T>([&](const auto& f) { names.emplace_back(f.name); });
       return broken(fmt::format("unknown key \"{}\"{}", key, did_you_mean(key, names)));

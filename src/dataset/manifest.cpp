@@ -33,6 +33,39 @@ struct Head {
   }
 };
 
+enum Flag : int { crowd = 1, difficult = 2 };
+
+void append_objects(std::string& text, const std::vector<annotation::Object>& objects) {
+  std::string tail = "\"objects\":[";
+  for (const annotation::Object& object : objects) {
+    tail += tail.ends_with('[') ? "[" : ",[";
+    append_json_value(tail, object.label);
+    for (const double edge : {object.box.left, object.box.top, object.box.right, object.box.bottom}) {
+      tail += ',';
+      append_json_value(tail, edge);
+    }
+    tail += ',';
+    append_json_value(tail, (object.crowd ? Flag::crowd : 0) | (object.difficult ? Flag::difficult : 0));
+    tail += ']';
+  }
+  append_json_tail(text, tail + "]");
+}
+
+bool read_objects(LineReader& reader, std::vector<annotation::Object>& objects) {
+  if (!objects.empty() || !reader.take('[')) return false;
+  do {
+    annotation::Object& object = objects.emplace_back();
+    int flags = 0;
+    if (!reader.take('[') || !reader.read(object.label)) return false;
+    for (double* edge : {&object.box.left, &object.box.top, &object.box.right, &object.box.bottom})
+      if (!reader.take(',') || !reader.read(*edge)) return false;
+    if (!reader.take(',') || !reader.read(flags) || flags < 0 || flags > 3 || !reader.take(']')) return false;
+    object.crowd = (flags & Flag::crowd) != 0;
+    object.difficult = (flags & Flag::difficult) != 0;
+  } while (reader.take(','));
+  return reader.take(']');
+}
+
 }  // namespace
 
 std::string write_manifest(const Manifest& manifest) {
@@ -50,7 +83,10 @@ std::string write_manifest(const Manifest& manifest) {
   constexpr std::size_t usual_line = 360;
   text.reserve(text.size() + usual_line * (manifest.samples.size() + manifest.rejected.size()));
   for (const Rejection& rejection : manifest.rejected) append_json_line(text, rejection);
-  for (const Sample& sample : manifest.samples) append_json_line(text, sample);
+  for (const Sample& sample : manifest.samples) {
+    append_json_line(text, sample);
+    if (!sample.annotation.objects.empty()) append_objects(text, sample.annotation.objects);
+  }
   return text;
 }
 
@@ -103,7 +139,15 @@ Result<Manifest> parse_manifest(const std::string& text, const std::string& sour
   for (std::uint64_t i = 0; i < head->samples; ++i) {
     if (!next_line(line)) return broken(fmt::format("the file ends after {} of {} samples", i, head->samples));
     Sample& sample = manifest.samples.emplace_back();
-    if (auto status = parse_json_line(line, sample); !status.ok()) return broken(status.error().message);
+    const auto read_annotation = [&](std::string_view key, LineReader& reader) {
+      if (key != "objects") return Tail::unknown;
+      return read_objects(reader, sample.annotation.objects) ? Tail::known : Tail::broken;
+    };
+    if (auto status = parse_json_line(line, sample, read_annotation); !status.ok()) return broken(status.error().message);
+    for (const annotation::Object& object : sample.annotation.objects) {
+      if (object.label < 0 || static_cast<std::size_t>(object.label) >= manifest.classes.size())
+        return broken(fmt::format("the label {} of an object is not one of the {} classes", object.label, manifest.classes.size()));
+    }
     if (!is_digest(sample.digest)) return broken("\"digest\" is not 64 hexadecimal characters");
     if (sample.label < 0 || static_cast<std::size_t>(sample.label) >= manifest.classes.size())
       return broken(fmt::format("label {} is not one of the {} classes", sample.label, manifest.classes.size()));

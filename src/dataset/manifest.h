@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "annotation/annotation.h"
 #include "base/fields.h"
 #include "base/json.h"
 #include "base/sha256.h"
@@ -26,6 +27,9 @@ struct Sample {
   int width = 0, height = 0, channels = 0;  // as seen (after EXIF)
   std::uint64_t perceptual_hash = 0;
   double mean = 0, deviation = 0, sharpness = 0;  // image::Statistics
+  // What there is in the picture, where the task asks for that; none is an answer too. Its line carries them behind the other keys:
+  //   "objects":[[label,left,top,right,bottom,flags],…], flags 1 crowd, 2 difficult
+  annotation::Annotation annotation = {};
   static constexpr auto fields() {
     return std::tuple{field("path", &Sample::path),     field("digest", &Sample::digest),       field("label", &Sample::label),
                       field("group", &Sample::group),   field("split", &Sample::split),         field("width", &Sample::width),

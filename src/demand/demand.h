@@ -13,7 +13,7 @@
 
 namespace sightline::demand {
 
-enum class Task { classify };
+enum class Task { classify, detect };
 enum class GroupBy { none, folder, pattern, column, near_duplicates };
 
 struct Data {
@@ -26,9 +26,11 @@ struct Data {
   static constexpr auto fields() {
     return std::tuple{
         field("path", &Data::path, "folder of images, IDX folder, or CSV file; relative to the demand file"),
-        field("format", &Data::format, "auto, folders, idx or csv"),
-        field("labels", &Data::labels,
-              "for csv: the file with path,label rows, relative to path; or one elsewhere, which alone says what the data are"),
+        field("format", &Data::format, "auto, folders, idx or csv; with boxes coco, yolo or voc"),
+        field(
+            "labels", &Data::labels,
+            "for csv: the file with path,label rows, relative to path; or one elsewhere, which alone says what the data are; for coco: the "
+            "JSON file"),
         field("licence", &Data::licence, "licence of the images; goes into the lineage"),
         field("origin", &Data::origin, "where the images come from; goes into the lineage"),
         field("max_rejected", &Data::max_rejected, "share of files that may be rejected before the build stops")};
@@ -213,7 +215,7 @@ struct Demand {
   std::int64_t seed = 0;
   static constexpr auto fields() {
     return std::tuple{field("name", &Demand::name, "names the model: letters, digits, - and _"),
-                      field("task", &Demand::task, "classify"),
+                      field("task", &Demand::task, "classify or detect"),
                       field("data", &Demand::data),
                       field("split", &Demand::split),
                       field("target", &Demand::target),
@@ -248,7 +250,7 @@ Result<Demand> read_demand(const std::string& path);
 
 template <>
 struct sightline::EnumNames<sightline::demand::Task> {
-  static constexpr std::array<const char*, 1> names{"classify"};
+  static constexpr std::array<const char*, 2> names{"classify", "detect"};
 };
 template <>
 struct sightline::EnumNames<sightline::demand::SearchStrategy> {

@@ -26,29 +26,46 @@ void scale_to(const cv::Mat& source, cv::Mat& target) {
 
 int scaled(int length, double scale) { return std::max(1, static_cast<int>(std::lround(length * scale))); }
 
+// The part of the source that is shown, and the part of the result that shows it.
+struct Places {
+  cv::Rect from, to;
+};
+Places places_of(int source_width, int source_height, int width, int height, Fit fit) {
+  Places places{{0, 0, source_width, source_height}, {0, 0, width, height}};
+  const double across = static_cast<double>(width) / source_width, down = static_cast<double>(height) / source_height;
+  if (fit == Fit::fit) {
+    const double scale = std::min(across, down);
+    const int inner_width = std::min(width, scaled(source_width, scale)), inner_height = std::min(height, scaled(source_height, scale));
+    places.to = {(width - inner_width) / 2, (height - inner_height) / 2, inner_width, inner_height};
+  } else if (fit == Fit::crop) {
+    const double scale = std::max(across, down);
+    const int cut_width = std::min(source_width, scaled(width, 1 / scale)), cut_height = std::min(source_height, scaled(height, 1 / scale));
+    places.from = {(source_width - cut_width) / 2, (source_height - cut_height) / 2, cut_width, cut_height};
+  }
+  return places;
+}
+
 }  // namespace
+
+Placement placement_of(int source_width, int source_height, int width, int height, Fit fit) {
+  Placement placement{.width = source_width, .height = source_height};
+  if (source_width <= 0 || source_height <= 0) return placement;
+  const Places places = places_of(source_width, source_height, width, height, fit);
+  placement.scale_x = static_cast<double>(places.to.width) / places.from.width;
+  placement.scale_y = static_cast<double>(places.to.height) / places.from.height;
+  placement.offset_x = places.to.x - places.from.x * placement.scale_x;
+  placement.offset_y = places.to.y - places.from.y * placement.scale_y;
+  return placement;
+}
 
 Image resize(const Image& source, int width, int height, Fit fit) {
   constexpr std::uint8_t padding = 114;
   Image result = blank(width, height, source.channels, fit == Fit::fit ? padding : 0);
   if (source.width <= 0 || source.height <= 0 || width <= 0 || height <= 0) return result;
   return with_opencv([&] {
-    const cv::Mat from = as_matrix(source);
-    cv::Mat to = as_matrix(result);
-    const double across = static_cast<double>(width) / source.width, down = static_cast<double>(height) / source.height;
-    if (fit == Fit::stretch) {
-      scale_to(from, to);
-    } else if (fit == Fit::fit) {
-      const double scale = std::min(across, down);
-      const int inner_width = std::min(width, scaled(source.width, scale)), inner_height = std::min(height, scaled(source.height, scale));
-      cv::Mat inner = to(cv::Rect((width - inner_width) / 2, (height - inner_height) / 2, inner_width, inner_height));
-      scale_to(from, inner);
-    } else {
-      const double scale = std::max(across, down);
-      const int cut_width = std::min(source.width, scaled(width, 1 / scale)),
-                cut_height = std::min(source.height, scaled(height, 1 / scale));
-      scale_to(from(cv::Rect((source.width - cut_width) / 2, (source.height - cut_height) / 2, cut_width, cut_height)), to);
-    }
+    const Places places = places_of(source.width, source.height, width, height, fit);
+    cv::Mat to = as_matrix(result)(places.to);
+    scale_to(as_matrix(source)(places.from), to);
     return std::move(result);
   });
 }

@@ -53,6 +53,13 @@ enum class Fit { stretch, fit, crop };
 Image resize(const Image& source, int width, int height, Fit fit = Fit::stretch);
 Image convert_channels(const Image& source, int channels);
 
+// Where resize() put the picture: point p of it lies at p · scale + offset of the result, per axis. Nothing is rounded on the way back.
+struct Placement {
+  double scale_x = 1, scale_y = 1, offset_x = 0, offset_y = 0;
+  int width = 0, height = 0;  // of the source
+};
+Placement placement_of(int source_width, int source_height, int width, int height, Fit fit);
+
 // 64-bit perceptual hash: the 64 lowest frequencies (without the mean) of the DCT of the 32×32 grey picture, each above their median or not
 // (Zauner 2010). Near duplicates differ in few bits (hamming_distance). A flat picture's hash is 0.
 std::uint64_t perceptual_hash(const Image& source);

@@ -1,10 +1,18 @@
-// The one table of tasks: what a demand may ask for. Help, schema and docs read its rows.
+// The one table of tasks: what a demand may ask for. Help, schema, docs, evaluation, prediction and the report read its rows.
 #pragma once
 
+#include <cstdint>
+#include <map>
+#include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
+#include "annotation/annotation.h"
+#include "base/fields.h"
 #include "base/result.h"
+#include "image/image.h"
+#include "tensor/tensor.h"
 
 namespace sightline::tasks {
 
@@ -13,10 +21,78 @@ struct Metric {
   const char* description;
 };
 
+// One picture of an evaluation.
+struct Case {
+  annotation::Annotation truth, prediction;
+  int width = 0, height = 0;  // of the picture
+};
+
+// Numbers of one class, by the names of the task's metrics.
+struct ClassValues {
+  std::string name;
+  std::int64_t count = 0;  // of what was to be found
+  std::map<std::string, double> values;
+  static constexpr auto fields() {
+    return std::tuple{field("name", &ClassValues::name), field("count", &ClassValues::count), field("values", &ClassValues::values)};
+  }
+};
+
+struct Line {
+  std::string name;
+  std::vector<double> x, y;
+  static constexpr auto fields() { return std::tuple{field("name", &Line::name), field("x", &Line::x), field("y", &Line::y)}; }
+};
+struct Curve {
+  std::string title, x, y;  // of the axes
+  std::vector<Line> lines;
+  static constexpr auto fields() {
+    return std::tuple{field("title", &Curve::title), field("x", &Curve::x), field("y", &Curve::y), field("lines", &Curve::lines)};
+  }
+};
+
+// What an evaluation says, whatever the task.
+struct Figures {
+  std::int64_t pictures = 0, count = 0;  // count: of what was to be found
+  std::map<std::string, double> values;  // by metric: those that a demand may target, and more; what cannot be measured is left out
+  std::vector<ClassValues> per_class;
+  std::vector<Curve> curves;
+  static constexpr auto fields() {
+    return std::tuple{field("pictures", &Figures::pictures), field("count", &Figures::count), field("values", &Figures::values),
+                      field("per_class", &Figures::per_class), field("curves", &Figures::curves)};
+  }
+};
+
+// Keeps what each picture adds, so that figures over any choice of them are cheap: intervals come from hundreds of choices.
+class Meter {
+ public:
+  Meter() = default;
+  Meter(const Meter&) = delete;
+  Meter& operator=(const Meter&) = delete;
+  virtual ~Meter() = default;
+  virtual void add(const Case& one) = 0;
+  // Over the cases at these places in the order of adding, with repetition. curves: whether they are wanted.
+  virtual Figures figures(std::span<const std::int64_t> chosen, bool curves) const = 0;
+  // How wrong the answer to the case at this place is, 0 to 1: the report shows the worst ones.
+  virtual double wrongness(std::int64_t place) const = 0;
+};
+
+// Outputs of a served graph by name, for a batch.
+using Outputs = std::map<std::string, Tensor>;
+
 struct Task {
   const char* name;
   const char* description;
-  std::span<const Metric> metrics;  // what a demand may target
+  std::span<const Metric> metrics;  // what a demand may target; the first one where it says nothing
+
+  // Of tasks whose answers are annotations; null for classify, whose answers are probabilities (classify.h).
+  //
+  // The names of the graph's outputs, and whether they fit the classes. Error unsupported says what is wrong.
+  Result<void> (*check_outputs)(const std::map<std::string, std::pair<Dtype, Shape>>& outputs, std::size_t classes) = nullptr;
+  // Answers to a batch, each in its own picture's frame. placements: where each picture lay in the network's input.
+  Result<std::vector<annotation::Annotation>> (*decode)(const Outputs& outputs, std::span<const image::Placement> placements) = nullptr;
+  std::unique_ptr<Meter> (*meter)(const std::vector<std::string>& classes) = nullptr;
+  // Draws an annotation onto its picture.
+  void (*draw)(image::Image& picture, const annotation::Annotation& annotation, const std::vector<std::string>& classes) = nullptr;
 };
 
 std::span<const Task> all_tasks();
