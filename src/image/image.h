@@ -77,8 +77,31 @@ std::string encode_jpeg(const Image& source, int quality = 90);
 std::string encode_png(const Image& source);
 std::string encode_webp(const Image& source, int quality = 90);
 
-// Draws onto an RGB image (a grey one is converted first): a filled bar with text in the built-in font, origin at its top left corner.
-void draw_text(Image& target, int x, int y, const std::string& text, double scale = 0.5);
+// Drawing is onto RGB: a grey image is converted first. What lies outside of it is cut off.
+struct Colour {
+  std::uint8_t red = 0, green = 0, blue = 0;
+  bool operator==(const Colour&) const = default;
+};
+// A colour for the class at this place: those of Okabe and Ito (2008) without black, which people with any kind of colour blindness tell
+// apart, then the same ones lighter and darker, then again.
+Colour class_colour(std::size_t place);
+
+// A filled bar with text in the built-in font, its top left corner at (x, y). Letters are about 22 · scale pixels high, black or white,
+// whichever can be read on the background.
+void draw_text(Image& target, int x, int y, const std::string& text, double scale = 0.5, Colour background = {24, 24, 24});
+struct TextSize {
+  int width = 0, height = 0;  // of the whole bar
+};
+TextSize text_size(const std::string& text, double scale = 0.5);
+
+struct Stroke {
+  Colour colour;
+  int width = 1;  // pixels
+  int dash = 0;   // > 0: so many pixels of the colour and as many near black in turn
+};
+// The outline of a rectangle whose edges are real numbers in the frame of annotations (the corner of the top left pixel is the origin); the
+// line lies inside of the pixels that the rectangle touches.
+void draw_rectangle(Image& target, double left, double top, double right, double bottom, const Stroke& stroke);
 
 }  // namespace sightline::image
 

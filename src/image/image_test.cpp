@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 
 #include "base/random.h"
 
@@ -243,6 +244,63 @@ TEST(DrawText, MarksThePictureAndStaysInside) {
   draw_text(grey, -500, 900, "outside");
   Image none;
   draw_text(none, 0, 0, "nothing to draw on");
+}
+
+TEST(DrawText, LettersCanBeReadOnTheirBackground) {
+  for (const Colour background : {Colour{240, 228, 66}, Colour{0, 0, 90}}) {
+    Image target{80, 30, 3, std::vector<std::uint8_t>(7200, 128)};
+    draw_text(target, 0, 0, "###", 0.5, background);
+    EXPECT_EQ(target.pixels[0], background.red);
+    const auto [darkest, lightest] = std::minmax_element(target.pixels.begin(), target.pixels.end());
+    EXPECT_TRUE(background.red > 128 ? *darkest < 20 : *lightest > 235);
+  }
+}
+
+TEST(DrawText, TheSizeIsThatOfTheBar) {
+  const Colour bar{200, 10, 10};
+  const TextSize size = text_size("42", 1);
+  Image target{100, 100, 3, std::vector<std::uint8_t>(30000, 0)};
+  draw_text(target, 0, 0, "42", 1, bar);
+  const auto red = [&](int x, int y) { return target.pixels[static_cast<std::size_t>(y * 100 + x) * 3]; };
+  EXPECT_EQ(red(size.width - 1, size.height - 1), 200);
+  EXPECT_EQ(red(size.width, size.height - 1), 0);
+  EXPECT_EQ(red(size.width - 1, size.height), 0);
+}
+
+TEST(DrawRectangle, TheLineLiesInThePixelsThatTheBoxTouches) {
+  Image target{20, 20, 1, std::vector<std::uint8_t>(400, 0)};
+  draw_rectangle(target, 3.5, 4, 9.2, 12, {.colour = {255, 0, 0}});
+  ASSERT_EQ(target.channels, 3);
+  for (int y = 0; y < 20; ++y) {
+    for (int x = 0; x < 20; ++x) {
+      const bool inside = x >= 3 && x <= 9 && y >= 4 && y <= 11, within = x > 3 && x < 9 && y > 4 && y < 11;
+      EXPECT_EQ(target.pixels[static_cast<std::size_t>(y * 20 + x) * 3], inside && !within ? 255 : 0) << x << ", " << y;
+    }
+  }
+}
+
+TEST(DrawRectangle, WhatIsOutsideIsCutOff) {
+  Image target{8, 8, 3, std::vector<std::uint8_t>(192, 7)};
+  const Image before = target;
+  const double inf = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
+  for (const auto& [left, top, right, bottom] :
+       {std::array{20.0, 20.0, 30.0, 30.0}, std::array{-1e30, -1e30, 1e30, 1e30}, std::array{-inf, -inf, inf, inf},
+        std::array{5.0, 5.0, 5.0, 9.0}, std::array{nan, 0.0, 4.0, 4.0}}) {
+    draw_rectangle(target, left, top, right, bottom, {.colour = {255, 0, 0}, .width = 2});
+    EXPECT_EQ(target.pixels, before.pixels) << left;
+  }
+  draw_rectangle(target, -5, 2, 30, 30, {.colour = {255, 0, 0}, .width = 2});
+  EXPECT_EQ(target.pixels[2 * 24], 255);  // the top edge, cut at both sides
+  EXPECT_EQ(target.pixels[4 * 24], 7);
+  Image none;
+  draw_rectangle(none, 0, 0, 1, 1, {});
+}
+
+TEST(ClassColour, TwentyOneClassesLookDifferent) {
+  for (std::size_t a = 0; a < 21; ++a) {
+    for (std::size_t b = 0; b < a; ++b) EXPECT_NE(class_colour(a), class_colour(b));
+  }
+  EXPECT_EQ(class_colour(21), class_colour(0));
 }
 
 }  // namespace

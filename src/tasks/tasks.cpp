@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "base/text.h"
+#include "tasks/detect.h"
+#include "tasks/detect_metrics.h"
 
 namespace sightline::tasks {
 
@@ -16,8 +18,21 @@ constexpr std::array kClassifyMetrics{
     Metric{"macro_f1", "mean over the classes of the harmonic mean of precision and recall"},
     Metric{"balanced_accuracy", "mean over the classes of the share of their pictures that is recognised"},
 };
+constexpr std::array kDetectMetrics{
+    Metric{"mAP50", "average precision of boxes that overlap an object by half (IoU 0.5), mean over the classes"},
+    Metric{"mAP50-95", "the same, mean over the overlaps 0.50, 0.55, ..., 0.95"},
+    Metric{"AR100", "share of objects that the 100 best boxes of a picture find, mean over the same overlaps and the classes"},
+};
 constexpr std::array kTasks{
     Task{"classify", "one label per picture", kClassifyMetrics},
+    Task{.name = "detect",
+         .description = "boxes of things in a picture",
+         .metrics = kDetectMetrics,
+         .check_outputs = check_detect_outputs,
+         .decode = decode_detect,
+         .meter = detect_meter,
+         .draw = draw_detect,
+         .draw_truth = draw_detect_truth},
 };
 }  // namespace
 

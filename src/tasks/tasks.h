@@ -91,8 +91,9 @@ struct Task {
   // Answers to a batch, each in its own picture's frame. placements: where each picture lay in the network's input.
   Result<std::vector<annotation::Annotation>> (*decode)(const Outputs& outputs, std::span<const image::Placement> placements) = nullptr;
   std::unique_ptr<Meter> (*meter)(const std::vector<std::string>& classes) = nullptr;
-  // Draws an annotation onto its picture.
+  // Draws what a model answered onto its picture; and what people say of it, so that both can stand on one picture.
   void (*draw)(image::Image& picture, const annotation::Annotation& annotation, const std::vector<std::string>& classes) = nullptr;
+  void (*draw_truth)(image::Image& picture, const annotation::Annotation& annotation, const std::vector<std::string>& classes) = nullptr;
 };
 
 std::span<const Task> all_tasks();
