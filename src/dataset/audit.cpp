@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::array<FindingKind, 10> kinds{{
     {"leak", "Leaks between splits", "The same picture is in two splits, so figures on the held-out one are too good."},
-    {"conflicting_labels", "Duplicates with conflicting labels", "The same picture has different labels: at least one is wrong."},
+    {"conflicting_labels", "Duplicates with conflicting labels",
+     "The same picture has different labels, or other objects: at least one is wrong."},
     {"label_error", "Suspected label errors", "Every head that has not seen the sample is confident of another class."},
     {"exact_duplicate", "Exact duplicates", "Equal bytes; they weigh more than other samples and teach nothing new."},
     {"near_duplicate", "Near duplicates", "The same picture re-encoded or resized, or neighbouring frames."},
@@ -23,7 +24,7 @@ constexpr std::array<FindingKind, 10> kinds{{
     {"blurred", "Blurred pictures", "Far less fine detail than the other pictures of the set."},
     {"tiny", "Tiny pictures", "Too few pixels, by themselves or beside the rest of the set."},
     {"odd_size", "Odd sizes", "A size or aspect ratio far from the rest of the set."},
-    {"imbalance", "Class imbalance", "A class with far fewer training pictures than the largest one."},
+    {"imbalance", "Class imbalance", "A class with far fewer training pictures, or objects, than the largest one."},
 }};
 
 constexpr int smallest_side = 8;          // pixels; less cannot hold an object
@@ -59,7 +60,7 @@ Robust robust(const std::vector<double>& values) {
 
 class Auditor {
  public:
-  explicit Auditor(const Manifest& manifest) : manifest_(manifest) {}
+  explicit Auditor(const Manifest& manifest) : manifest_(manifest), objects_(holds_objects(manifest)) {}
 
   Audit run() {
     duplicates();
@@ -124,6 +125,15 @@ class Auditor {
     }
   }
 
+  // "3 RBC, 1 WBC".
+  std::string contents(const Sample& sample) const {
+    std::map<std::int32_t, std::size_t> counts;
+    for (const annotation::Object& object : sample.annotation.objects) ++counts[object.label];
+    std::vector<std::string> parts;
+    for (const auto& [label, count] : counts) parts.push_back(fmt::format("{} {}", count, class_name(label)));
+    return parts.empty() ? "no object" : join(parts, ", ");
+  }
+
   void conflicts_and_leaks(const std::vector<std::int64_t>& members, bool exact) {
     const auto differ = [&](auto&& value) {
       return std::any_of(members.begin(), members.end(), [&](std::int64_t i) { return value(at(i)) != value(at(members.front())); });
@@ -131,7 +141,14 @@ class Auditor {
     const char* same = exact ? "the same bytes" : "nearly the same picture";
     // Equal bytes are certain and come before look-alikes.
     const double certain = exact ? 1 : 0;
-    if (differ([](const Sample& sample) { return sample.label; })) {
+    if (objects_) {
+      // What moves between neighbouring frames is no conflict; the same bytes hold the same objects.
+      if (exact && differ([](const Sample& sample) { return sample.annotation; }))
+        add("conflicting_labels",
+            fmt::format("the same bytes with other objects, or other boxes: {}",
+                        list(members, [&](const Sample& sample) { return fmt::format("{} has {}", sample.path, contents(sample)); })),
+            members, certain);
+    } else if (differ([](const Sample& sample) { return sample.label; })) {
       add("conflicting_labels",
           fmt::format(
               "{} under different labels: {}", same,
@@ -225,27 +242,41 @@ class Auditor {
   }
 
   void imbalance() {
-    std::vector<std::vector<std::int64_t>> by_class(manifest_.classes.size());
+    struct Count {
+      std::size_t things = 0;  // pictures of the class, or objects
+      std::vector<std::int64_t> samples;
+    };
+    std::vector<Count> by_class(manifest_.classes.size());
+    const auto count = [&](int label, std::size_t i) {
+      const auto k = static_cast<std::size_t>(label);
+      if (label < 0 || k >= by_class.size()) return;
+      ++by_class[k].things;
+      const auto sample = static_cast<std::int64_t>(i);
+      if (by_class[k].samples.empty() || by_class[k].samples.back() != sample) by_class[k].samples.push_back(sample);
+    };
     for (std::size_t i = 0; i < manifest_.samples.size(); ++i) {
       const Sample& sample = manifest_.samples[i];
-      const auto k = static_cast<std::size_t>(sample.label);
-      if (sample.split == Split::train && sample.label >= 0 && k < by_class.size()) by_class[k].push_back(static_cast<std::int64_t>(i));
+      if (sample.split != Split::train) continue;
+      if (!objects_) count(sample.label, i);
+      for (const annotation::Object& object : sample.annotation.objects) count(object.label, i);
     }
     std::size_t largest = 0;
     for (std::size_t k = 0; k < by_class.size(); ++k) {
-      if (by_class[k].size() > by_class[largest].size()) largest = k;
+      if (by_class[k].things > by_class[largest].things) largest = k;
     }
     for (std::size_t k = 0; k < by_class.size(); ++k) {
-      const double ratio = static_cast<double>(by_class[largest].size()) / std::max(0.5, static_cast<double>(by_class[k].size()));
+      const double ratio = static_cast<double>(by_class[largest].things) / std::max(0.5, static_cast<double>(by_class[k].things));
       if (ratio < imbalance_ratio) continue;
       add("imbalance",
-          fmt::format("class \"{}\" has {} for training, class \"{}\" has {}", manifest_.classes[k], plural(by_class[k].size(), "image"),
-                      manifest_.classes[largest], human_count(by_class[largest].size())),
-          by_class[k], ratio);
+          fmt::format("class \"{}\" has {} for training, class \"{}\" has {}", manifest_.classes[k],
+                      plural(by_class[k].things, objects_ ? "object" : "image"), manifest_.classes[largest],
+                      human_count(by_class[largest].things)),
+          std::move(by_class[k].samples), ratio);
     }
   }
 
   const Manifest& manifest_;
+  const bool objects_;
   std::vector<Finding> findings_;
 };
 

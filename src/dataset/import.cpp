@@ -16,6 +16,7 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "dataset/importers.h"
+#include "dataset/object_checks.h"
 
 namespace sightline::dataset {
 namespace {
@@ -25,12 +26,17 @@ struct Importer {
   const char* name;
   const char* looks_like;
   bool (*detect)(const Source&);
-  Result<Listing> (*list)(const Source&, const demand::SplitPlan&);
+  Result<Listing> (*list)(const Source&, const demand::SplitPlan&);  // of pictures with a class each
+  Result<Collection> (*collect)(const Source&);                      // or of pictures with objects
 };
-constexpr std::array<Importer, 3> importers{{
-    {"idx", "IDX pairs such as train-images-idx3-ubyte.gz with train-labels-idx1-ubyte.gz", looks_like_idx, list_idx},
-    {"csv", "a CSV file with the columns path and label", looks_like_csv, list_csv},
-    {"folders", "a folder of images per class, below train, validation, test or not", looks_like_folders, list_folders},
+constexpr std::array<Importer, 6> importers{{
+    {"coco", "a JSON file with images, annotations and categories", looks_like_coco, nullptr, collect_coco},
+    {"voc", "XML files with <annotation>", looks_like_voc, nullptr, collect_voc},
+    {"yolo", "text files with a class number and four shares a line, beside a data.yaml or classes.txt that names the classes",
+     looks_like_yolo, nullptr, collect_yolo},
+    {"idx", "IDX pairs such as train-images-idx3-ubyte.gz with train-labels-idx1-ubyte.gz", looks_like_idx, list_idx, nullptr},
+    {"csv", "a CSV file with the columns path and label", looks_like_csv, list_csv, nullptr},
+    {"folders", "a folder of images per class, below train, validation, test or not", looks_like_folders, list_folders, nullptr},
 }};
 
 std::string extension_of(std::string_view path) {
@@ -62,7 +68,15 @@ std::string what_is_there(const Source& source) {
 
 Result<const Importer*> detect(const Source& source) {
   for (const Importer& importer : importers) {
-    if (importer.detect(source)) return &importer;
+    if (!importer.detect(source)) continue;
+    // The same objects in two forms, or half of them in each: only a person knows.
+    for (const Importer& other : importers) {
+      if (&other == &importer || importer.collect == nullptr || other.collect == nullptr || !other.detect(source)) continue;
+      return Error{ErrorKind::invalid_data,
+                   fmt::format("{}: {} and {} annotations lie side by side; say which count, as data.format in the demand", source.root,
+                               importer.name, other.name)};
+    }
+    return &importer;
   }
   std::vector<std::string> wanted;
   for (const Importer& importer : importers) wanted.push_back(fmt::format("{} ({})", importer.name, importer.looks_like));
@@ -97,14 +111,10 @@ std::size_t utf8_length(std::string_view text) {  // bytes of the first characte
   return 0;
 }
 
-std::string as_utf8(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    const std::size_t length = utf8_length(text);
-    out += length == 0 ? std::string_view("\xEF\xBF\xBD") : text.substr(0, length);
-    text.remove_prefix(std::max<std::size_t>(length, 1));
-  }
-  return out;
+Result<Listing> list_with(const Importer& importer, const Source& source, const demand::SplitPlan& plan) {
+  if (importer.collect == nullptr) return importer.list(source, plan);
+  SIGHTLINE_TRY(Collection collection, importer.collect(source));
+  return list_collection(std::move(collection), source, plan);
 }
 
 // Group names from paths by the demand's regular expression. The matcher that never backtracks is asked for: the pattern comes from a
@@ -213,18 +223,48 @@ Result<void> describe(const Listing& listing, const std::string& root, Intake* i
   return {};
 }
 
-Error too_many_rejected(const std::string& root, const std::vector<Refusal>& lost, std::size_t accepted, double allowed) {
+std::string list_of(const std::vector<Refusal>& lost) {
   constexpr std::size_t shown = 5;
   std::string list;
-  for (std::size_t i = 0; i < std::min(shown, lost.size()); ++i) list += fmt::format("\n  {}: {}", as_utf8(lost[i].path), lost[i].reason);
+  for (std::size_t i = 0; i < std::min(shown, lost.size()); ++i)
+    list += fmt::format("\n  {}: {}", as_utf8(lost[i].path), as_utf8(lost[i].reason));
   if (lost.size() > shown) list += fmt::format("\n  and {} more", human_count(lost.size() - shown));
-  return {
+  return list;
+}
+
+// Classes that lost all their images are not classes of the model.
+std::vector<std::string> classes_in_use(const Listing& listing, const std::vector<std::string>& reasons) {
+  std::set<std::string> used;
+  for (std::size_t i = 0; i < reasons.size(); ++i)
+    if (reasons[i].empty()) used.insert(listing.entries[i].class_name);
+  if (listing.class_order.empty()) return {used.begin(), used.end()};
+  std::vector<std::string> classes;
+  std::copy_if(listing.class_order.begin(), listing.class_order.end(), std::back_inserter(classes),
+               [&](const std::string& name) { return used.contains(name); });
+  return classes;
+}
+
+// More than data.max_rejected of the files, or of the objects.
+Result<void> check_losses(const std::string& root, const std::vector<Refusal>& lost, std::size_t accepted, const char* noun,
+                          double allowed) {
+  if (static_cast<double>(lost.size()) <= allowed * static_cast<double>(accepted + lost.size())) return {};
+  return Error{
       ErrorKind::invalid_data,
       fmt::format("{}: {} of {} cannot be used, and data.max_rejected allows {:g}%. Repair or remove them, or raise data.max_rejected:{}",
-                  root, human_count(lost.size()), plural(lost.size() + accepted, "file"), allowed * 100, list)};
+                  root, human_count(lost.size()), plural(lost.size() + accepted, noun), allowed * 100, list_of(lost))};
 }
 
 }  // namespace
+
+std::string as_utf8(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    out += length == 0 ? std::string_view("\xEF\xBF\xBD") : text.substr(0, length);
+    text.remove_prefix(std::max<std::size_t>(length, 1));
+  }
+  return out;
+}
 
 std::string lower_case(std::string_view text) {
   std::string out(text);
@@ -287,14 +327,16 @@ Result<Source> list_source(const demand::Data& data) {
   if (source.labels.starts_with('/')) {
     if (!path_exists(source.labels))
       return Error{ErrorKind::not_found, fmt::format("{}: there is no such file (data.labels in the demand)", source.labels)};
-    SIGHTLINE_TRY(source.files, files_of_table(source.labels, source.root));
-    return source;
+    if (!lower_case(source.labels).ends_with(".json")) {
+      SIGHTLINE_TRY(source.files, files_of_table(source.labels, source.root));
+      return source;
+    }
   }
   SIGHTLINE_TRY(source.files, list_files(source.root, [&](const std::string& path, const std::string& reason) {
                   // A loop hides nothing: what it leads to is listed under its own name.
-                  source.problems.push_back({path, reason, reason != "symbolic link loop"});
+                  source.problems.push_back({path, reason, reason == "symbolic link loop" ? Loss::none : Loss::picture});
                 }));
-  if (!source.labels.empty() && !path_exists(source.root + "/" + source.labels))
+  if (!source.labels.empty() && !source.labels.starts_with('/') && !path_exists(source.root + "/" + source.labels))
     return Error{ErrorKind::not_found, fmt::format("{}/{}: there is no such file (data.labels in the demand)", source.root, source.labels)};
   return source;
 }
@@ -332,22 +374,29 @@ Result<Digest> listing_digest(const demand::Data& data) {
 Result<std::vector<std::string>> list_pictures(const demand::Data& data, const demand::SplitPlan& split) {
   SIGHTLINE_TRY(const Source source, list_source(data));
   SIGHTLINE_TRY(const Importer* importer, importer_for(data, source));
-  SIGHTLINE_TRY(const Listing listing, importer->list(source, split));
+  SIGHTLINE_TRY(const Listing listing, list_with(*importer, source, split));
   std::vector<std::string> paths;
   for (const Entry& entry : listing.entries)
     if (entry.path.find('#') == std::string::npos) paths.push_back(source.root + "/" + entry.path);
   return paths;
 }
 
+Result<Collection> read_collection(const demand::Data& data) {
+  SIGHTLINE_TRY(const Source source, list_source(data));
+  SIGHTLINE_TRY(const Importer* importer, importer_for(data, source));
+  if (importer->collect != nullptr) return importer->collect(source);
+  return Error{ErrorKind::invalid_data, fmt::format("{}: {} data have a class a picture, and no objects", source.root, importer->name)};
+}
+
 Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& split, Intake* intake) {
   SIGHTLINE_TRY(const Source source, list_source(data));
   SIGHTLINE_TRY(const Importer* importer, importer_for(data, source));
-  SIGHTLINE_TRY(Listing listing, importer->list(source, split));
+  SIGHTLINE_TRY(Listing listing, list_with(*importer, source, split));
   listing.refused.insert(listing.refused.end(), source.problems.begin(), source.problems.end());
   std::erase_if(listing.entries, [&](const Entry& entry) {
     const bool nameless = as_utf8(entry.path) != entry.path || as_utf8(entry.class_name) != entry.class_name ||
                           as_utf8(entry.folder) != entry.folder || as_utf8(entry.column) != entry.column;
-    if (nameless) listing.refused.push_back({entry.path, "the name is not UTF-8; rename it", true});
+    if (nameless) listing.refused.push_back({entry.path, "the name is not UTF-8; rename it", Loss::picture});
     return nameless;
   });
 
@@ -356,11 +405,6 @@ Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& 
   SIGHTLINE_CHECK(fill_groups(listing, split, samples));
   SIGHTLINE_CHECK(describe(listing, source.root, intake, samples, reasons));
 
-  // Classes that lost all their images are not classes of the model.
-  std::set<std::string> used;
-  for (std::size_t i = 0; i < samples.size(); ++i) {
-    if (reasons[i].empty()) used.insert(listing.entries[i].class_name);
-  }
   Manifest manifest{.root = source.root,
                     .format = importer->name,
                     .licence = data.licence,
@@ -370,41 +414,51 @@ Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& 
                     .given_validation = false,
                     .rejected = {},
                     .samples = {}};
-  if (listing.class_order.empty()) {
-    manifest.classes.assign(used.begin(), used.end());
+  const bool with_objects = importer->collect != nullptr;
+  if (with_objects) {
+    fill_objects(listing, data.bad_boxes, samples, reasons);
+    for (const CollectedCategory& category : listing.collection->categories) manifest.classes.push_back(as_utf8(category.name));
   } else {
-    std::copy_if(listing.class_order.begin(), listing.class_order.end(), std::back_inserter(manifest.classes),
-                 [&](const std::string& name) { return used.contains(name); });
+    manifest.classes = classes_in_use(listing, reasons);
   }
   std::map<std::string_view, int> label_of;
   for (std::size_t c = 0; c < manifest.classes.size(); ++c) label_of[manifest.classes[c]] = static_cast<int>(c);
 
+  std::size_t objects = 0;
   manifest.samples.reserve(samples.size());
   for (std::size_t i = 0; i < samples.size(); ++i) {
     if (!reasons[i].empty()) {
-      listing.refused.push_back({listing.entries[i].path, std::move(reasons[i]), true});
+      listing.refused.push_back({listing.entries[i].path, std::move(reasons[i]), Loss::picture});
       continue;
     }
-    samples[i].label = label_of[listing.entries[i].class_name];
+    samples[i].label = with_objects ? 0 : label_of[listing.entries[i].class_name];
+    objects += samples[i].annotation.objects.size();
     manifest.given_test = manifest.given_test || samples[i].split == Split::test;
     manifest.given_validation = manifest.given_validation || samples[i].split == Split::validation;
     manifest.samples.push_back(std::move(samples[i]));
   }
   std::stable_sort(listing.refused.begin(), listing.refused.end(), [](const Refusal& a, const Refusal& b) { return a.path < b.path; });
-  std::vector<Refusal> lost;
+  std::vector<Refusal> lost, lost_objects;
   for (Refusal& refusal : listing.refused) {
     manifest.rejected.push_back({as_utf8(refusal.path), as_utf8(refusal.reason)});
-    if (refusal.counts) lost.push_back(std::move(refusal));
+    if (refusal.loss == Loss::picture) lost.push_back(std::move(refusal));
+    if (refusal.loss == Loss::object) lost_objects.push_back(std::move(refusal));
   }
 
   const std::size_t accepted = manifest.samples.size();
-  if (static_cast<double>(lost.size()) > data.max_rejected * static_cast<double>(accepted + lost.size()))
-    return too_many_rejected(source.root, lost, accepted, data.max_rejected);
+  SIGHTLINE_CHECK(check_losses(source.root, lost, accepted, "file", data.max_rejected));
+  if (data.bad_boxes == demand::BadBoxes::stop && !lost_objects.empty())
+    return Error{ErrorKind::invalid_data, fmt::format("{}: {} cannot be used, and data.bad_boxes is stop:{}", source.root,
+                                                      plural(lost_objects.size(), "object"), list_of(lost_objects))};
+  SIGHTLINE_CHECK(check_losses(source.root, lost_objects, objects, "object", data.max_rejected));
   if (accepted == 0) return Error{ErrorKind::invalid_data, fmt::format("{}: no images ({})", source.root, what_is_there(source))};
-  if (manifest.classes.size() < 2)
+  if (with_objects && objects == 0)
+    return Error{ErrorKind::invalid_data, fmt::format("{}: none of the {} has an object", source.root, plural(accepted, "image"))};
+  if (!with_objects && manifest.classes.size() < 2)
     return Error{ErrorKind::invalid_data,
                  fmt::format("{}: only one class, \"{}\"; a classifier needs two or more", source.root, manifest.classes.front())};
   if (!lost.empty()) log_warning("{} rejected; the manifest says why", plural(lost.size(), "file"));
+  if (!lost_objects.empty()) log_warning("{} rejected; the manifest says why", plural(lost_objects.size(), "object"));
   return manifest;
 }
 

@@ -1,16 +1,19 @@
 // From a folder to a manifest without splits decided: class folders (ImageFolder, with train/val/test above the classes or not), IDX pairs
-// (.gz too), CSV (path,label[,split][,group…]). Every file is accepted, or rejected with a reason; nothing is dropped in silence. A CSV
+// (.gz too), CSV (path,label[,split][,group…]); pictures with objects as COCO JSON, Pascal VOC or YOLO (docs/formats/annotations.md). Every
+// file is accepted, or rejected with a reason; nothing is dropped in silence. A CSV
 // outside of the folder (data.labels absolute) says alone what the data are: files that it does not name are not looked at.
 //
 // Sample::group is filled here from the split plan: folder (class folders: the folders between class and file, so that class/patient7/x.png
 // and other/patient7/y.png are one group, and a file directly in its class folder is a group of its own; CSV: the file's folder), pattern
 // (std::regex, ECMAScript without back references, searched in the path: its first group, or the whole match without one), column (CSV).
-// For none and near_duplicates it stays ""; assign_splits fills the latter. Sample::split is the given split, train where none is given.
+// With objects, folder is the picture's folder. For none and near_duplicates it stays ""; assign_splits fills the latter. Sample::split is
+// the given split, train where none is given.
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "dataset/collection.h"
 #include "dataset/intake.h"
 #include "dataset/manifest.h"
 #include "demand/demand.h"
@@ -25,11 +28,15 @@ Result<std::string> detect_format(const std::string& root);
 // Digest of what the folder holds as far as stat tells (paths, sizes, modification times): cheap, for the dirty check.
 Result<Digest> listing_digest(const demand::Data& data);
 
+// What COCO, VOC or YOLO files say, before any picture is opened. Errors as list_pictures; invalid_data for the other formats.
+Result<Collection> read_collection(const demand::Data& data);
+
 // Decodes every image once (in parallel, bounded memory), with progress; those that `intake` knows not at all. Classes are sorted bytewise
-// (IDX: by their number); one whose images were all rejected is left out. Rejections are sorted by path; held against data.max_rejected are
+// (IDX, YOLO: by their number; COCO: by their id); one whose images were all rejected is left out, one without objects is not. Boxes that
+// cannot be are left out, clipped, or an error, as data.bad_boxes says. Rejections are sorted by path; held against data.max_rejected are
 // those of files in class folders, rows of the CSV and files with an image's extension, not those of side files such as a README. Hidden
-// files (".x") are not looked at. Errors: not_found, invalid_data (no images, one class only, more rejected than data.max_rejected: lists
-// the first ones), interrupted.
+// files (".x") are not looked at. Errors: not_found, invalid_data (no images, one class only, no object at all, more files or boxes
+// rejected than data.max_rejected: lists the first ones), interrupted.
 Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& split, Intake* intake = nullptr);
 
 // The files of pictures that import_data would look at, absolute, in no particular order; pictures inside IDX files are left out. Opens no

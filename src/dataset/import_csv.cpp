@@ -142,12 +142,12 @@ Result<Listing> list_csv(const Source& source, const demand::SplitPlan& plan) {
     if (row.size() != header.size()) return broken(fmt::format("{} where the header has {}", plural(row.size(), "field"), header.size()));
     const std::string written = trim(row[*columns.path]);
     const std::string label = trim(row[*columns.label]);
-    const auto refuse = [&](const std::string& reason, bool counts) {
-      listing.refused.push_back({written, fmt::format("{} (line {} of {})", reason, reader.line(), table), counts});
+    const auto refuse = [&](const std::string& reason, Loss loss) {
+      listing.refused.push_back({written, fmt::format("{} (line {} of {})", reason, reader.line(), table), loss});
     };
     const std::string path = inside(written, source.root);
     if (path.empty()) {
-      refuse(written.empty() ? "no path" : "outside the folder", true);
+      refuse(written.empty() ? "no path" : "outside the folder", Loss::picture);
       continue;
     }
     const auto file = std::lower_bound(source.files.begin(), source.files.end(), path);
@@ -162,22 +162,23 @@ Result<Listing> list_csv(const Source& source, const demand::SplitPlan& plan) {
     if (group) entry.column = trim(row[*group]);
     if (const std::size_t slash = path.rfind('/'); slash != std::string::npos) entry.folder = path.substr(0, slash);
     if (!exists) {
-      refuse("no such file", true);
+      refuse("no such file", Loss::picture);
     } else if (label.empty()) {
-      refuse("no label", true);
+      refuse("no label", Loss::picture);
     } else if (const auto [at, added] = entry_of.emplace(path, listing.entries.size()); added) {
       listing.entries.push_back(std::move(entry));
     } else {
       const Entry& first = listing.entries[at->second];
       const bool same = first.class_name == label && first.split == entry.split;
-      refuse(same ? "listed twice" : fmt::format("listed again as {}, before as {}", label, first.class_name), !same);
+      refuse(same ? "listed twice" : fmt::format("listed again as {}, before as {}", label, first.class_name),
+             same ? Loss::none : Loss::picture);
     }
   }
   for (std::size_t i = 0; i < mentioned.size() && !elsewhere; ++i) {
     if (mentioned[i]) continue;
     const std::string& file = source.files[i];
     const std::string side = side_file_reason(file);
-    listing.refused.push_back({file, file == table ? "the table of labels" : side.empty() ? "not in " + table : side, false});
+    listing.refused.push_back({file, file == table ? "the table of labels" : side.empty() ? "not in " + table : side, Loss::none});
   }
   return listing;
 }

@@ -48,6 +48,8 @@ bool has_split_level(const Source& source) {
   return train && (with_classes >= 2 || (!others && most >= 2));
 }
 
+Loss loss_of(const std::string& path) { return has_image_extension(path) ? Loss::picture : Loss::none; }
+
 }  // namespace
 
 bool looks_like_folders(const Source& source) {
@@ -70,15 +72,15 @@ Result<Listing> list_folders(const Source& source, const demand::SplitPlan& plan
   Listing listing;
   for (const std::string& path : source.files) {
     if (std::string reason = side_file_reason(path); !reason.empty()) {
-      listing.refused.push_back({path, std::move(reason), false});
+      listing.refused.push_back({path, std::move(reason), Loss::none});
       continue;
     }
     const auto parts = components(path);
     Split split = Split::train;
     if (split_level && parts.size() > 1 && !split_from(parts[0], split)) {
-      listing.refused.push_back({path, "not below the train, validation or test folder", has_image_extension(path)});
+      listing.refused.push_back({path, "not below the train, validation or test folder", loss_of(path)});
     } else if (parts.size() < class_at + 2) {
-      listing.refused.push_back({path, "not in a class folder", has_image_extension(path)});
+      listing.refused.push_back({path, "not in a class folder", loss_of(path)});
     } else {
       Entry entry{.path = path, .class_name = std::string(parts[class_at]), .split = split, .folder = {}, .column = {}};
       const std::size_t begin = static_cast<std::size_t>(parts[class_at].data() - path.data()) + parts[class_at].size() + 1;

@@ -35,20 +35,20 @@ Result<std::vector<Pair>> find_pairs(const Source& source, std::vector<Refusal>&
     const auto [at, added] = found.emplace(prefix, file);
     if (added) return;
     // Sorted, the plain file comes before its .gz; reading it is cheaper.
-    refused.push_back({file, "the same data as " + at->second, false});
+    refused.push_back({file, "the same data as " + at->second, Loss::none});
   };
   for (const std::string& file : source.files) {
     const std::string name = plain_idx_name(file);
     constexpr std::string_view label_ending = "-labels-idx1-ubyte";
     if (file.find('/') != std::string::npos) {
-      refused.push_back({file, "not one of the IDX files of this folder", false});
+      refused.push_back({file, "not one of the IDX files of this folder", Loss::none});
     } else if (const auto prefix = prefix_of(file)) {
       add(images, *prefix, file);
     } else if (name.ends_with(label_ending)) {
       add(labels, name.substr(0, name.size() - label_ending.size()), file);
     } else {
       const std::string reason = side_file_reason(file);
-      refused.push_back({file, reason.empty() ? "not one of the IDX files of this folder" : reason, false});
+      refused.push_back({file, reason.empty() ? "not one of the IDX files of this folder" : reason, Loss::none});
     }
   }
   std::vector<Pair> pairs;
@@ -69,7 +69,7 @@ Result<std::vector<Pair>> find_pairs(const Source& source, std::vector<Refusal>&
     labels.erase(found);
     pairs.push_back(std::move(pair));
   }
-  for (const auto& [prefix, file] : labels) refused.push_back({file, "labels without images", true});
+  for (const auto& [prefix, file] : labels) refused.push_back({file, "labels without images", Loss::picture});
   std::sort(pairs.begin(), pairs.end(), [](const Pair& a, const Pair& b) { return a.split < b.split; });
   return pairs;
 }

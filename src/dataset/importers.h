@@ -1,26 +1,22 @@
 // What the importers of import.cpp's table share. Internal to this folder.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "dataset/collection.h"
 #include "dataset/manifest.h"
+#include "dataset/refusal.h"
 #include "demand/demand.h"
 
 namespace sightline::dataset {
 
-// A file or row that gives no sample. Only those that count are held against data.max_rejected: a README beside the pictures is listed, but
-// is no loss.
-struct Refusal {
-  std::string path, reason;
-  bool counts = false;
-};
-
 // The folder as listed, before any file is opened.
 struct Source {
   std::string root;                // absolute
-  std::string labels;              // the CSV file, relative to root, when the demand names one; absolute when it lies elsewhere
+  std::string labels;              // the CSV or JSON file, relative to root, when the demand names one; absolute when it lies elsewhere
   std::vector<std::string> files;  // relative to root, sorted
   std::vector<Refusal> problems;   // what could not be listed
 };
@@ -31,14 +27,16 @@ struct Entry {
   std::string path;  // as Sample::path
   std::string class_name;
   Split split = Split::train;
-  std::string folder;  // its group for group_by folder
-  std::string column;  // its group for group_by column
+  std::string folder;       // its group for group_by folder
+  std::string column;       // its group for group_by column
+  std::size_t picture = 0;  // of Listing::collection
 };
 
 struct Listing {
   std::vector<Entry> entries;
   std::vector<std::string> class_order;  // empty: the class names, sorted bytewise
   std::vector<Refusal> refused;
+  std::optional<Collection> collection;  // of data with objects: these have classes, the pictures have none
 };
 
 bool looks_like_folders(const Source& source);
@@ -50,11 +48,21 @@ Result<std::vector<std::string>> files_of_table(const std::string& table, const 
 bool looks_like_csv(const Source& source);
 Result<Listing> list_csv(const Source& source, const demand::SplitPlan& plan);
 
+bool looks_like_coco(const Source& source);
+bool looks_like_yolo(const Source& source);
+bool looks_like_voc(const Source& source);
+Result<Collection> collect_coco(const Source& source);
+Result<Collection> collect_yolo(const Source& source);
+Result<Collection> collect_voc(const Source& source);
+// An entry for each picture of the collection, and every other file accounted for.
+Result<Listing> list_collection(Collection collection, const Source& source, const demand::SplitPlan& plan);
+
 // "train", "training", "val", "valid", "validation", "test", "testing", "t10k", in any case.
 bool split_from(std::string_view name, Split& split);
 bool has_image_extension(std::string_view path);
 // "side file (.txt)" for what usually lies beside pictures; "" for everything else.
 std::string side_file_reason(std::string_view path);
 std::string lower_case(std::string_view text);  // ASCII letters only
+std::string as_utf8(std::string_view text);     // RFC 3629; bytes that are no character become U+FFFD
 
 }  // namespace sightline::dataset

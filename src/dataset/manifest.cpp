@@ -68,6 +68,11 @@ bool read_objects(LineReader& reader, std::vector<annotation::Object>& objects) 
 
 }  // namespace
 
+bool holds_objects(const Manifest& manifest) {
+  return std::any_of(manifest.samples.begin(), manifest.samples.end(),
+                     [](const Sample& sample) { return !sample.annotation.objects.empty(); });
+}
+
 std::string write_manifest(const Manifest& manifest) {
   const Head head{.sightline_manifest = format_version,
                   .root = manifest.root,

@@ -45,7 +45,7 @@ struct Rejection {
 
 struct Manifest {
   std::string root;    // absolute folder
-  std::string format;  // "folders", "idx", "csv"
+  std::string format;  // "folders", "idx", "csv"; with objects "coco", "yolo", "voc"
   std::string licence, origin;
   std::vector<std::string> classes;
   bool given_test = false;  // the data bring their own test split
@@ -53,6 +53,9 @@ struct Manifest {
   std::vector<Rejection> rejected;
   std::vector<Sample> samples;  // in the order of the listing
 };
+
+// Whether classes are those of objects in the pictures (any picture has one): a picture then has no class, and its label says nothing.
+bool holds_objects(const Manifest& manifest);
 
 std::string write_manifest(const Manifest& manifest);
 // The same as gzip, a third as long: how builds keep it.

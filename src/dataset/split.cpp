@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,12 +23,21 @@ namespace {
 constexpr std::size_t split_count = 3;
 constexpr std::size_t index_of(Split split) { return static_cast<std::size_t>(split); }
 
+// What a sample counts for when shares are evened out: itself in its class; with objects each of them in its class, and the picture as one
+// of a class behind the others.
+std::vector<std::size_t> strata_of(const Manifest& manifest, const Sample& sample, bool objects) {
+  if (!objects) return {static_cast<std::size_t>(sample.label)};
+  std::vector<std::size_t> strata{manifest.classes.size()};
+  for (const annotation::Object& object : sample.annotation.objects) strata.push_back(static_cast<std::size_t>(object.label));
+  return strata;
+}
+
 // Samples that are decided together. Only those whose split is not given are in `samples`.
 struct Group {
   std::string_view name;  // of the group, or the path of a sample on its own: breaks ties between equal hashes
   std::uint64_t order = 0;
   std::vector<std::size_t> samples;
-  std::vector<std::pair<std::size_t, double>> classes;  // class, how many
+  std::vector<std::pair<std::size_t, double>> classes;  // class (a stratum, with objects), how many
   bool locked = false;                                  // shares the group with a given test or validation sample: stays in train
   Split split = Split::train;
 };
@@ -59,6 +69,13 @@ Result<void> check(const Manifest& manifest, const demand::SplitPlan& plan) {
     present[static_cast<std::size_t>(sample.label)]++;
     if (!is_given(manifest, sample)) trainable[static_cast<std::size_t>(sample.label)]++;
   }
+  if (holds_objects(manifest)) {
+    const bool any = std::any_of(manifest.samples.begin(), manifest.samples.end(),
+                                 [&](const Sample& sample) { return !is_given(manifest, sample) && !sample.annotation.objects.empty(); });
+    if (any) return {};
+    return Error{ErrorKind::invalid_data,
+                 "every picture with objects is in the given test or validation split, so that nothing can be learnt"};
+  }
   for (std::size_t k = 0; k < manifest.classes.size(); ++k) {
     if (trainable[k] > 0) continue;
     const std::string why = present[k] == 0 ? "has no image at all" : "has images in the given test or validation split only";
@@ -86,6 +103,7 @@ void name_near_duplicates(Manifest& manifest) {
 std::vector<Group> collect_groups(const Manifest& manifest, std::int64_t seed) {
   std::vector<Group> groups;
   std::unordered_map<std::string_view, std::size_t> by_name;
+  const bool objects = holds_objects(manifest);
   for (std::size_t i = 0; i < manifest.samples.size(); ++i) {
     const Sample& sample = manifest.samples[i];
     const bool given = is_given(manifest, sample);
@@ -102,17 +120,21 @@ std::vector<Group> collect_groups(const Manifest& manifest, std::int64_t seed) {
     group.locked = group.locked || given;
     if (given) continue;
     group.samples.push_back(i);
-    const auto label = static_cast<std::size_t>(sample.label);
-    const auto found = std::find_if(group.classes.begin(), group.classes.end(), [&](const auto& each) { return each.first == label; });
-    if (found == group.classes.end()) {
-      group.classes.emplace_back(label, 1);
-    } else {
-      found->second++;
+    for (const std::size_t stratum : strata_of(manifest, sample, objects)) {
+      const auto found = std::find_if(group.classes.begin(), group.classes.end(), [&](const auto& each) { return each.first == stratum; });
+      if (found == group.classes.end()) {
+        group.classes.emplace_back(stratum, 1);
+      } else {
+        found->second++;
+      }
     }
   }
   std::erase_if(groups, [](const Group& group) { return group.samples.empty(); });
-  std::sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) {
-    if (a.samples.size() != b.samples.size()) return a.samples.size() > b.samples.size();
+  const auto weight = [](const Group& group) {
+    return std::accumulate(group.classes.begin(), group.classes.end(), 0.0, [](double sum, const auto& each) { return sum + each.second; });
+  };
+  std::sort(groups.begin(), groups.end(), [&](const Group& a, const Group& b) {
+    if (weight(a) != weight(b)) return weight(a) > weight(b);
     return a.order != b.order ? a.order < b.order : a.name < b.name;
   });
   for (Group& group : groups) std::sort(group.classes.begin(), group.classes.end());
@@ -122,8 +144,11 @@ std::vector<Group> collect_groups(const Manifest& manifest, std::int64_t seed) {
 class Assignment {
  public:
   Assignment(const Manifest& manifest, const demand::SplitPlan& plan, std::vector<Group> groups)
-      : groups_(std::move(groups)), target_(manifest.classes.size()), filled_(manifest.classes.size()) {
-    std::vector<double> total(manifest.classes.size());
+      : groups_(std::move(groups)),
+        objects_(holds_objects(manifest)),
+        target_(manifest.classes.size() + (objects_ ? 1 : 0)),
+        filled_(target_.size()) {
+    std::vector<double> total(target_.size());
     for (const Group& group : groups_) {
       for (const auto& [k, count] : group.classes) total[k] += count;
     }
@@ -141,9 +166,9 @@ class Assignment {
     }
     // Groups are sorted by size: the large ones find room while there is any, the small ones even out what is left.
     for (Group& group : groups_) {
-      if (!group.locked && group.samples.size() > 1) place(group, best_split(group));
+      if (!group.locked && (objects_ || group.samples.size() > 1)) place(group, best_split(group));
     }
-    place_single_samples();
+    if (!objects_) place_single_samples();
     for (std::size_t k = 0; k < filled_.size(); ++k) {
       if (filled_[k][index_of(Split::train)] < 0.5) bring_to_train(k);
     }
@@ -233,7 +258,8 @@ class Assignment {
   }
 
   std::vector<Group> groups_;
-  std::vector<std::array<double, split_count>> target_, filled_;  // by class and split, in samples
+  bool objects_;
+  std::vector<std::array<double, split_count>> target_, filled_;  // by class and split, in samples (in strata, with objects)
   std::array<bool, split_count> wanted_{};
 };
 

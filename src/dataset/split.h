@@ -12,6 +12,8 @@ namespace sightline::dataset {
 //   - Samples of a given split never move. Given training samples that share a group with them stay in train: the audit reports the leak,
 //   and
 //     validation is kept clean of it.
+//   - Pictures with objects are spread so that every class has its share of objects, and the splits their share of pictures, in each; a
+//     class without objects, or with objects in a given split only, is no error.
 //   - Every class keeps at least one sample in train, which comes before the shares. validation may stay empty when no class can spare
 //     a sample; for test that is an error.
 // Errors: usage (shares outside [0, 1)), invalid_data (no samples, a label without a class name, a class that cannot be in train, nothing

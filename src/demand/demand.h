@@ -14,6 +14,8 @@
 namespace sightline::demand {
 
 enum class Task { classify, detect };
+// A box without area, beyond its picture, or of no known class: leave it out, keep what of it lies in the picture, or build nothing.
+enum class BadBoxes { reject, clip, stop };
 enum class GroupBy { none, folder, pattern, column, near_duplicates };
 
 struct Data {
@@ -23,6 +25,7 @@ struct Data {
   std::string licence = "not stated";
   std::string origin = "not stated";
   double max_rejected = 0.01;
+  BadBoxes bad_boxes = BadBoxes::reject;
   static constexpr auto fields() {
     return std::tuple{
         field("path", &Data::path, "folder of images, IDX folder, or CSV file; relative to the demand file"),
@@ -33,7 +36,8 @@ struct Data {
             "JSON file"),
         field("licence", &Data::licence, "licence of the images; goes into the lineage"),
         field("origin", &Data::origin, "where the images come from; goes into the lineage"),
-        field("max_rejected", &Data::max_rejected, "share of files that may be rejected before the build stops")};
+        field("max_rejected", &Data::max_rejected, "share of files, and of boxes, that may be rejected before the build stops"),
+        field("bad_boxes", &Data::bad_boxes, "boxes without area or beyond the picture: reject, clip or stop")};
   }
 };
 
@@ -251,6 +255,10 @@ Result<Demand> read_demand(const std::string& path);
 template <>
 struct sightline::EnumNames<sightline::demand::Task> {
   static constexpr std::array<const char*, 2> names{"classify", "detect"};
+};
+template <>
+struct sightline::EnumNames<sightline::demand::BadBoxes> {
+  static constexpr std::array<const char*, 3> names{"reject", "clip", "stop"};
 };
 template <>
 struct sightline::EnumNames<sightline::demand::SearchStrategy> {

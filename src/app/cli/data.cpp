@@ -1,4 +1,4 @@
-// data check|show|split: the data's part of the line on its own.
+// data check|show|split|convert: the data's part of the line on its own.
 #include <unistd.h>
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 
+#include "app/cli/data_convert.h"
 #include "app/cli/verbs.h"
 #include "base/files.h"
 #include "base/temporary_folder.h"
@@ -26,12 +27,13 @@ namespace sightline::cli {
 namespace {
 
 struct DataArguments {
-  std::string action, directory, sample;
-  std::string format = "auto", labels, group_by = "near_duplicates", pattern, column, out, augmented;
+  std::string action, directory, target;
+  std::string format = "auto", labels, group_by = "near_duplicates", bad_boxes = "reject", pattern, column, out, augmented;
   double validation = 0.1, test = 0.2;
   std::int64_t seed = 0;
   int side = 0, most = 5;
   bool label_errors = false;
+  DataConversion conversion;
 };
 
 // DIR may be a demand file: then its data and split sections count.
@@ -45,6 +47,7 @@ Result<demand::Demand> demand_of(const DataArguments& arguments) {
   demand.data.max_rejected = 1;  // whoever looks at the data wants to see all that is wrong with them
   if (!arguments.labels.empty()) demand.data.labels = arguments.labels;
   enum_from(arguments.group_by, demand.split.group_by);
+  enum_from(arguments.bad_boxes, demand.data.bad_boxes);
   if (!arguments.pattern.empty()) demand.split.pattern = arguments.pattern;
   if (!arguments.column.empty()) demand.split.column = arguments.column;
   demand.split.validation = arguments.validation;
@@ -60,29 +63,48 @@ Result<dataset::Manifest> split_manifest(const demand::Demand& demand) {
   return manifest;
 }
 
-// Images per class and split.
+// Images per class and split; objects where the pictures have some.
 std::vector<std::array<std::int64_t, 3>> split_counts(const dataset::Manifest& manifest) {
+  const bool objects = dataset::holds_objects(manifest);
   std::vector<std::array<std::int64_t, 3>> counts(manifest.classes.size());
-  for (const dataset::Sample& sample : manifest.samples)
-    ++counts[static_cast<std::size_t>(sample.label)][static_cast<std::size_t>(sample.split)];
+  for (const dataset::Sample& sample : manifest.samples) {
+    const auto split = static_cast<std::size_t>(sample.split);
+    if (!objects) ++counts[static_cast<std::size_t>(sample.label)][split];
+    for (const annotation::Object& object : sample.annotation.objects) ++counts[static_cast<std::size_t>(object.label)][split];
+  }
+  return counts;
+}
+
+// Images per split, and how many of them have no object.
+std::array<std::array<std::int64_t, 3>, 2> picture_counts(const dataset::Manifest& manifest) {
+  std::array<std::array<std::int64_t, 3>, 2> counts{};
+  for (const dataset::Sample& sample : manifest.samples) {
+    ++counts[0][static_cast<std::size_t>(sample.split)];
+    if (sample.annotation.objects.empty()) ++counts[1][static_cast<std::size_t>(sample.split)];
+  }
   return counts;
 }
 
 void say_counts(const Console& console, const dataset::Manifest& manifest) {
   std::vector<std::vector<std::string>> rows;
+  const auto row = [&](const std::string& name, const std::array<std::int64_t, 3>& counts) {
+    rows.push_back({name});
+    for (const std::int64_t count : counts) rows.back().push_back(human_count(static_cast<std::uint64_t>(count)));
+  };
   std::array<std::int64_t, 3> sums{};
   const auto counts = split_counts(manifest);
   for (std::size_t i = 0; i < counts.size(); ++i) {
-    std::vector<std::string> row{manifest.classes[i]};
-    for (std::size_t s = 0; s < 3; ++s) {
-      row.push_back(human_count(static_cast<std::uint64_t>(counts[i][s])));
-      sums[s] += counts[i][s];
-    }
-    rows.push_back(std::move(row));
+    row(manifest.classes[i], counts[i]);
+    for (std::size_t s = 0; s < 3; ++s) sums[s] += counts[i][s];
   }
-  rows.push_back({"all", human_count(static_cast<std::uint64_t>(sums[0])), human_count(static_cast<std::uint64_t>(sums[1])),
-                  human_count(static_cast<std::uint64_t>(sums[2]))});
-  console.table({"class", "train", "validation", "test"}, rows);
+  const bool objects = dataset::holds_objects(manifest);
+  row(objects ? "all objects" : "all", sums);
+  if (objects) {
+    const auto pictures = picture_counts(manifest);
+    row("images", pictures[0]);
+    row("images without objects", pictures[1]);
+  }
+  console.table({objects ? "objects of" : "class", "train", "validation", "test"}, rows);
 }
 
 void say_rejected(const Console& console, const dataset::Manifest& manifest, int most) {
@@ -113,13 +135,20 @@ Result<int> check(Console& console, const DataArguments& arguments) {
   SIGHTLINE_TRY(const dataset::Manifest manifest, split_manifest(demand));
   const dataset::Audit audit = dataset::audit(manifest);
   std::vector<dataset::Suspect> suspects;
+  const bool objects = dataset::holds_objects(manifest);
+  if (arguments.label_errors && objects)
+    return Error{ErrorKind::usage, "--label-errors ranks pictures with one class each; these have objects"};
   if (arguments.label_errors) {
     SIGHTLINE_TRY(suspects, suspects_of(demand, manifest));
   }
+  const auto counts = split_counts(manifest);
+  Json objects_of = Json::object();
+  for (std::size_t i = 0; objects && i < counts.size(); ++i) objects_of[manifest.classes[i]] = counts[i][0] + counts[i][1] + counts[i][2];
   console.document({{"root", manifest.root},
                     {"format", manifest.format},
                     {"images", manifest.samples.size()},
                     {"classes", manifest.classes},
+                    {"objects", objects_of},
                     {"rejected", to_json(manifest.rejected)},
                     {"audit", to_json(audit)},
                     {"suspects", to_json(suspects)}});
@@ -142,7 +171,7 @@ Result<int> check(Console& console, const DataArguments& arguments) {
                 manifest.classes[static_cast<std::size_t>(suspects[i].suggested)]);
   }
   if (audit.findings.empty() && manifest.rejected.empty()) console.say("\nnothing is wrong with these images");
-  if (!arguments.label_errors) console.remark("\n--label-errors also ranks labels that are probably wrong");
+  if (!arguments.label_errors && !objects) console.remark("\n--label-errors also ranks labels that are probably wrong");
   return 0;
 }
 
@@ -180,21 +209,71 @@ Result<image::Image> draw_augmented(const image::Image& input, const modules::Re
   return sheet;
 }
 
+// What there is in a picture, a line an object.
+void say_objects(const Console& console, const dataset::Manifest& manifest, const dataset::Sample& sample) {
+  console.say("  objects     {}", sample.annotation.objects.size());
+  for (const annotation::Object& object : sample.annotation.objects)
+    console.say("    {}  left {:g}, top {:g}, right {:g}, bottom {:g}{}{}", manifest.classes[static_cast<std::size_t>(object.label)],
+                object.box.left, object.box.top, object.box.right, object.box.bottom, object.crowd ? ", crowd" : "",
+                object.difficult ? ", difficult" : "");
+}
+
+Json objects_json(const dataset::Manifest& manifest, const dataset::Sample& sample) {
+  Json objects = Json::array();
+  for (const annotation::Object& object : sample.annotation.objects)
+    objects.push_back({{"class", manifest.classes[static_cast<std::size_t>(object.label)]},
+                       {"box", {object.box.left, object.box.top, object.box.right, object.box.bottom}},
+                       {"crowd", object.crowd},
+                       {"difficult", object.difficult}});
+  return objects;
+}
+
+std::string size_of(const image::Image& picture) { return fmt::format("{}×{}×{}", picture.height, picture.width, picture.channels); }
+
+// A picture with objects: which net it goes to is decided by the build, so that the walk ends at the letterboxed picture.
+Result<int> show_with_objects(Console& console, const DataArguments& arguments, const demand::Demand& demand,
+                              const dataset::Manifest& manifest, std::size_t index) {
+  if (!arguments.augmented.empty()) return Error{ErrorKind::usage, "--augmented draws pictures with one class each; these have objects"};
+  constexpr int usual_side = 416;
+  const int side = demand.recipe.side.value_or(usual_side);
+  const dataset::Sample& sample = manifest.samples[index];
+  SIGHTLINE_TRY(const image::Image stored, dataset::SampleReader(manifest.root).read(sample.path, {.apply_exif = false}));
+  SIGHTLINE_TRY(const image::Image upright, dataset::SampleReader(manifest.root).read(sample.path));
+  const image::Image input = image::resize(upright, side, side, image::Fit::fit);
+  if (!arguments.out.empty()) SIGHTLINE_CHECK(write_file(arguments.out, image::encode_png(input)));
+  console.document({{"index", index},
+                    {"sample", to_json(sample)},
+                    {"objects", objects_json(manifest, sample)},
+                    {"decoded", size_of(stored)},
+                    {"upright", size_of(upright)},
+                    {"input", size_of(input)}});
+  console.say("sample {} of {}: {}", index, manifest.samples.size(), sample.path);
+  console.say("  digest      {}", sample.digest);
+  console.say("  split       {}{}", enum_name(sample.split), sample.group.empty() ? "" : ", group " + sample.group);
+  console.say("  decoded     {} (rows × columns × channels), 8 bits", size_of(stored));
+  console.say("  upright     {}", size_of(upright));
+  console.say("  letterboxed {} (--side)", size_of(input));
+  say_objects(console, manifest, sample);
+  if (!arguments.out.empty()) console.say("  written     {} (letterboxed)", arguments.out);
+  return 0;
+}
+
 Result<int> show(Console& console, const DataArguments& arguments) {
   SIGHTLINE_TRY(const demand::Demand demand, demand_of(arguments));
   SIGHTLINE_TRY(const dataset::Manifest manifest, split_manifest(demand));
   std::size_t index = manifest.samples.size();
-  if (!arguments.sample.empty() && arguments.sample.size() < 10 && arguments.sample.find_first_not_of("0123456789") == std::string::npos) {
-    index = static_cast<std::size_t>(std::stoul(arguments.sample));
+  if (!arguments.target.empty() && arguments.target.size() < 10 && arguments.target.find_first_not_of("0123456789") == std::string::npos) {
+    index = static_cast<std::size_t>(std::stoul(arguments.target));
   } else {
     for (std::size_t i = 0; i < manifest.samples.size(); ++i) {
-      if (manifest.samples[i].path == arguments.sample) index = i;
+      if (manifest.samples[i].path == arguments.target) index = i;
     }
   }
   if (index >= manifest.samples.size()) {
-    return Error{ErrorKind::usage, fmt::format("\"{}\" is not a sample: give a number from 0 to {} or a path inside {}", arguments.sample,
+    return Error{ErrorKind::usage, fmt::format("\"{}\" is not a sample: give a number from 0 to {} or a path inside {}", arguments.target,
                                                manifest.samples.size() - 1, manifest.root)};
   }
+  if (dataset::holds_objects(manifest)) return show_with_objects(console, arguments, demand, manifest, index);
   const dataset::Sample& sample = manifest.samples[index];
   const dataset::SampleReader reader(manifest.root);
   SIGHTLINE_TRY(const factory::ChosenRecipe chosen, factory::choose_recipe(demand, manifest, 1));
@@ -209,13 +288,12 @@ Result<int> show(Console& console, const DataArguments& arguments) {
     SIGHTLINE_CHECK(write_file(arguments.augmented, image::encode_png(sheet)));
   }
 
-  const auto size = [](const image::Image& picture) { return fmt::format("{}×{}×{}", picture.height, picture.width, picture.channels); };
   console.document({{"index", index},
                     {"sample", to_json(sample)},
                     {"class", manifest.classes[static_cast<std::size_t>(sample.label)]},
-                    {"decoded", size(stored)},
-                    {"upright", size(upright)},
-                    {"input", size(input)},
+                    {"decoded", size_of(stored)},
+                    {"upright", size_of(upright)},
+                    {"input", size_of(input)},
                     {"input_mean", after.mean},
                     {"input_deviation", after.deviation},
                     {"augmentation", enum_name(chosen.recipe.augmentation)}});
@@ -223,10 +301,10 @@ Result<int> show(Console& console, const DataArguments& arguments) {
   console.say("  digest      {}", sample.digest);
   console.say("  label       {} ({})", sample.label, manifest.classes[static_cast<std::size_t>(sample.label)]);
   console.say("  split       {}{}", enum_name(sample.split), sample.group.empty() ? "" : ", group " + sample.group);
-  console.say("  decoded     {} (rows × columns × channels), 8 bits", size(stored));
-  console.say("  upright     {}  grey levels {:.1f} ± {:.1f}, sharpness {:.0f}", size(upright), before.mean, before.deviation,
+  console.say("  decoded     {} (rows × columns × channels), 8 bits", size_of(stored));
+  console.say("  upright     {}  grey levels {:.1f} ± {:.1f}, sharpness {:.0f}", size_of(upright), before.mean, before.deviation,
               before.sharpness);
-  console.say("  resized     {}  grey levels {:.1f} ± {:.1f}", size(input), after.mean, after.deviation);
+  console.say("  resized     {}  grey levels {:.1f} ± {:.1f}", size_of(input), after.mean, after.deviation);
   console.say("  augmented   {} (training only, drawn anew each epoch)", enum_name(chosen.recipe.augmentation));
   for (const graph::Node& node : chosen.graph.nodes) {
     if (node.op_type == "Conv") break;
@@ -257,16 +335,24 @@ Result<int> split_verb(Console& console, const DataArguments& arguments) {
 Result<int> run_data(Console& console, const DataArguments& arguments) {
   if (arguments.action == "check") return check(console, arguments);
   if (arguments.action == "show") return show(console, arguments);
+  if (arguments.action == "convert") {
+    if (arguments.target.empty())
+      return Error{ErrorKind::usage, "convert wants a folder to write: sightline data convert IN OUT --to coco"};
+    SIGHTLINE_TRY(const demand::Demand demand, demand_of(arguments));
+    return convert_data(console, demand.data, arguments.conversion);
+  }
   return split_verb(console, arguments);
 }
 
 Action declare(Arguments& arguments) {
   auto values = std::make_shared<DataArguments>();
-  arguments.positional("ACTION", values->action, "check, show or split", true, {"check", "show", "split"});
+  arguments.positional("ACTION", values->action, "check, show, split or convert", true, {"check", "show", "split", "convert"});
   arguments.positional("DIR", values->directory, "folder of images, or a demand file");
-  arguments.positional("SAMPLE", values->sample, "for show: the sample's number or path", false);
-  arguments.option("--format", values->format, "NAME", "how the labels are stored", {"auto", "folders", "idx", "csv"});
-  arguments.option("--labels", values->labels, "FILE", "for csv: the file with path,label rows");
+  arguments.positional("TARGET", values->target, "show: the sample's number or path; convert: the folder to write", false);
+  arguments.option("--format", values->format, "NAME", "how the labels are stored",
+                   {"auto", "folders", "idx", "csv", "coco", "yolo", "voc"});
+  arguments.option("--labels", values->labels, "FILE", "for csv: the file with path,label rows; for coco: the JSON file");
+  arguments.option("--bad-boxes", values->bad_boxes, "WHAT", "boxes without area or beyond the picture", {"reject", "clip", "stop"});
   arguments.option("--group-by", values->group_by, "WHAT", "what must not be torn apart",
                    {"none", "folder", "pattern", "column", "near_duplicates"});
   arguments.option("--pattern", values->pattern, "REGEX", "for --group-by pattern: its first group names the group");
@@ -278,8 +364,14 @@ Action declare(Arguments& arguments) {
   arguments.option("--most", values->most, "N", "how many findings of a kind are printed");
   arguments.option("-o,--out", values->out, "FILE", "split: write the manifest; show: write the network's input as PNG");
   arguments.option("--augmented", values->augmented, "FILE", "show: draw what training sees of it in eight epochs, as PNG");
+  arguments.option("--to", values->conversion.to, "FORMAT", "convert: the format to write", {"coco", "yolo", "voc"});
+  arguments.flag("--strict", values->conversion.strict, "convert: write nothing when something would be lost");
+  arguments.flag("--no-pictures", values->conversion.without_pictures, "convert: write the annotations only");
   arguments.flag("--label-errors", values->label_errors, "check: also rank labels that are probably wrong");
-  return [values](Console& console) { return run_data(console, *values); };
+  return [values](Console& console) {
+    values->conversion.out = values->target;
+    return run_data(console, *values);
+  };
 }
 
 constexpr Example examples[] = {
@@ -288,16 +380,18 @@ constexpr Example examples[] = {
     {"sightline data show images/ 17 --out input.png", "one sample through every transform"},
     {"sightline data show images/ 17 --augmented sheet.png", "what training makes of it, epoch by epoch"},
     {"sightline data split images/ --test 0.2 --seed 7 --out manifest.jsonl", "which image goes where"},
+    {"sightline data convert voc/ coco/ --to coco", "the same pictures and boxes in another format, and what it cannot carry"},
 };
 
 }  // namespace
 
 constexpr Verb data_verb{"data",
                          Group::make,
-                         "look at images: check, show, split",
+                         "look at images: check, show, split, convert",
                          "check  reads every image and lists duplicates, leaks between splits, bad images and odd classes\n"
                          "show   walks one sample through decoding, orientation, resizing and the net's own preprocessing\n"
-                         "split  decides train, validation and test, and writes the manifest",
+                         "split  decides train, validation and test, and writes the manifest\n"
+                         "convert writes boxes as COCO, YOLO or VOC into a new folder, pictures included",
                          examples,
                          declare};
 

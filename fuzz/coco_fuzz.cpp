@@ -1,0 +1,33 @@
+// links: dataset
+// A COCO file: it is refused in words, or read; and what is then written reads as the same again.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <string_view>
+
+#include "base/temporary_folder.h"
+#include "dataset/collection.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace sightline;
+  static const TemporaryFolder world;
+  static const std::vector<std::string> files{"a.jpg", "b.jpg", "set.json", "train/a.jpg"};
+  const auto read = [](std::string_view content) {
+    std::ofstream(world / "set.json", std::ios::binary).write(content.data(), static_cast<std::streamsize>(content.size()));
+    return dataset::read_coco(world.path(), files, {"set.json"});
+  };
+  const auto collection = read({reinterpret_cast<const char*>(data), size});
+  if (!collection.ok()) {
+    if (collection.error().message.empty()) std::abort();
+    return 0;
+  }
+  for (const dataset::CollectedPicture& picture : collection->pictures)
+    for (const dataset::CollectedObject& object : picture.objects)
+      if (object.category >= collection->categories.size()) std::abort();
+  const auto written = dataset::write_coco(*collection);
+  const auto again = read(written.at(0).text);
+  if (!again.ok() || !again->refused.empty() || dataset::write_coco(*again) != written) std::abort();
+  return 0;
+}
