@@ -448,9 +448,29 @@ inline void add_recurrent(std::vector<Case>& list) {
                   outputs({"all", "y"})});
 }
 
+// Boxes of two pictures, three classes' scores of each; both are f32, whatever the rest of the graph is.
+inline void add_ranking(std::vector<Case>& list) {
+  Case each{"non_max_suppression", "NonMaxSuppression", {2, 12, 4}, {}};
+  each.differentiable = false;
+  each.adapt = [](Graph& graph) {
+    Random random(23);
+    graph.inputs[0].dtype = Dtype::f32;
+    graph.initializers["scores"] = random_tensor(Dtype::f32, {2, 3, 12}, random, 0, 1);
+    graph.initializers["most"] = Tensor::of({1}, Integers{4});
+    graph.initializers["overlap"] = Tensor::filled({1}, 0.3F);
+    graph.initializers["least"] = Tensor::filled({1}, 0.2F);
+    graph.nodes[0].inputs = {"x", "scores", "most", "overlap", "least"};
+  };
+  list.push_back(each);
+  each.label = "non_max_suppression_centred";
+  each.attributes["center_point_box"] = std::int64_t{1};
+  list.push_back(each);
+}
+
 inline std::vector<Case> cases() {
   std::vector<Case> list = basic_cases();
-  for (const auto add : {add_functions, add_arithmetic, add_reductions, add_pieces, add_normalisation, add_resizes, add_recurrent})
+  for (const auto add :
+       {add_functions, add_arithmetic, add_reductions, add_pieces, add_normalisation, add_resizes, add_recurrent, add_ranking})
     add(list);
   return list;
 }

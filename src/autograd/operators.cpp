@@ -66,6 +66,7 @@ constexpr Operator table[] = {
     {"Mish", 1, compile_function},
     {"Mul", 2, compile_binary},
     {"Neg", 1, compile_function},
+    {"NonMaxSuppression", 2, compile_non_max_suppression},
     {"Not", 1, compile_function},
     {"Or", 2, compile_binary},
     {"PRelu", 2, compile_binary},

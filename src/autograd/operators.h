@@ -112,6 +112,8 @@ Result<Kernel> compile_layer_normalization(const Site& site);
 Result<Kernel> compile_lp_normalization(const Site& site);
 Result<Kernel> compile_local_response_normalization(const Site& site);
 Result<Kernel> compile_mean_variance_normalization(const Site& site);
+// operators_ranking.cpp
+Result<Kernel> compile_non_max_suppression(const Site& site);
 // operators_recurrent.cpp
 Result<Kernel> compile_recurrent(const Site& site);
 // operators_resize.cpp

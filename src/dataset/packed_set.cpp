@@ -28,9 +28,11 @@ struct Head {
   std::int64_t count = 0, height = 0, width = 0, channels = 0;
   std::vector<std::string> classes;
   std::int64_t targets = 0;
+  std::int64_t objects = -1;  // -1: the set has none, not even the places for them
   static constexpr auto fields() {
     return std::tuple{field("count", &Head::count),       field("height", &Head::height),   field("width", &Head::width),
-                      field("channels", &Head::channels), field("classes", &Head::classes), field("targets", &Head::targets)};
+                      field("channels", &Head::channels), field("classes", &Head::classes), field("targets", &Head::targets),
+                      field("objects", &Head::objects)};
   }
 };
 
@@ -38,7 +40,7 @@ constexpr std::size_t aligned(std::size_t size) { return (size + alignment - 1) 
 
 // Where everything lies; the header's length is known.
 struct Layout {
-  std::size_t labels_at = 0, splits_at = 0, pixels_at = 0, targets_at = 0, image_bytes = 0, total = 0;
+  std::size_t labels_at = 0, splits_at = 0, pixels_at = 0, targets_at = 0, first_at = 0, objects_at = 0, image_bytes = 0, total = 0;
 };
 
 // False when the numbers are impossible or do not fit into 63 bits.
@@ -48,11 +50,11 @@ bool lay_out(std::size_t header_length, const Head& head, Layout& layout) {
     return false;
   if (head.channels < 1 || head.channels > longest_side) return false;
   if (head.height * head.width > (std::int64_t{1} << 46U) / head.channels) return false;
-  if (head.targets < 0 || head.targets > most_targets) return false;
+  if (head.targets < 0 || head.targets > most_targets || head.objects < -1 || head.objects > most) return false;
   const auto count = static_cast<std::size_t>(head.count);
   layout.image_bytes = static_cast<std::size_t>(head.height * head.width * head.channels);
   const std::size_t target_bytes = static_cast<std::size_t>(head.targets) * sizeof(float);
-  if (count > (std::numeric_limits<std::size_t>::max() >> 1U) / (layout.image_bytes + target_bytes + 16)) return false;
+  if (count > (std::numeric_limits<std::size_t>::max() >> 1U) / (layout.image_bytes + target_bytes + 32)) return false;
   layout.labels_at = magic.size() + sizeof(std::uint64_t) + header_length;
   layout.splits_at = layout.labels_at + count * sizeof(std::int32_t);
   layout.pixels_at = aligned(layout.splits_at + count);
@@ -61,6 +63,11 @@ bool lay_out(std::size_t header_length, const Head& head, Layout& layout) {
     layout.targets_at = aligned(layout.total);
     layout.total = layout.targets_at + count * target_bytes;
   }
+  if (head.objects >= 0) {
+    layout.first_at = aligned(layout.total);
+    layout.objects_at = aligned(layout.first_at + (count + 1) * sizeof(std::uint64_t));
+    layout.total = layout.objects_at + static_cast<std::size_t>(head.objects) * sizeof(PackedObject);
+  }
   return true;
 }
 
@@ -68,6 +75,7 @@ bool lay_out(std::size_t header_length, const Head& head, Layout& layout) {
 std::string header_of(const Head& head) {
   Json json = to_json(head);
   if (head.targets == 0) json.erase("targets");
+  if (head.objects < 0) json.erase("objects");
   std::string header = json_text(json);
   const std::size_t prefix = magic.size() + sizeof(std::uint64_t);
   header.resize(aligned(prefix + header.size()) - prefix, ' ');
@@ -171,6 +179,25 @@ Result<void> keep_file(NewFile& file, const std::string& path) {
   return {};
 }
 
+// The sample's objects where resize puts them.
+std::vector<PackedObject> packed_objects(const Sample& sample, const PackOptions& options) {
+  const image::Placement place = image::placement_of(sample.width, sample.height, options.width, options.height, options.fit);
+  const auto at = [](double value, double scale, double offset, int most) {
+    return static_cast<float>(std::clamp<double>(value * scale + offset, 0, most));
+  };
+  std::vector<PackedObject> objects;
+  for (const annotation::Object& object : sample.annotation.objects) {
+    const PackedObject packed{.label = object.label,
+                              .left = at(object.box.left, place.scale_x, place.offset_x, options.width),
+                              .top = at(object.box.top, place.scale_y, place.offset_y, options.height),
+                              .right = at(object.box.right, place.scale_x, place.offset_x, options.width),
+                              .bottom = at(object.box.bottom, place.scale_y, place.offset_y, options.height),
+                              .ignored = object.ignored() ? 1U : 0U};
+    if (packed.left < packed.right && packed.top < packed.bottom) objects.push_back(packed);
+  }
+  return objects;
+}
+
 }  // namespace
 
 Result<void> pack_rows(const Tensor& rows, std::span<const std::int32_t> labels, std::span<const Split> splits,
@@ -188,19 +215,30 @@ Result<void> pack_rows(const Tensor& rows, std::span<const std::int32_t> labels,
 Result<void> pack(const Manifest& manifest, const PackOptions& options, const std::string& path) {
   if (options.channels != 1 && options.channels != 3)
     return Error{ErrorKind::usage, fmt::format("cannot pack pictures of {} channels; 1 or 3 are wanted", options.channels)};
-  const Head head{.count = static_cast<std::int64_t>(manifest.samples.size()),
-                  .height = options.height,
-                  .width = options.width,
-                  .channels = options.channels,
-                  .classes = manifest.classes};
+  Head head{.count = static_cast<std::int64_t>(manifest.samples.size()),
+            .height = options.height,
+            .width = options.width,
+            .channels = options.channels,
+            .classes = manifest.classes};
   std::vector<std::int32_t> labels;
   std::vector<std::uint8_t> splits;
+  std::vector<std::uint64_t> first{0};
+  std::vector<PackedObject> objects;
   for (const Sample& sample : manifest.samples) {
     labels.push_back(sample.label);
     splits.push_back(static_cast<std::uint8_t>(sample.split));
+    if (!options.objects) continue;
+    const std::vector<PackedObject> own = packed_objects(sample, options);
+    objects.insert(objects.end(), own.begin(), own.end());
+    first.push_back(objects.size());
   }
+  if (options.objects) head.objects = std::ssize(objects);
   Layout layout;
   SIGHTLINE_TRY(NewFile file, begin_file(head, labels, splits, path, layout));
+  if (options.objects) {
+    SIGHTLINE_CHECK(file.write_at(layout.first_at, first.data(), first.size() * sizeof(std::uint64_t)));
+    SIGHTLINE_CHECK(file.write_at(layout.objects_at, objects.data(), objects.size() * sizeof(PackedObject)));
+  }
 
   const SampleReader reader(manifest.root);
   // No scaled decoding: training sees exactly what decode and resize give when the model is used.
@@ -260,7 +298,45 @@ Result<PackedSet> PackedSet::open(const std::string& path) {
   for (const std::uint8_t split : set.splits()) {
     if (split > static_cast<std::uint8_t>(Split::test)) return broken(fmt::format("{} is no split", split));
   }
+  set.objects_ = head->objects;
+  set.first_at_ = layout.first_at;
+  set.objects_at_ = layout.objects_at;
+  if (auto status = set.check_objects(); !status.ok()) return broken(status.error().message);
   return set;
+}
+
+Result<void> PackedSet::check_objects() const {
+  const auto wrong = [](std::string what) { return Error{ErrorKind::invalid_data, std::move(what)}; };
+  if (!has_objects()) return {};
+  const auto first = first_objects();
+  if (first.front() != 0 || first.back() != static_cast<std::uint64_t>(objects_) || !std::ranges::is_sorted(first))
+    return wrong("its samples' objects do not follow each other");
+  for (std::size_t i = 0; i < objects().size(); ++i) {
+    const PackedObject& object = objects()[i];
+    if (object.label < 0 || static_cast<std::size_t>(object.label) >= classes_.size() || object.ignored > 1)
+      return wrong(fmt::format("object {} is of no class, or says neither that it counts nor that it does not", i));
+    // What is no number fails each of these.
+    const bool within = object.left >= 0 && object.left < object.right && object.right <= static_cast<float>(shape_[2]) &&
+                        object.top >= 0 && object.top < object.bottom && object.bottom <= static_cast<float>(shape_[1]);
+    if (!within) return wrong(fmt::format("object {} does not lie within its picture", i));
+  }
+  return {};
+}
+
+std::span<const PackedObject> PackedSet::objects() const {
+  return {reinterpret_cast<const PackedObject*>(file_.bytes().data() + objects_at_),
+          static_cast<std::size_t>(std::max<std::int64_t>(objects_, 0))};
+}
+
+std::span<const std::uint64_t> PackedSet::first_objects() const {
+  return {reinterpret_cast<const std::uint64_t*>(file_.bytes().data() + first_at_),
+          has_objects() ? static_cast<std::size_t>(shape_[0]) + 1 : 0};
+}
+
+std::span<const PackedObject> PackedSet::objects_of(std::int64_t sample) const {
+  if (!has_objects()) return {};
+  const auto place = static_cast<std::size_t>(sample);
+  return objects().subspan(first_objects()[place], first_objects()[place + 1] - first_objects()[place]);
 }
 
 Tensor PackedSet::pixels() const {

@@ -3,7 +3,9 @@
 //
 //   8 bytes "SLPACK01", u64 length of a JSON header {count,height,width,channels,classes}, the header padded with spaces to a multiple of
 //   64, then i32 label[count], u8 split[count], padding to 64, u8 pixels[count][height][width][channels]. With "targets":K in the header,
-//   padding to 64 and f32 target[count][K]: what another network says of each picture.
+//   padding to 64 and f32 target[count][K]: what another network says of each picture. With "objects":M in the header, padding to 64, u64
+//   first[count + 1], padding to 64 and M records PackedObject: those of sample i are first[i] to first[i + 1]
+//   (docs/formats/packed-set.md).
 #pragma once
 
 #include <functional>
@@ -19,7 +21,17 @@ namespace sightline::dataset {
 struct PackOptions {
   int width = 0, height = 0, channels = 0;
   image::Fit fit = image::Fit::stretch;
+  bool objects = false;  // with what the manifest says of each picture (Sample::annotation), moved as the picture was
 };
+
+// One thing in a packed picture, in its pixels (the frame of annotation/annotation.h), as the file holds it.
+struct PackedObject {
+  std::int32_t label = 0;
+  float left = 0, top = 0, right = 0, bottom = 0;  // within the picture, with an area
+  std::uint32_t ignored = 0;                       // 1: neither to be found nor wrong to find (crowd, difficult)
+  bool operator==(const PackedObject&) const = default;
+};
+static_assert(sizeof(PackedObject) == 24);
 
 class PackedSet {
  public:
@@ -32,13 +44,19 @@ class PackedSet {
   const std::vector<std::string>& classes() const { return classes_; }
   std::int64_t target_width() const { return target_width_; }  // K; 0: none
   std::span<const float> targets() const;                      // count×K
+  bool has_objects() const { return objects_ >= 0; }
+  std::span<const PackedObject> objects() const;         // of all samples, one after the other
+  std::span<const std::uint64_t> first_objects() const;  // count + 1 places in objects()
+  std::span<const PackedObject> objects_of(std::int64_t sample) const;
 
  private:
+  Result<void> check_objects() const;
+
   MappedFile file_;
   Shape shape_;
   std::vector<std::string> classes_;
-  std::int64_t target_width_ = 0;
-  std::size_t labels_at_ = 0, splits_at_ = 0, pixels_at_ = 0, targets_at_ = 0;
+  std::int64_t target_width_ = 0, objects_ = -1;
+  std::size_t labels_at_ = 0, splits_at_ = 0, pixels_at_ = 0, targets_at_ = 0, first_at_ = 0, objects_at_ = 0;
 };
 
 // Writes such a file sample by sample, in any order and from any thread. What a killed process wrote stays in `path`, so that the next
@@ -63,8 +81,9 @@ class PackedWriter {
   std::size_t image_bytes_ = 0, target_bytes_ = 0, pixels_at_ = 0, targets_at_ = 0;
 };
 
-// In parallel, with progress, in bounded memory (pixels go straight to the file). Errors: io, interrupted, and a sample that no longer
-// decodes or whose digest has changed since the import (invalid_data names it).
+// In parallel, with progress, in bounded memory (pixels go straight to the file). Objects are clipped to the packed picture; those that lie
+// outside altogether (Fit::crop) are left out. Errors: io, interrupted, and a sample that no longer decodes or whose digest has changed
+// since the import (invalid_data names it).
 Result<void> pack(const Manifest& manifest, const PackOptions& options, const std::string& path);
 
 // The same file with what else lies like pictures: what a network says of places, in bytes. rows u8 N×H×W×C, C at most 65,536; a label and

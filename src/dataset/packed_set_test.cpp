@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <limits>
 
 #include "base/interrupt.h"
 #include "base/random.h"
@@ -133,6 +134,116 @@ TEST_F(PackedSetTest, HugeCountsAreRefused) {
     file.append(reinterpret_cast<const char*>(&length), 8);
     folder.add("huge", file + header);
     EXPECT_FALSE(PackedSet::open(folder.path("huge")).ok()) << count;
+  }
+}
+
+class PackedObjectsTest : public PackedSetTest {
+ protected:
+  void SetUp() override {
+    PackedSetTest::SetUp();
+    manifest.samples[0].annotation.objects = {{.label = 1, .box = {2, 4, 10, 12}}, {.label = 0, .box = {0, 0, 20, 16}, .crowd = true}};
+    manifest.samples[2].annotation.objects = {{.label = 0, .box = {-3, 1, 5, 40}, .difficult = true}};
+    wanted.objects = true;
+    wanted.fit = image::Fit::fit;
+    path = folder.path("objects");
+    const auto packed = pack(manifest, wanted, path);
+    ASSERT_TRUE(packed.ok()) << packed.error().message;
+  }
+  PackOptions wanted = options;
+  std::string path;
+};
+
+TEST_F(PackedObjectsTest, HoldsObjectsWhereThePictureWent) {
+  const auto set = PackedSet::open(path);
+  ASSERT_TRUE(set.ok()) << set.error().message;
+  ASSERT_TRUE(set->has_objects());
+  const auto first = set->objects_of(0), third = set->objects_of(2);
+  ASSERT_EQ(first.size(), 2U);
+  EXPECT_EQ(set->objects_of(1).size(), 0U);
+  ASSERT_EQ(third.size(), 1U);
+  EXPECT_EQ(set->objects().size(), 3U);
+  const Sample& sample = manifest.samples[0];
+  const image::Placement place = image::placement_of(sample.width, sample.height, 12, 10, image::Fit::fit);
+  EXPECT_EQ(first[0].label, 1);
+  EXPECT_EQ(first[0].ignored, 0U);
+  EXPECT_FLOAT_EQ(first[0].left, static_cast<float>(2 * place.scale_x + place.offset_x));
+  EXPECT_FLOAT_EQ(first[0].bottom, static_cast<float>(12 * place.scale_y + place.offset_y));
+  EXPECT_EQ(first[1].ignored, 1U);
+  EXPECT_EQ(third[0].ignored, 1U);
+  const image::Placement other = image::placement_of(manifest.samples[2].width, manifest.samples[2].height, 12, 10, image::Fit::fit);
+  EXPECT_EQ(third[0].left, static_cast<float>(std::max(0.0, -3 * other.scale_x + other.offset_x)));
+  EXPECT_EQ(third[0].bottom, 10);  // clipped
+  // The rest is the file without objects.
+  PackOptions plain = wanted;
+  plain.objects = false;
+  ASSERT_TRUE(pack(manifest, plain, folder.path("plain")).ok());
+  const auto without = PackedSet::open(folder.path("plain"));
+  ASSERT_TRUE(without.ok());
+  EXPECT_FALSE(without->has_objects());
+  EXPECT_TRUE(without->objects_of(0).empty());
+  EXPECT_TRUE(without->pixels().same_as(set->pixels()));
+}
+
+TEST_F(PackedObjectsTest, ASetMayHavePlacesAndNoObject) {
+  for (Sample& sample : manifest.samples) sample.annotation = {};
+  ASSERT_TRUE(pack(manifest, wanted, path).ok());
+  const auto set = PackedSet::open(path);
+  ASSERT_TRUE(set.ok()) << set.error().message;
+  EXPECT_TRUE(set->has_objects());
+  EXPECT_TRUE(set->objects().empty());
+  EXPECT_TRUE(set->objects_of(11).empty());
+}
+
+TEST_F(PackedObjectsTest, WhatLiesOutsideACroppedPictureIsLeftOut) {
+  wanted.fit = image::Fit::crop;
+  wanted.width = 4;
+  wanted.height = 10;
+  manifest.samples[0].annotation.objects = {{.label = 1, .box = {0, 4, 1, 12}}, {.label = 0, .box = {0, 0, 20, 16}}};
+  ASSERT_TRUE(pack(manifest, wanted, path).ok());
+  const auto set = PackedSet::open(path);
+  ASSERT_TRUE(set.ok()) << set.error().message;
+  ASSERT_EQ(set->objects_of(0).size(), 1U);
+  EXPECT_EQ(set->objects_of(0)[0], (PackedObject{.label = 0, .left = 0, .top = 0, .right = 4, .bottom = 10}));
+}
+
+TEST_F(PackedObjectsTest, EveryDamageToObjectsIsNoticedOrHarmless) {
+  const std::string whole = *read_file(path);
+  for (std::size_t length = 0; length < whole.size(); length += length + 400 < whole.size() ? 41 : 1) {
+    folder.add("cut", whole.substr(0, length));
+    ASSERT_FALSE(PackedSet::open(folder.path("cut")).ok()) << length;
+  }
+  const std::size_t objects_at = whole.size() - 3 * sizeof(PackedObject);
+  const std::size_t first_at = (objects_at - 13 * sizeof(std::uint64_t)) / 64 * 64;
+  const auto refused = [&](std::size_t at, auto value, const char* what) {
+    std::string damaged = whole;
+    std::memcpy(damaged.data() + at, &value, sizeof value);
+    folder.add("damaged", damaged);
+    const auto set = PackedSet::open(folder.path("damaged"));
+    ASSERT_FALSE(set.ok()) << what;
+    EXPECT_EQ(set.error().kind, ErrorKind::invalid_data);
+    EXPECT_THAT(set.error().message, testing::HasSubstr(what));
+  };
+  refused(first_at, std::uint64_t{1}, "follow each other");
+  refused(first_at + 8, std::uint64_t{7}, "follow each other");
+  refused(first_at + 12 * 8, std::uint64_t{4}, "follow each other");
+  refused(objects_at, std::int32_t{2}, "no class");
+  refused(objects_at, std::int32_t{-1}, "no class");
+  refused(objects_at + 20, std::uint32_t{2}, "no class");
+  for (const float value : {-1.0F, 13.0F, std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()})
+    refused(objects_at + 4, value, "within its picture");
+  refused(objects_at + 16, 11.0F, "within its picture");
+  refused(objects_at + 16, 0.0F, "within its picture");
+  // Any byte of the two parts: refused, or read to the end within bounds.
+  Random random(3);
+  for (std::size_t at = first_at; at < whole.size(); ++at) {
+    std::string damaged = whole;
+    damaged[at] = static_cast<char>(random.below(256));
+    folder.add("damaged", damaged);
+    const auto set = PackedSet::open(folder.path("damaged"));
+    if (!set.ok()) continue;
+    std::size_t seen = 0;
+    for (std::int64_t sample = 0; sample < 12; ++sample) seen += set->objects_of(sample).size();
+    ASSERT_EQ(seen, 3U);
   }
 }
 

@@ -115,7 +115,7 @@ Result<void> check_recipe(const YamlNode& root, const RecipePins& recipe) {
   if (recipe.neck) SIGHTLINE_CHECK(one_of(root, "recipe.neck", *recipe.neck, {"average", "max", "generalised_mean"}));
   if (recipe.augmentation)
     SIGHTLINE_CHECK(one_of(root, "recipe.augmentation", *recipe.augmentation,
-                           {"none", "flip", "light", "strong", "light_unflipped", "strong_unflipped"}));
+                           {"none", "flip", "light", "strong", "light_unflipped", "strong_unflipped", "mosaic"}));
   return {};
 }
 

@@ -130,20 +130,21 @@ struct RecipePins {
   std::optional<std::string> schedule;
   std::optional<double> weight_decay;
   static constexpr auto fields() {
-    return std::tuple{field("backbone", &RecipePins::backbone, "see `sightline modules`"),
-                      field("cut", &RecipePins::cut,
-                            "what of a network the head reads: words (early, middle, last, all) or names of values, one or a list"),
-                      field("neck", &RecipePins::neck, "how the places of a map become one vector: average, max or generalised_mean"),
-                      field("head", &RecipePins::head, "linear, or for a frozen backbone the kind that is fitted in closed form"),
-                      field("loss", &RecipePins::loss, "cross_entropy, balanced_cross_entropy, class_balanced or focal"),
-                      field("smoothing", &RecipePins::smoothing, "share of a label that is spread over all classes"),
-                      field("side", &RecipePins::side, "input side in pixels"),
-                      field("batch", &RecipePins::batch, "images per training step"),
-                      field("learning_rate", &RecipePins::learning_rate, "peak learning rate"),
-                      field("augmentation", &RecipePins::augmentation, "none, flip, light, strong, light_unflipped or strong_unflipped"),
-                      field("optimizer", &RecipePins::optimizer, "sgd or adamw"),
-                      field("schedule", &RecipePins::schedule, "one_cycle or cosine"),
-                      field("weight_decay", &RecipePins::weight_decay, "how much weights are pulled to zero")};
+    return std::tuple{
+        field("backbone", &RecipePins::backbone, "see `sightline modules`"),
+        field("cut", &RecipePins::cut,
+              "what of a network the head reads: words (early, middle, last, all) or names of values, one or a list"),
+        field("neck", &RecipePins::neck, "how the places of a map become one vector: average, max or generalised_mean"),
+        field("head", &RecipePins::head, "linear, or for a frozen backbone the kind that is fitted in closed form"),
+        field("loss", &RecipePins::loss, "cross_entropy, balanced_cross_entropy, class_balanced or focal"),
+        field("smoothing", &RecipePins::smoothing, "share of a label that is spread over all classes"),
+        field("side", &RecipePins::side, "input side in pixels"),
+        field("batch", &RecipePins::batch, "images per training step"),
+        field("learning_rate", &RecipePins::learning_rate, "peak learning rate"),
+        field("augmentation", &RecipePins::augmentation, "none, flip, light, strong, light_unflipped, strong_unflipped or mosaic (detect)"),
+        field("optimizer", &RecipePins::optimizer, "sgd or adamw"),
+        field("schedule", &RecipePins::schedule, "one_cycle or cosine"),
+        field("weight_decay", &RecipePins::weight_decay, "how much weights are pulled to zero")};
   }
 };
 

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "graph/builder.h"
+#include "modules/modules.h"
 
 namespace sightline::modules {
 
@@ -16,6 +18,16 @@ std::string resnet_s(graph::Builder& builder, const std::string& x);
 std::string resnet_m(graph::Builder& builder, const std::string& x);
 std::string mobile_s(graph::Builder& builder, const std::string& x);
 std::string sight_s(graph::Builder& builder, const std::string& x);
+// The maps that it is made of at strides 8, 16 and 32: N×96×H/8×W/8, N×192×H/16×W/16, N×320×H/32×W/32.
+std::vector<std::string> sight_s_pyramid(graph::Builder& builder, const std::string& x);
+
+// What the picture is like that a net of ours shall read.
+struct PictureInput {
+  std::int64_t height = 0, width = 0, channels = 0;
+  std::span<const float> mean, deviation;  // per channel, on the 0..255 scale
+};
+// Error usage: channels, sides that are not the backbone's, a normalisation that makes no sense.
+Result<void> check_picture(const Backbone& backbone, const PictureInput& picture);
 
 // Convolution, batch normalisation, ReLU.
 std::string conv_norm_relu(graph::Builder& builder, const std::string& x, std::int64_t channels, const graph::ConvOptions& options);

@@ -1,30 +1,17 @@
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cmath>
-
+#include "modules/backbones.h"
 #include "modules/modules.h"
 
 namespace sightline::modules {
 namespace {
 
-constexpr std::int64_t kLargestSide = 4096;
 constexpr std::int64_t kMostClasses = 1'000'000;
 
 Result<void> check_options(const ClassifierOptions& options, const Backbone& backbone) {
   const auto usage = [](std::string message) { return Error{ErrorKind::usage, std::move(message)}; };
-  if (options.channels != 1 && options.channels != 3) return usage(fmt::format("{} channels; a picture has 1 or 3", options.channels));
-  const auto [least, most] = std::minmax(options.height, options.width);
-  if (least < backbone.least_side || most > kLargestSide)
-    return usage(fmt::format("the backbone {} is for pictures of {} to {} pixels a side, not {}×{}", backbone.name, backbone.least_side,
-                             kLargestSide, options.width, options.height));
+  SIGHTLINE_CHECK(check_picture(backbone, {options.height, options.width, options.channels, options.mean, options.deviation}));
   if (options.classes < 2 || options.classes > kMostClasses) return usage(fmt::format("a classifier of {} classes", options.classes));
-  const auto channels = static_cast<std::size_t>(options.channels);
-  if (options.mean.size() != channels || options.deviation.size() != channels)
-    return usage(fmt::format("{} means and {} deviations for {} channels", options.mean.size(), options.deviation.size(), channels));
-  if (!std::ranges::all_of(options.mean, [](float m) { return std::isfinite(m); }) ||
-      !std::ranges::all_of(options.deviation, [](float d) { return std::isfinite(d) && d > 0.0F; }))
-    return usage("means must be finite, and deviations finite and above 0");
   if (!(options.dropout >= 0.0F && options.dropout < 1.0F)) return usage(fmt::format("dropout {} is not in [0, 1)", options.dropout));
   return {};
 }

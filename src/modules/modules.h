@@ -4,6 +4,7 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "graph/builder.h"
 #include "modules/necks.h"
@@ -20,6 +21,8 @@ struct Backbone {
   int least_side;      // smallest input side in pixels that it makes sense for
   // f32 N×C×H×W → feature map N×F×h×w
   std::string (*append)(graph::Builder& builder, const std::string& x);
+  // The maps of the same net at strides 8, 16 and 32, for detectors (detector.h); null: it has none there.
+  std::vector<std::string> (*append_pyramid)(graph::Builder& builder, const std::string& x) = nullptr;
 };
 
 std::span<const Backbone> backbones();

@@ -36,6 +36,11 @@ constexpr std::array augmentation_rows{
                  "DeVries & Taylor 2017, arXiv:1708.04552 (the square)"},
     TrainingPart{"light_unflipped", "light without the mirror", ours},
     TrainingPart{"strong_unflipped", "strong without the mirror", ours},
+    TrainingPart{
+        "mosaic",
+        "for detection: every second picture is put together from four, the others are moved and scaled by up to a third; tones; the "
+        "last part of training sees light",
+        "Bochkovskiy et al. 2020, arXiv:2004.10934; Ge et al. 2021, arXiv:2107.08430 (not to the end)"},
 };
 static_assert(in_order<Augmentation>(augmentation_rows));
 

@@ -5,7 +5,7 @@
 //   shortened)
 //   {"event":"progress","step":n,"steps":N,"epoch":e,"loss":x,"images_per_second":v,"seconds_left":t}
 //   {"event":"epoch","epoch":e,"loss":x,"train_top1":a,"validation_loss":y,"validation_top1":b,"learning_rate":r}
-//     (a set that carries target vectors has no top1: both are null)
+//     (what has no one label per picture has no top1: both are null)
 //   {"event":"done","seconds":t,"steps":N,"best_epoch":e}
 //   {"event":"error","kind":"invalid_data","message":"…"}
 // Files in `output` when done: model.onnx (the trained graph with its training outputs), history.json (the schedule and every epoch; no
@@ -25,7 +25,7 @@ namespace sightline::modules {
 enum class Optimizer { sgd, adamw };
 enum class Schedule { one_cycle, cosine };
 enum class Loss { cross_entropy, balanced_cross_entropy, class_balanced, focal };  // training_parts.h tells them apart
-enum class Augmentation { none, flip, light, strong, light_unflipped, strong_unflipped };
+enum class Augmentation { none, flip, light, strong, light_unflipped, strong_unflipped, mosaic };
 
 struct Recipe {
   std::string backbone = "resnet-s";
@@ -47,7 +47,8 @@ struct Recipe {
   int patience = 0;             // epochs without a better validation loss before stopping; 0: never
   double dropout = 0.0;
   Augmentation augmentation = Augmentation::flip;
-  double backbone_rate = 1.0;  // factor of the learning rate for everything but the head (the layer that makes the logits)
+  double backbone_rate = 1.0;  // factor of the learning rate for everything but the head: the layer that makes the logits, or what stands
+                               // behind the layers that the graph says are its backbone's (modules/detector.h)
   bool bf16 = false;           // convolutions multiply in bf16: several times faster where the processor has AMX
   int frozen_layers = 0;       // so many layers from the picture on stay as they are, their normalisation's statistics included
   static constexpr auto fields() {
@@ -77,25 +78,22 @@ struct Recipe {
 };
 
 struct TrainingSpec {
-  std::string graph;       // initial graph, ONNX file
-  std::string data;        // packed set; when it carries target vectors, "logits" learns them (distillation) in place of the labels
-  std::string output;      // folder, created
-  std::string checkpoint;  // folder, created
+  std::string task = "classify";  // or detect: what the loss is (training/objective.h)
+  std::string graph;              // initial graph, ONNX file
+  std::string data;               // packed set; when it carries target vectors, "logits" learns them (distillation) in place of the labels
+  std::string output;             // folder, created
+  std::string checkpoint;         // folder, created
   Recipe recipe;
   std::vector<std::string> leave_out;  // classes whose samples take no part
   std::int64_t seed = 0;
   int threads = 0;  // 0: from the affinity mask
   double checkpoint_seconds = 20;
   static constexpr auto fields() {
-    return std::tuple{field("leave_out", &TrainingSpec::leave_out),
-                      field("graph", &TrainingSpec::graph),
-                      field("data", &TrainingSpec::data),
-                      field("output", &TrainingSpec::output),
-                      field("checkpoint", &TrainingSpec::checkpoint),
-                      field("recipe", &TrainingSpec::recipe),
-                      field("seed", &TrainingSpec::seed),
-                      field("threads", &TrainingSpec::threads),
-                      field("checkpoint_seconds", &TrainingSpec::checkpoint_seconds)};
+    return std::tuple{field("task", &TrainingSpec::task),       field("leave_out", &TrainingSpec::leave_out),
+                      field("graph", &TrainingSpec::graph),     field("data", &TrainingSpec::data),
+                      field("output", &TrainingSpec::output),   field("checkpoint", &TrainingSpec::checkpoint),
+                      field("recipe", &TrainingSpec::recipe),   field("seed", &TrainingSpec::seed),
+                      field("threads", &TrainingSpec::threads), field("checkpoint_seconds", &TrainingSpec::checkpoint_seconds)};
   }
 };
 
@@ -136,5 +134,5 @@ struct sightline::EnumNames<sightline::modules::Loss> {
 };
 template <>
 struct sightline::EnumNames<sightline::modules::Augmentation> {
-  static constexpr std::array<const char*, 6> names{"none", "flip", "light", "strong", "light_unflipped", "strong_unflipped"};
+  static constexpr std::array<const char*, 7> names{"none", "flip", "light", "strong", "light_unflipped", "strong_unflipped", "mosaic"};
 };

@@ -2,17 +2,20 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "modules/training_spec.h"
+#include "training/warp.h"
 
 namespace sightline::training {
 
-struct PictureShape {
-  int height = 0, width = 0, channels = 0;
-  std::size_t bytes() const {
-    return static_cast<std::size_t>(height) * static_cast<std::size_t>(width) * static_cast<std::size_t>(channels);
-  }
+// What was drawn for a picture. The affine map holds the mirror too.
+struct Change {
+  bool mirrored = false, moved = false;  // neither: the picture stays; mirrored alone: no pixel is mixed
+  Affine affine;
+  double contrast = 1, brightness = 0;
+  std::optional<Part> blanked;
 };
 
 // Writes the picture that sample `sample` shows in epoch `epoch`:
@@ -21,9 +24,15 @@ struct PictureShape {
 //   light   flip, then shifted by up to 4 % of the side and scaled by up to 5 %;
 //   strong  flip, then turned by up to 15°, scaled by up to 15 %, shifted by up to 8 %; contrast and brightness by up to 20 %; a square of
 //           a quarter to three eighths of the side blanked to the picture's mean in every second picture (cutout, DeVries and Taylor 2017);
-//   light_unflipped, strong_unflipped   the same without flip, for pictures whose labels a mirror makes wrong.
+//   light_unflipped, strong_unflipped   the same without flip, for pictures whose labels a mirror makes wrong;
+//   mosaic  of one picture alone: light (augment_objects.h puts four together).
 // Shifted pictures repeat their edge. The same (seed, epoch, sample) gives the same bytes on every machine and thread.
 void augment(modules::Augmentation kind, const PictureShape& shape, std::span<const std::uint8_t> source, std::span<std::uint8_t> target,
              std::uint64_t seed, std::int64_t epoch, std::int64_t sample);
+
+// The same in two steps, for what has to be moved along with the picture.
+Change draw_change(modules::Augmentation kind, const PictureShape& shape, std::uint64_t seed, std::int64_t epoch, std::int64_t sample);
+void apply(const Change& change, const PictureShape& shape, Outside outside, std::span<const std::uint8_t> source,
+           std::span<std::uint8_t> target);
 
 }  // namespace sightline::training

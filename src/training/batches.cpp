@@ -4,6 +4,7 @@
 #include <cassert>
 
 #include "base/random.h"
+#include "training/augment_objects.h"
 
 namespace sightline::training {
 
@@ -21,14 +22,18 @@ void fill_batch(const Samples& samples, std::span<const std::int64_t> order, std
   batch.pixels.resize(batch.labels.size() * bytes);
   const std::size_t width = samples.targets.size() / std::max<std::size_t>(samples.labels.size(), 1);
   batch.targets.resize(batch.labels.size() * width);
+  batch.objects.resize(samples.objects != nullptr ? batch.labels.size() : 0);
   for (std::int64_t i = begin; i < end; ++i) {
     const std::int64_t sample = order[static_cast<std::size_t>(i)];
     const auto place = static_cast<std::size_t>(i - begin);
     batch.labels[place] = samples.labels[static_cast<std::size_t>(sample)];
     std::copy_n(samples.targets.begin() + sample * static_cast<std::int64_t>(width), width,
                 batch.targets.begin() + static_cast<std::ptrdiff_t>(place * width));
-    augment(augmentation, samples.shape, {samples.pixels + static_cast<std::size_t>(sample) * bytes, bytes},
-            {batch.pixels.data() + place * bytes, bytes}, seed, epoch, sample);
+    const std::span<std::uint8_t> pixels{batch.pixels.data() + place * bytes, bytes};
+    if (samples.objects != nullptr)
+      augment_objects(augmentation, samples, {seed, epoch, sample}, pixels, batch.objects[place]);
+    else
+      augment(augmentation, samples.shape, samples.picture(sample), pixels, seed, epoch, sample);
   }
 }
 
@@ -43,7 +48,20 @@ void TrainingOrder::fill(std::int64_t step, Batch& batch) {
     order_ = samples_.chosen;
     Random(seed_, order_stream, static_cast<std::uint64_t>(epoch)).shuffle(order_);
   }
-  fill_batch(samples_, order_, step % steps_per_epoch_, steps_per_epoch_, augmentation_, seed_, epoch, batch);
+  fill_batch(samples_, order_, step % steps_per_epoch_, steps_per_epoch_, augmentation_at(step), seed_, epoch, batch);
+}
+
+void TrainingOrder::follow(const Course& course) {
+  const std::lock_guard lock(mutex_);
+  course_ = course;
+}
+
+modules::Augmentation TrainingOrder::augmentation_at(std::int64_t step) {
+  constexpr std::int64_t ahead = 2;
+  if (augmentation_ != modules::Augmentation::mosaic) return augmentation_;
+  const std::lock_guard lock(mutex_);
+  const bool late = course_.progress(std::max<std::int64_t>(step - ahead, 0)) >= mosaic_share;
+  return late ? modules::Augmentation::light : augmentation_;
 }
 
 BatchProducer::BatchProducer(std::int64_t first, std::int64_t end, std::function<void(std::int64_t, Batch&)> fill)

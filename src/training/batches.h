@@ -10,26 +10,33 @@
 #include <thread>
 #include <vector>
 
+#include "dataset/packed_set.h"
 #include "training/augment.h"
+#include "training/course.h"
 
 namespace sightline::training {
 
 struct Batch {
-  std::vector<std::uint8_t> pixels;  // N×H×W×C
-  std::vector<std::int64_t> labels;  // N
-  std::vector<float> targets;        // N×K, of samples that have such
+  std::vector<std::uint8_t> pixels;                         // N×H×W×C
+  std::vector<std::int64_t> labels;                         // N
+  std::vector<float> targets;                               // N×K, of samples that have such
+  std::vector<std::vector<dataset::PackedObject>> objects;  // of each picture, where samples have such
   std::int64_t count() const { return static_cast<std::int64_t>(labels.size()); }
 };
 
 // What is drawn from. The pixels are borrowed.
 struct Samples {
   PictureShape shape;
-  const std::uint8_t* pixels = nullptr;  // all pictures, one after the other
-  std::span<const std::int32_t> labels;  // of all
-  std::span<const float> targets;        // of all, one row after the other; may be empty
-  std::vector<std::int64_t> chosen;      // the pictures that take part
+  const std::uint8_t* pixels = nullptr;         // all pictures, one after the other
+  std::span<const std::int32_t> labels;         // of all
+  std::span<const float> targets;               // of all, one row after the other; may be empty
+  const dataset::PackedSet* objects = nullptr;  // whose objects are learned; null: none are
+  std::vector<std::int64_t> chosen;             // the pictures that take part
 
   std::int64_t count() const { return static_cast<std::int64_t>(chosen.size()); }
+  std::span<const std::uint8_t> picture(std::int64_t sample) const {
+    return {pixels + static_cast<std::size_t>(sample) * shape.bytes(), shape.bytes()};
+  }
   // The batches of an epoch: of nearly equal size, none larger than `batch` unless one would be left with a single sample (which has no
   // batch statistics).
   std::int64_t batches(std::int64_t batch) const;
@@ -44,8 +51,15 @@ class TrainingOrder {
  public:
   TrainingOrder(const Samples& samples, std::int64_t steps_per_epoch, modules::Augmentation augmentation, std::uint64_t seed);
   void fill(std::int64_t step, Batch& batch);
+  // The course as it is decided now, from any thread. Mosaic ends before it does (augment_objects.h), by what is decided two steps before
+  // the one that is filled: batches are made that far ahead, and must not depend on when.
+  void follow(const Course& course);
 
  private:
+  modules::Augmentation augmentation_at(std::int64_t step);
+
+  std::mutex mutex_;
+  Course course_;
   const Samples& samples_;
   std::int64_t steps_per_epoch_;
   modules::Augmentation augmentation_;

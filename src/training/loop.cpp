@@ -14,7 +14,6 @@
 #include "base/log.h"
 #include "training/checkpoint.h"
 #include "training/flat_state.h"
-#include "training/loss.h"
 #include "training/memory.h"
 #include "training/optimizer.h"
 #include "training/pace.h"
@@ -31,21 +30,11 @@ struct Scores {
   double loss = 0, top1 = 0;
 };
 
-// Views of a batch's memory.
+// A view of a batch's memory.
 torch::Tensor pixels_of(const Batch& batch, const PictureShape& shape) {
   return torch::from_blob(const_cast<std::uint8_t*>(batch.pixels.data()), {batch.count(), shape.height, shape.width, shape.channels},
                           torch::kByte);
 }
-torch::Tensor labels_of(const Batch& batch) {
-  return torch::from_blob(const_cast<std::int64_t*>(batch.labels.data()), {batch.count()}, torch::kLong);
-}
-
-// Of a batch of samples with targets.
-torch::Tensor targets_of(const Batch& batch) {
-  return torch::from_blob(const_cast<float*>(batch.targets.data()),
-                          {batch.count(), static_cast<std::int64_t>(batch.targets.size()) / batch.count()}, torch::kFloat);
-}
-
 class Run {
  public:
   static Result<std::unique_ptr<Run>> prepare(Setup setup, EventSink emit, Clock::time_point begin);
@@ -87,8 +76,6 @@ class Run {
   FlatState state_;
   FlatOptimizer optimizer_;
   TrainingOrder order_;
-  torch::Tensor class_weights_;
-  TargetScale target_scale_;
   torch::Tensor average_parameters_, average_statistics_, best_parameters_, best_statistics_;
   RunRecord record_;
   std::optional<Pace> pace_;
@@ -129,8 +116,6 @@ Run::Run(Setup setup, EventSink emit, Clock::time_point begin, autograd::Executo
                  state_.rate),
       order_(setup_.training, setup_.training.batches(recipe().batch), recipe().augmentation,
              static_cast<std::uint64_t>(setup_.spec.seed)) {
-  if (setup_.distils()) target_scale_ = scale_of(setup_.training.targets, setup_.target_width, setup_.training.chosen);
-  class_weights_ = class_weights(recipe().loss, setup_.training.labels, setup_.training.chosen, setup_.classes);
   if (averaging()) {
     average_parameters_ = state_.parameters.clone();
     average_statistics_ = state_.statistics.clone();
@@ -172,6 +157,7 @@ Result<void> Run::go() {
   SIGHTLINE_TRY(const bool resumed, read_checkpoint(setup_.spec.checkpoint, setup_.fingerprint, state_.layout, record_, tensors()));
   spent_before_ = record_.seconds;
   SIGHTLINE_CHECK(decide_course(resumed));
+  order_.follow(record_.course);
   announce_course();
   SIGHTLINE_CHECK(train_steps());
   return finish();
@@ -252,7 +238,7 @@ Result<Measured> Run::measure() {
     for (int i = 0; i < 1 + validation_batches; ++i) {
       if (i == 1) begin = Clock::now();
       fill_batch(samples, samples.chosen, i % batches, batches, modules::Augmentation::none, 0, 0, batch);
-      executor_.forward({pixels_of(batch, samples.shape)}, {setup_.logits}, false);
+      setup_.objective->judge(executor_.forward({pixels_of(batch, samples.shape)}, setup_.objective->outputs(), false), batch, false);
     }
     measured.validation_seconds = seconds_since(begin) / validation_batches * static_cast<double>(batches);
   }
@@ -262,18 +248,16 @@ Result<Measured> Run::measure() {
 }
 
 double Run::step_on(const Batch& batch, double learning_rate, std::int64_t step, std::int64_t& correct) {
-  const torch::Tensor labels = labels_of(batch);
   executor_.seed_dropout(static_cast<std::uint64_t>(setup_.spec.seed) * 0x9e3779b97f4a7c15ULL + static_cast<std::uint64_t>(step));
   state_.gradients.zero_();
-  const torch::Tensor logits = executor_.forward({pixels_of(batch, setup_.training.shape)}, {setup_.logits}, true)[0];
-  const torch::Tensor loss = setup_.distils()
-                                 ? distillation_loss(logits, targets_of(batch), target_scale_)
-                                 : classification_loss(recipe().loss, logits, labels, class_weights_, recipe().label_smoothing);
-  loss.backward();
+  const std::vector<torch::Tensor> outputs =
+      executor_.forward({pixels_of(batch, setup_.training.shape)}, setup_.objective->outputs(), true);
+  const Judgement judgement = setup_.objective->judge(outputs, batch, true);
+  judgement.loss.backward();
   if (recipe().clip > 0) clip_norm(state_.gradients, recipe().clip);
   optimizer_.step(state_.parameters, state_.gradients, learning_rate, step);
-  if (!setup_.distils()) correct = logits.detach().argmax(1).eq(labels).sum().item<std::int64_t>();
-  return loss.item<double>();
+  correct = judgement.right;
+  return judgement.loss.item<double>();
 }
 
 // Exponential moving averages of weights and running statistics; young averages forget faster, so that they do not remember the start.
@@ -333,6 +317,7 @@ Result<void> Run::revise_course() {
   const auto steps = pace_->revised_steps(record_.course, record_.step, elapsed());
   if (!steps || std::min(*steps, most_steps()) == record_.course.total_at(record_.step)) return {};
   record_.course.revise(record_.step, std::min(*steps, most_steps()));
+  order_.follow(record_.course);
   SIGHTLINE_CHECK(save_course());
   announce_course();
   return {};
@@ -349,12 +334,10 @@ Scores Run::validate() {
   std::int64_t correct = 0;
   for (std::int64_t i = 0; i < batches; ++i) {
     const Batch& batch = producer.next();
-    const torch::Tensor labels = labels_of(batch);
-    const torch::Tensor logits = executor_.forward({pixels_of(batch, samples.shape)}, {setup_.logits}, false)[0];
-    const torch::Tensor mean = setup_.distils() ? distillation_loss(logits, targets_of(batch), target_scale_)
-                                                : classification_loss(modules::Loss::cross_entropy, logits, labels, {}, 0);
-    loss += mean.item<double>() * static_cast<double>(batch.count());
-    if (!setup_.distils()) correct += logits.argmax(1).eq(labels).sum().item<std::int64_t>();
+    const Judgement judgement =
+        setup_.objective->judge(executor_.forward({pixels_of(batch, samples.shape)}, setup_.objective->outputs(), false), batch, false);
+    loss += judgement.loss.item<double>() * static_cast<double>(batch.count());
+    correct += judgement.right;
   }
   const auto count = static_cast<double>(samples.count());
   return {.loss = loss / count, .top1 = static_cast<double>(correct) / count};
@@ -368,7 +351,7 @@ Result<void> Run::end_epoch(double learning_rate) {
                     .validation_loss = {},
                     .validation_top1 = {},
                     .learning_rate = learning_rate};
-  if (!setup_.distils()) epoch.train_top1 = static_cast<double>(record_.correct) / seen;
+  if (setup_.objective->counts_right()) epoch.train_top1 = static_cast<double>(record_.correct) / seen;
   record_.loss_sum = 0;
   record_.correct = record_.seen = 0;
   if (setup_.validation.count() > 0) {
@@ -380,7 +363,7 @@ Result<void> Run::end_epoch(double learning_rate) {
       return Error{ErrorKind::refused, fmt::format("the validation loss of epoch {} is no number; choose a lower learning_rate than {}",
                                                    epoch.epoch, recipe().learning_rate)};
     epoch.validation_loss = scores.loss;
-    if (!setup_.distils()) epoch.validation_top1 = scores.top1;
+    if (setup_.objective->counts_right()) epoch.validation_top1 = scores.top1;
     if (record_.best_epoch == 0 || scores.loss < record_.best_loss) {
       record_.best_epoch = epoch.epoch;
       record_.best_loss = scores.loss;

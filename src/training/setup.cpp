@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <optional>
 
 #include "base/json.h"
 #include "base/machine.h"
+#include "modules/detector.h"
 
 namespace sightline::training {
 namespace {
@@ -35,8 +38,8 @@ Result<void> check_recipe(const modules::Recipe& recipe) {
   return {};
 }
 
-// Graph and set must speak of the same pictures and classes.
-Result<void> check_fit(Setup& setup, const std::map<std::string, graph::ValueInfo>& values) {
+// Graph and set must speak of the same pictures.
+Result<void> check_input(const Setup& setup) {
   const graph::Graph& graph = setup.graph;
   const auto wrong = [&](const std::string& what) { return Error{ErrorKind::invalid_data, fmt::format("{}: {}", setup.spec.graph, what)}; };
   const Tensor pixels = setup.set->pixels();
@@ -50,22 +53,6 @@ Result<void> check_fit(Setup& setup, const std::map<std::string, graph::ValueInf
   if (!fits)
     return wrong(fmt::format("the input \"{}\" is {} {}, the pictures of {} are u8 {}", input.name, name_of(input.dtype),
                              to_string(input.shape), setup.spec.data, to_string(wanted)));
-  const auto& outputs = graph.training_outputs;
-  if (std::find(outputs.begin(), outputs.end(), "logits") != outputs.end()) {
-    setup.logits = "logits";
-  } else if (outputs.size() == 1) {
-    setup.logits = outputs[0];
-  } else {
-    return wrong("no training output is called \"logits\" (metadata key sightline_training_outputs)");
-  }
-  setup.classes = static_cast<std::int64_t>(setup.set->classes().size());
-  setup.target_width = setup.set->target_width();
-  const std::int64_t wanted_width = setup.distils() ? setup.target_width : setup.classes;
-  const auto logits = values.find(setup.logits);
-  if (logits == values.end() || logits->second.shape.size() != 2 || logits->second.shape[1] != wanted_width)
-    return wrong(fmt::format("the training output \"{}\" is {}, the set has {} {}", setup.logits,
-                             logits == values.end() ? "nowhere" : to_string(logits->second.shape), wanted_width,
-                             setup.distils() ? "numbers to a target" : "classes"));
   return {};
 }
 
@@ -91,10 +78,20 @@ std::set<std::string> head_of(const graph::Graph& graph, const std::string& logi
   return head;
 }
 
+// How many layers the graph says are its backbone's.
+std::optional<int> backbone_layers(const graph::Graph& graph) {
+  const auto found = graph.metadata.find(modules::backbone_layers_key);
+  int count = 0;
+  if (found == graph.metadata.end()) return std::nullopt;
+  const auto [end, code] = std::from_chars(found->second.data(), found->second.data() + found->second.size(), count);
+  return code == std::errc() && count > 0 ? std::optional(count) : std::nullopt;
+}
+
 // Layers are counted by the nodes that have weights; what stands behind one (a normalisation, a slope) belongs to it.
 void choose_rates(Setup& setup) {
   const modules::Recipe& recipe = setup.spec.recipe;
-  const std::set<std::string> head = head_of(setup.graph, setup.logits);
+  const std::optional<int> backbone = backbone_layers(setup.graph);
+  const std::set<std::string> head = backbone ? std::set<std::string>() : head_of(setup.graph, setup.objective->outputs()[0]);
   const auto roles = graph::roles_of(setup.graph);
   int layer = 0;
   for (const graph::Node& node : setup.graph.nodes) {
@@ -108,7 +105,8 @@ void choose_rates(Setup& setup) {
       }
       const bool frozen = layer <= recipe.frozen_layers && recipe.frozen_layers > 0;
       if (frozen) setup.frozen.insert(input);
-      if (frozen || recipe.backbone_rate != 1) setup.rates[input] = frozen ? 0 : recipe.backbone_rate;
+      const double rate = backbone && layer > *backbone ? 1 : recipe.backbone_rate;
+      if (frozen || rate != 1) setup.rates[input] = frozen ? 0 : rate;
     }
   }
 }
@@ -142,13 +140,18 @@ Digest fingerprint_of(const modules::TrainingSpec& spec, const dataset::PackedSe
   constexpr std::size_t most_pixels = std::size_t{4} << 20U;
   const Tensor pixels = set.pixels();
   Sha256 sum;
-  sum.add_field("training 1").add_field(json_text(to_json(spec.recipe))).add_field(std::to_string(spec.seed)).add_field(graph_digest);
+  sum.add_field("training 2")
+      .add_field(spec.task)
+      .add_field(json_text(to_json(spec.recipe)))
+      .add_field(std::to_string(spec.seed))
+      .add_field(graph_digest);
   sum.add_field(json_text(to_json(spec.leave_out)));
   sum.add_field(to_string(pixels.shape())).add_field(json_text(to_json(set.classes())));
   sum.add(std::as_bytes(set.labels())).add(std::as_bytes(set.splits()));
   sum.add(pixels.bytes().first(std::min(most_pixels, pixels.byte_count())));
   const auto targets = std::as_bytes(set.targets());
   sum.add(targets.first(std::min(most_pixels, targets.size())));
+  sum.add(std::as_bytes(set.first_objects())).add(std::as_bytes(set.objects()));
   return sum.finish();
 }
 
@@ -167,15 +170,14 @@ Result<Setup> set_up(const modules::TrainingSpec& spec) {
   SIGHTLINE_TRY(dataset::PackedSet set, dataset::PackedSet::open(spec.data));
   setup.set = std::make_unique<dataset::PackedSet>(std::move(set));
   SIGHTLINE_TRY(const auto values, graph::infer_shapes(setup.graph));
-  SIGHTLINE_CHECK(check_fit(setup, values));
-  choose_rates(setup);
+  SIGHTLINE_CHECK(check_input(setup));
   SIGHTLINE_TRY(setup.training, samples_of(*setup.set, dataset::Split::train, spec));
   SIGHTLINE_TRY(setup.validation, samples_of(*setup.set, dataset::Split::validation, spec));
   if (setup.training.count() < 2)
     return Error{ErrorKind::invalid_data,
                  fmt::format("{} has {} training samples; at least 2 are needed", spec.data, setup.training.count())};
-  if (setup.distils() && (spec.recipe.loss != modules::Loss::cross_entropy || spec.recipe.label_smoothing > 0))
-    return Error{ErrorKind::usage, "recipe: loss and label_smoothing are for labels, and the set carries target vectors"};
+  SIGHTLINE_TRY(setup.objective, make_objective({spec, setup.graph, values, *setup.set, setup.training, setup.validation}));
+  choose_rates(setup);
   if (spec.recipe.patience > 0 && setup.validation.count() == 0)
     return Error{ErrorKind::usage, "recipe: patience needs validation samples, and the set has none"};
   setup.fingerprint = fingerprint_of(spec, *setup.set, graph_digest);

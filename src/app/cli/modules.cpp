@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "heads/kinds.h"
+#include "modules/detector.h"
 #include "modules/training_parts.h"
 
 namespace sightline::cli {
@@ -36,7 +37,7 @@ struct Module {
   }
 };
 
-constexpr std::array kinds{"backbone", "network", "neck", "head", "loss", "augmentation", "optimizer", "schedule"};
+constexpr std::array kinds{"backbone", "network", "neck", "head", "detector", "loss", "augmentation", "optimizer", "schedule"};
 
 std::string human_flops(std::int64_t flops) {
   if (flops == 0) return "";
@@ -110,6 +111,31 @@ void add_heads(const Options& options, std::vector<Module>& modules) {
   }
 }
 
+// What a detector has behind its backbone, for pictures of the side that is asked for, in steps of its coarsest map.
+Result<void> add_detector_parts(const Options& options, std::vector<Module>& modules) {
+  constexpr std::int64_t step = modules::coarsest_stride;
+  const std::int64_t side = (options.side + step - 1) / step * step;
+  const auto ports = [](const auto& values) {
+    std::vector<std::string> words;
+    for (const auto& value : values) words.push_back(to_string(value.shape));
+    return "f32 " + join(words, ", ");
+  };
+  for (const modules::DetectorPart& part : modules::detector_parts()) {
+    SIGHTLINE_TRY(const graph::Graph graph, modules::detector_part(part, side, side, options.classes));
+    SIGHTLINE_TRY(const graph::Cost cost, graph::cost_of(graph));
+    modules.push_back({.kind = "detector",
+                       .name = part.name,
+                       .in = ports(graph.inputs),
+                       .out = ports(graph.outputs),
+                       .parameters = cost.parameters,
+                       .flops = cost.flops,
+                       .description = part.description,
+                       .source = part.source,
+                       .pin = "task: detect"});
+  }
+  return {};
+}
+
 Result<int> list(const Options& options, Console& console) {
   if (options.side < 1 || options.side > 4096 || (options.channels != 1 && options.channels != 3) || options.classes < 2 ||
       options.features < 1)
@@ -121,6 +147,7 @@ Result<int> list(const Options& options, Console& console) {
     modules.push_back({"neck", enum_name(row.neck), "f32 N×F×h×w", "f32 N×F", 0, 0, row.description, row.source,
                        fmt::format("recipe: {{neck: {}}}", enum_name(row.neck))});
   add_heads(options, modules);
+  SIGHTLINE_CHECK(add_detector_parts(options, modules));
   struct Parts {
     const char *kind, *in, *out;
     std::span<const modules::TrainingPart> rows;
@@ -152,7 +179,8 @@ Result<int> list(const Options& options, Console& console) {
 
 Action declare(Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  arguments.positional("KIND", options->kind, "only these: backbone, network, neck, head, loss, augmentation, optimizer or schedule", false,
+  arguments.positional("KIND", options->kind,
+                       "only these: backbone, network, neck, head, detector, loss, augmentation, optimizer or schedule", false,
                        {kinds.begin(), kinds.end()});
   arguments.option("--side", options->side, "PIXELS", "height and width of the input that the figures are for");
   arguments.option("--channels", options->channels, "C", "1 for grey, 3 for RGB");
@@ -174,7 +202,8 @@ constexpr Verb modules_verb{
     .group = Group::machine,
     .summary = "list the parts that models are put together from",
     .details =
-        "Backbones (nets of ours, and networks of the workspace), necks, heads, losses, augmentations, optimisers and schedules: what goes "
+        "Backbones (nets of ours, and networks of the workspace), necks, heads, what detectors have of both, losses, augmentations, "
+        "optimisers and schedules: what goes "
         "in and comes out, parameters, operations, where they come from. A demand pins any of them under recipe. Operations are for one "
         "picture; a multiplication and an addition count as two; a backbone is counted with its classifier, and one that wants larger "
         "pictures at its smallest side.",

@@ -354,14 +354,17 @@ TEST_F(Use, ModulesListsEveryPartWithPortsCostAndSource) {
   for (const Json& module : document["modules"]) {
     const std::string name = module["name"];
     std::string lines = fmt::format("recipe: {{{}: {}}}\n", module["kind"].get<std::string>(), name);
+    if (module["kind"] == "detector") lines = "";
     if (module["kind"] == "head" && name != "linear") lines += "backbone: {onnx: a.onnx, freeze: backbone}\n";
-    const auto demand = demand::parse_demand("name: a\ntask: classify\ndata: {path: x}\n" + lines, "d.yaml");
+    const std::string task = module["kind"] == "detector" ? module["pin"].get<std::string>() : "task: classify";
+    const auto demand = demand::parse_demand("name: a\n" + task + "\ndata: {path: x}\n" + lines, "d.yaml");
     EXPECT_TRUE(demand.ok()) << demand.error().message;
   }
   EXPECT_THAT(names["neck"], ::testing::ElementsAre("average", "max", "generalised_mean"));
   EXPECT_EQ(names["head"].size(), 6U);
+  EXPECT_THAT(names["detector"], ::testing::ElementsAre("pan", "points"));
   EXPECT_EQ(names["loss"].size(), 4U);
-  EXPECT_EQ(names["augmentation"].size(), 6U);
+  EXPECT_EQ(names["augmentation"].size(), 7U);
   EXPECT_THAT(call({"modules", "loss"}).out, AllOf(HasSubstr("focal"), Not(HasSubstr("resnet-s"))));
   EXPECT_EQ(call({"modules", "--channels", "2"}).code, 2);
 }

@@ -1,0 +1,87 @@
+// Drawn pictures for tests of detection: squares, discs and crosses in their colours on noise. For tests only.
+#pragma once
+
+#include <cmath>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "base/random.h"
+#include "dataset/packed_set.h"
+#include "training/augment.h"
+#include "training/toy_set.h"
+
+namespace sightline::training::toy {
+
+struct Scene {
+  std::vector<std::uint8_t> pixels;  // H×W×C
+  std::vector<dataset::PackedObject> objects;
+};
+
+// A packed set with objects as docs/formats/packed-set.md lays it down, byte by byte. The first `training` scenes are training's, the rest
+// validation's.
+inline void write_scenes(const std::string& path, const PictureShape& shape, const std::vector<std::string>& names,
+                         const std::vector<Scene>& scenes, std::size_t training) {
+  std::vector<std::uint64_t> first{0};
+  std::string pixels, objects;
+  for (const Scene& scene : scenes) {
+    first.push_back(first.back() + scene.objects.size());
+    pixels.append(reinterpret_cast<const char*>(scene.pixels.data()), scene.pixels.size());
+    objects.append(reinterpret_cast<const char*>(scene.objects.data()), scene.objects.size() * sizeof(dataset::PackedObject));
+  }
+  const Json header = {{"count", scenes.size()},     {"height", shape.height}, {"width", shape.width},
+                       {"channels", shape.channels}, {"classes", names},       {"objects", first.back()}};
+  std::string text = json_text(header);
+  const auto pad = [](std::string& bytes) { bytes.resize((bytes.size() + 63) / 64 * 64, '\0'); };
+  std::string content = "SLPACK01";
+  const std::uint64_t header_length = (16 + text.size() + 63) / 64 * 64 - 16;
+  text.resize(header_length, ' ');
+  content.append(reinterpret_cast<const char*>(&header_length), sizeof(header_length)).append(text);
+  content.append(scenes.size() * sizeof(std::int32_t), '\0');
+  for (std::size_t i = 0; i < scenes.size(); ++i) content.push_back(i < training ? '\0' : '\1');
+  pad(content);
+  content += pixels;
+  pad(content);
+  content.append(reinterpret_cast<const char*>(first.data()), first.size() * sizeof(std::uint64_t));
+  pad(content);
+  content += objects;
+  std::ofstream(path, std::ios::binary) << content;
+}
+
+inline const std::vector<std::string> figure_classes{"square", "disc", "cross"};
+
+// One to three figures, 14 to 34 pixels wide, that do not touch.
+inline Scene draw_scene(const PictureShape& shape, std::uint64_t seed) {
+  Random random(seed, 0xf19ULL);
+  Scene scene{.pixels = std::vector<std::uint8_t>(shape.bytes()), .objects = {}};
+  for (std::uint8_t& value : scene.pixels) value = static_cast<std::uint8_t>(90 + random.below(60));
+  const auto count = 1 + random.below(3);
+  for (int attempt = 0; attempt < 50 && scene.objects.size() < count; ++attempt) {
+    const int size = 14 + static_cast<int>(random.below(21));
+    const auto left = static_cast<int>(random.below(static_cast<std::uint64_t>(shape.width - size))),
+               top = static_cast<int>(random.below(static_cast<std::uint64_t>(shape.height - size)));
+    const auto label = static_cast<std::int32_t>(random.below(3));
+    const dataset::PackedObject object{
+        label, static_cast<float>(left), static_cast<float>(top), static_cast<float>(left + size), static_cast<float>(top + size), 0};
+    bool touches = false;
+    for (const auto& other : scene.objects)
+      touches = touches || (object.left < other.right + 4 && other.left < object.right + 4 && object.top < other.bottom + 4 &&
+                            other.top < object.bottom + 4);
+    if (touches) continue;
+    for (int y = 0; y < size; ++y)
+      for (int x = 0; x < size; ++x) {
+        const double across = x + 0.5 - size / 2.0, down = y + 0.5 - size / 2.0;
+        const bool inside = label == 0   ? true
+                            : label == 1 ? std::hypot(across, down) <= size / 2.0
+                                         : std::min(std::abs(across), std::abs(down)) <= size / 6.0;
+        for (int k = 0; inside && k < shape.channels; ++k)
+          scene.pixels[static_cast<std::size_t>(((top + y) * shape.width + left + x) * shape.channels + k)] =
+              static_cast<std::uint8_t>(k == label ? 230 : 30);
+      }
+    scene.objects.push_back(object);
+  }
+  return scene;
+}
+
+}  // namespace sightline::training::toy
