@@ -21,6 +21,9 @@ struct Box {
   double height() const { return bottom - top; }
   double area() const { return std::max(width(), 0.0) * std::max(height(), 0.0); }
   bool operator==(const Box&) const = default;
+  static constexpr auto fields() {
+    return std::tuple{field("left", &Box::left), field("top", &Box::top), field("right", &Box::right), field("bottom", &Box::bottom)};
+  }
 };
 
 // Area that both cover, over area that either covers; 0 when neither has any.
@@ -42,12 +45,21 @@ struct Object {
 
   bool ignored() const { return crowd || difficult; }
   bool operator==(const Object&) const = default;
+  static constexpr auto fields() {
+    return std::tuple{field("label", &Object::label), field("score", &Object::score), field("box", &Object::box),
+                      field("crowd", &Object::crowd), field("difficult", &Object::difficult)};
+  }
 };
 
 // All that is said of one picture.
 struct Annotation {
   std::vector<Object> objects;
   bool operator==(const Annotation&) const = default;
+  static constexpr auto fields() { return std::tuple{field("objects", &Annotation::objects)}; }
 };
+
+// What of two answers to one picture differs by more than `tolerance` (of scores, and of boxes as 1 - overlap), in words; "" when nothing
+// does. What has a score below 0.3 is too unsure to be held to it, as is what may fall on either side of that.
+std::string difference(const Annotation& expected, const Annotation& got, double tolerance);
 
 }  // namespace sightline::annotation

@@ -12,11 +12,33 @@ bool trained(const Demand& demand) {
 }
 bool brings_network(const Demand& demand) { return demand.backbone && (demand.backbone->onnx || demand.backbone->name); }
 
+bool classifies(const Demand& demand) { return demand.task == Task::classify; }
+
+constexpr const char* other_task = "a task other than classify";
+constexpr const char* of_classifiers = "it is about probabilities of classes, of which a picture has one answer";
 constexpr const char* frozen_backbone = "backbone.freeze: backbone";
 constexpr const char* nothing_trained = "nothing is trained, the head is fitted in closed form";
 constexpr const char* unfreeze = "leave it out, or let the network be tuned (freeze: none or early)";
 
 constexpr std::array rows{
+    Clash{"backbone", other_task, [](const Demand& d) { return d.backbone && !classifies(d); },
+          "such a net is trained as a whole, from the backbone that comes with the program", "leave backbone out"},
+    Clash{"search", other_task, [](const Demand& d) { return d.search && !classifies(d); }, "the search knows classifiers only",
+          "leave search out, and pin what should be tried with recipe"},
+    Clash{"decide", other_task, [](const Demand& d) { return d.decide && !classifies(d); }, of_classifiers, "leave decide out"},
+    Clash{"prediction_sets", other_task, [](const Demand& d) { return d.prediction_sets && !classifies(d); }, of_classifiers,
+          "leave prediction_sets out"},
+    Clash{"recipe.head", other_task, [](const Demand& d) { return d.recipe.head && !classifies(d); }, "the task has a head of its own",
+          "leave recipe.head out"},
+    Clash{"recipe.neck", other_task, [](const Demand& d) { return d.recipe.neck && !classifies(d); }, "the task has a neck of its own",
+          "leave recipe.neck out"},
+    Clash{"recipe.loss", other_task, [](const Demand& d) { return d.recipe.loss && !classifies(d); }, "the task has a loss of its own",
+          "leave recipe.loss out"},
+    Clash{"recipe.smoothing", other_task, [](const Demand& d) { return d.recipe.smoothing && !classifies(d); }, of_classifiers,
+          "leave recipe.smoothing out"},
+    Clash{"recipe.augmentation", "classify",
+          [](const Demand& d) { return d.recipe.augmentation && *d.recipe.augmentation == "mosaic" && classifies(d); },
+          "four pictures in one have no one label", "name none, flip, light, strong, light_unflipped or strong_unflipped"},
     Clash{"recipe.cut", "a net that is trained from the start", [](const Demand& d) { return d.recipe.cut && !brings_network(d); },
           "such a net is read at its end", "name a network (backbone: {name: …} or {onnx: …}), or leave recipe.cut out"},
     Clash{"recipe.neck", "backbone.name", [](const Demand& d) { return d.recipe.neck && d.backbone && d.backbone->name; },

@@ -2,8 +2,6 @@
 
 #include <gmock/gmock.h>
 
-#include <set>
-
 namespace sightline::demand {
 namespace {
 
@@ -12,8 +10,8 @@ using ::testing::HasSubstr;
 
 constexpr const char* smallest = "name: a\ntask: classify\ndata: {path: x}\n";
 
-std::string error_of(const std::string& lines) {
-  const auto demand = parse_demand(smallest + lines, "d.yaml");
+std::string error_of(const std::string& lines, const std::string& before = smallest) {
+  const auto demand = parse_demand(before + lines, "d.yaml");
   return demand.ok() ? "" : demand.error().message;
 }
 
@@ -44,16 +42,37 @@ TEST(Composition, PartsThatDoNotGoTogetherAreRefusedWithBothNamesAndTheRemedy) {
        "leave it out"},
       {"backbone: {onnx: a.onnx, freeze: backbone}\nrecipe: {weight_decay: 0.1}\n", "recipe.weight_decay: 0.1", "freeze: backbone",
        "leave it out"},
+      {"recipe: {augmentation: mosaic}\n", "recipe.augmentation: mosaic", "classify", "light"},
   };
-  std::set<std::string> covered;
-  for (const Case& each : cases) {
-    EXPECT_THAT(error_of(each.lines),
+  const Case of_detect[] = {
+      {"backbone: {onnx: a.onnx}\n", "d.yaml:4: backbone", "other than classify", "leave backbone out"},
+      {"search: {minutes: 3}\n", "d.yaml:4: search", "other than classify", "leave search out"},
+      {"decide: {thresholds: per_class}\n", "d.yaml:4: decide", "other than classify", "leave decide out"},
+      {"prediction_sets: {coverage: 0.9}\n", "d.yaml:4: prediction_sets", "other than classify", "leave prediction_sets out"},
+      {"recipe: {head: linear}\n", "recipe.head: linear", "other than classify", "leave recipe.head out"},
+      {"recipe: {neck: max}\n", "recipe.neck: max", "other than classify", "leave recipe.neck out"},
+      {"recipe: {loss: focal}\n", "recipe.loss: focal", "other than classify", "leave recipe.loss out"},
+      {"recipe: {smoothing: 0.1}\n", "recipe.smoothing: 0.1", "other than classify", "leave recipe.smoothing out"},
+  };
+  std::string covered;
+  const auto expect_refused = [&](const Case& each, const std::string& before) {
+    EXPECT_THAT(error_of(each.lines, before),
                 AllOf(HasSubstr(each.one), HasSubstr(each.other), HasSubstr(each.remedy), HasSubstr("do not go together")))
         << each.lines;
     const std::string one = each.one;
-    covered.insert(one.substr(one.find("recipe."), one.rfind(':') - one.find("recipe.")));
-  }
-  for (const Clash& clash : clashes()) EXPECT_TRUE(covered.contains(clash.part)) << clash.part;
+    covered += " " + (one.starts_with("d.yaml:4: ") ? one.substr(10) : one);
+  };
+  for (const Case& each : cases) expect_refused(each, smallest);
+  for (const Case& each : of_detect) expect_refused(each, "name: a\ntask: detect\ndata: {path: x}\n");
+  for (const Clash& clash : clashes()) EXPECT_THAT(covered, HasSubstr(std::string(" ") + clash.part)) << clash.part;
+}
+
+TEST(Composition, ADetectorAimsAtItsOwnMetric) {
+  const auto demand = parse_demand("name: a\ntask: detect\ndata: {path: x}\ntarget: {at_least: 0.5}\n", "d.yaml");
+  ASSERT_TRUE(demand.ok()) << demand.error().message;
+  EXPECT_EQ(demand->target.metric, "mAP50");
+  EXPECT_THAT(error_of("target: {metric: top1}\n", "name: a\ntask: detect\ndata: {path: x}\n"), HasSubstr("mAP50-95"));
+  EXPECT_EQ(parse_demand(smallest, "d.yaml")->target.metric, "top1");
 }
 
 TEST(Composition, PartsThatDo) {

@@ -58,11 +58,12 @@ struct SplitPlan {
 };
 
 struct Target {
-  std::string metric = "top1";
+  std::string metric = "top1";  // the task's first one, where the demand says nothing
   double at_least = 0.0;
   static constexpr auto fields() {
-    return std::tuple{field("metric", &Target::metric, "top1, top5, macro_f1 or balanced_accuracy"),
-                      field("at_least", &Target::at_least, "the least value that is released")};
+    return std::tuple{
+        field("metric", &Target::metric, "of classify: top1, top5, macro_f1 or balanced_accuracy; of detect: mAP50, mAP50-95 or AR100"),
+        field("at_least", &Target::at_least, "the least value that is released")};
   }
 };
 
@@ -130,21 +131,21 @@ struct RecipePins {
   std::optional<std::string> schedule;
   std::optional<double> weight_decay;
   static constexpr auto fields() {
-    return std::tuple{
-        field("backbone", &RecipePins::backbone, "see `sightline modules`"),
-        field("cut", &RecipePins::cut,
-              "what of a network the head reads: words (early, middle, last, all) or names of values, one or a list"),
-        field("neck", &RecipePins::neck, "how the places of a map become one vector: average, max or generalised_mean"),
-        field("head", &RecipePins::head, "linear, or for a frozen backbone the kind that is fitted in closed form"),
-        field("loss", &RecipePins::loss, "cross_entropy, balanced_cross_entropy, class_balanced or focal"),
-        field("smoothing", &RecipePins::smoothing, "share of a label that is spread over all classes"),
-        field("side", &RecipePins::side, "input side in pixels"),
-        field("batch", &RecipePins::batch, "images per training step"),
-        field("learning_rate", &RecipePins::learning_rate, "peak learning rate"),
-        field("augmentation", &RecipePins::augmentation, "none, flip, light, strong, light_unflipped, strong_unflipped or mosaic (detect)"),
-        field("optimizer", &RecipePins::optimizer, "sgd or adamw"),
-        field("schedule", &RecipePins::schedule, "one_cycle or cosine"),
-        field("weight_decay", &RecipePins::weight_decay, "how much weights are pulled to zero")};
+    return std::tuple{field("backbone", &RecipePins::backbone, "see `sightline modules`"),
+                      field("cut", &RecipePins::cut,
+                            "what of a network the head reads: words (early, middle, last, all) or names of values, one or a list"),
+                      field("neck", &RecipePins::neck, "how the places of a map become one vector: average, max or generalised_mean"),
+                      field("head", &RecipePins::head, "linear, or for a frozen backbone the kind that is fitted in closed form"),
+                      field("loss", &RecipePins::loss, "cross_entropy, balanced_cross_entropy, class_balanced or focal"),
+                      field("smoothing", &RecipePins::smoothing, "share of a label that is spread over all classes"),
+                      field("side", &RecipePins::side, "input side in pixels"),
+                      field("batch", &RecipePins::batch, "images per training step"),
+                      field("learning_rate", &RecipePins::learning_rate, "peak learning rate"),
+                      field("augmentation", &RecipePins::augmentation,
+                            "none, flip, light, strong, light_unflipped or strong_unflipped; of detect also mosaic"),
+                      field("optimizer", &RecipePins::optimizer, "sgd or adamw"),
+                      field("schedule", &RecipePins::schedule, "one_cycle or cosine"),
+                      field("weight_decay", &RecipePins::weight_decay, "how much weights are pulled to zero")};
   }
 };
 
@@ -235,6 +236,9 @@ struct Demand {
                       field("seed", &Demand::seed, "decides every random choice")};
   }
 };
+
+// What a demand for this task may target, the one first that it does when it says nothing.
+std::vector<std::string> metrics_of(Task task);
 
 // What of the demand's network the head reads: recipe.cut, else backbone.cut ({"auto"}).
 std::vector<std::string> cuts_of(const Demand& demand);

@@ -6,6 +6,8 @@
 #include <array>
 #include <cassert>
 #include <cmath>
+#include <numeric>
+#include <optional>
 #include <vector>
 
 #include "base/parallel.h"
@@ -131,6 +133,71 @@ Result<std::map<std::string, Interval>> bootstrap_intervals(const Tensor& probab
     intervals[kNames[k]] = {quantile(values, tail), quantile(values, 1 - tail)};
   }
   return intervals;
+}
+
+namespace {
+
+constexpr int kMeterDraws = 300;
+
+std::vector<std::int64_t> drawn_cases(std::int64_t count, std::size_t draw) {
+  Random random(BootstrapOptions{}.seed, draw);
+  std::vector<std::int64_t> chosen(static_cast<std::size_t>(count));
+  for (std::int64_t& each : chosen) each = static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(count)));
+  return chosen;
+}
+
+Interval interval_of(std::vector<double>& values) {
+  std::sort(values.begin(), values.end());
+  const double tail = (1 - BootstrapOptions{}.confidence) / 2;
+  return {quantile(values, tail), quantile(values, 1 - tail)};
+}
+
+}  // namespace
+
+Result<std::map<std::string, Interval>> bootstrap_intervals(const tasks::Meter& meter, std::int64_t count, int threads) {
+  std::map<std::string, Interval> intervals;
+  if (count <= 0) return intervals;
+  std::vector<std::map<std::string, double>> drawn(kMeterDraws);
+  const auto draw = [&](std::size_t i) -> Result<void> {
+    drawn[i] = meter.figures(drawn_cases(count, i), false).values;
+    return {};
+  };
+  SIGHTLINE_CHECK(parallel_for(drawn.size(), draw, threads, 4));
+  std::map<std::string, std::vector<double>> values;
+  for (const auto& each : drawn)
+    for (const auto& [metric, value] : each) values[metric].push_back(value);
+  for (auto& [metric, list] : values) intervals[metric] = interval_of(list);
+  return intervals;
+}
+
+Result<Loss> paired_loss(const tasks::Meter& reference, const tasks::Meter& candidate, std::int64_t count, const std::string& metric) {
+  Loss loss;
+  if (count <= 0) return loss;
+  const auto value = [&](const tasks::Meter& meter, std::span<const std::int64_t> chosen) -> std::optional<double> {
+    const tasks::Figures figures = meter.figures(chosen, false);
+    const auto found = figures.values.find(metric);
+    return found == figures.values.end() ? std::nullopt : std::optional(found->second);
+  };
+  std::vector<std::int64_t> all(static_cast<std::size_t>(count));
+  std::iota(all.begin(), all.end(), std::int64_t{0});
+  const std::optional<double> before = value(reference, all), after = value(candidate, all);
+  if (!before || !after) return Error{ErrorKind::usage, fmt::format("\"{}\" cannot be measured on these pictures", metric)};
+  loss.reference = *before;
+  loss.candidate = *after;
+  loss.points = 100 * (*before - *after);
+  std::vector<std::optional<double>> drawn(kMeterDraws);
+  const auto draw = [&](std::size_t i) -> Result<void> {
+    const std::vector<std::int64_t> chosen = drawn_cases(count, i);  // the same pictures for both
+    const std::optional<double> a = value(reference, chosen), b = value(candidate, chosen);
+    if (a && b) drawn[i] = 100 * (*a - *b);
+    return {};
+  };
+  SIGHTLINE_CHECK(parallel_for(drawn.size(), draw, 0, 4));
+  std::vector<double> losses;
+  for (const std::optional<double>& each : drawn)
+    if (each) losses.push_back(*each);
+  if (!losses.empty()) loss.interval = interval_of(losses);
+  return loss;
 }
 
 }  // namespace sightline::evaluation

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "evaluation/evaluation.h"
+#include "tasks/tasks.h"
 #include "tensor/tensor.h"
 
 namespace sightline::evaluation {
@@ -22,6 +23,10 @@ struct BootstrapOptions {
 // N×K, labels N in [0, K). Without samples the map is empty. Errors: interrupted.
 Result<std::map<std::string, Interval>> bootstrap_intervals(const Tensor& probabilities, std::span<const std::int32_t> labels,
                                                             const BootstrapOptions& options = {});
+
+// Intervals of everything that a meter measures over its first `count` cases, by 300 draws of cases with replacement; figures() is asked
+// from several threads. A metric that a draw cannot measure has one draw less. Errors: interrupted.
+Result<std::map<std::string, Interval>> bootstrap_intervals(const tasks::Meter& meter, std::int64_t count, int threads = 0);
 
 // The quantile q in [0, 1] of sorted values, interpolated linearly between neighbours; values must not be empty.
 double quantile(std::span<const double> sorted, double q);

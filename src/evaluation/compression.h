@@ -66,6 +66,10 @@ struct Loss {
 };
 Result<Loss> paired_loss(const Tensor& reference, const Tensor& candidate, std::span<const std::int32_t> labels, const std::string& metric);
 
+// The same of two models whose answers to the same `count` pictures were measured by the same kind of meter; 300 draws. Errors: usage (the
+// metric was not measured), interrupted.
+Result<Loss> paired_loss(const tasks::Meter& reference, const tasks::Meter& candidate, std::int64_t count, const std::string& metric);
+
 // A candidate stays within the tolerance when the upper end of the interval of its loss does.
 bool within_tolerance(const CompressionCandidate& candidate, double tolerance);
 

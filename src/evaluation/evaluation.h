@@ -39,12 +39,27 @@ struct Mistake {
   }
 };
 
+// A picture of the report: what is in it, and what the model says.
+struct ShownCase {
+  std::string path;
+  double wrongness = 0;  // 0 to 1
+  annotation::Annotation truth, answer;
+  static constexpr auto fields() {
+    return std::tuple{field("path", &ShownCase::path), field("wrongness", &ShownCase::wrongness), field("truth", &ShownCase::truth),
+                      field("answer", &ShownCase::answer)};
+  }
+};
+
 struct Evaluation {
   std::string model, split;
+  std::string task = "classify";
   std::vector<std::string> classes;
-  tasks::ClassifyFigures figures;
-  // 95%: by bootstrap over samples (percentile, 1000 draws, seeded) top1, top5, macro_f1, log_loss; by Clopper and Pearson, for the number
-  // of samples that it is worth, balanced_accuracy (cross_validation.h).
+  tasks::ClassifyFigures figures;  // of classify
+  tasks::Figures measured;         // of every other task
+  std::vector<ShownCase> shown;    // likewise: the worst first, then some of the others
+  // 95%: of tasks other than classify by bootstrap over pictures (percentile, 300 draws, seeded), by metric. Of classify by bootstrap over
+  // samples (percentile, 1000 draws, seeded) top1, top5, macro_f1, log_loss; by Clopper and Pearson, for the number of samples that it is
+  // worth, balanced_accuracy (cross_validation.h).
   std::map<std::string, Interval> intervals;
   double temperature = 1;
   double calibration_error_before = 0;  // with the temperature undone
@@ -58,8 +73,11 @@ struct Evaluation {
   static constexpr auto fields() {
     return std::tuple{field("model", &Evaluation::model),
                       field("split", &Evaluation::split),
+                      field("task", &Evaluation::task),
                       field("classes", &Evaluation::classes),
                       field("figures", &Evaluation::figures),
+                      field("measured", &Evaluation::measured),
+                      field("shown", &Evaluation::shown),
                       field("intervals", &Evaluation::intervals),
                       field("temperature", &Evaluation::temperature),
                       field("calibration_error_before", &Evaluation::calibration_error_before),
@@ -73,6 +91,10 @@ struct Evaluation {
                       field("images_per_second", &Evaluation::images_per_second)};
   }
 };
+
+// Value of a metric. Error usage: it was not measured.
+Result<double> value_of(const Evaluation& evaluation, const std::string& metric);
+std::int64_t pictures_of(const Evaluation& evaluation);
 
 struct Answers;
 struct Options {
@@ -100,6 +122,14 @@ struct Answers {
 };
 // threads 0: usable_cores(), for decoding; the network has those that the model was opened with.
 Result<Answers> answer(package::Model& model, const dataset::Manifest& manifest, dataset::Split split, bool progress, int threads = 0);
+
+// The same of a model that annotates; the truth of each is in the model's classes.
+struct Annotated {
+  std::vector<tasks::Case> cases;
+  std::vector<std::int64_t> samples;  // indices into the manifest
+  double seconds = 0;
+};
+Result<Annotated> annotate(package::Model& model, const dataset::Manifest& manifest, dataset::Split split, bool progress, int threads = 0);
 
 struct GateLine {
   std::string what;  // "top1", "latency", "size", "release in force"

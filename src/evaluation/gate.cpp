@@ -22,7 +22,7 @@ int digits_for(double a, double b, int least) {
 
 std::string measured(const std::string& metric, double value, const Evaluation& evaluation, int digits) {
   const auto interval = evaluation.intervals.find(metric);
-  const std::string images = plural(static_cast<std::uint64_t>(std::max<std::int64_t>(0, evaluation.figures.count)), "image");
+  const std::string images = plural(static_cast<std::uint64_t>(std::max<std::int64_t>(0, pictures_of(evaluation))), "image");
   if (interval == evaluation.intervals.end()) return fmt::format("{} {:.{}f} on {}", metric, value, digits, images);
   return fmt::format("{} {:.{}f} (95% interval {:.{}f} to {:.{}f}, {})", metric, value, digits, interval->second.low, digits,
                      interval->second.high, digits, images);
@@ -30,12 +30,12 @@ std::string measured(const std::string& metric, double value, const Evaluation& 
 
 GateLine target_line(const demand::Target& target, const Evaluation& evaluation) {
   GateLine line{target.metric, false, ""};
-  const Result<double> value = tasks::metric_value(evaluation.figures, target.metric);
+  const Result<double> value = value_of(evaluation, target.metric);
   if (!value.ok()) {
     line.sentence = value.error().message;
     return line;
   }
-  if (evaluation.figures.count <= 0) {
+  if (pictures_of(evaluation) <= 0) {
     line.sentence = fmt::format("{} could not be measured: the {} split has no images", target.metric, evaluation.split);
     return line;
   }
@@ -92,12 +92,16 @@ GateLine release_line(const std::string& metric, const Evaluation& evaluation, c
   std::vector<std::string> now = evaluation.classes, before = in_force->classes;
   std::sort(now.begin(), now.end());
   std::sort(before.begin(), before.end());
+  if (evaluation.task != in_force->task) {
+    line.sentence = "the release in force is for another task, so the two are not compared";
+    return line;
+  }
   if (now != before) {
     line.sentence = "the release in force knows other classes, so the two are not compared";
     return line;
   }
-  const Result<double> ours = tasks::metric_value(evaluation.figures, metric), theirs = tasks::metric_value(in_force->figures, metric);
-  if (!ours.ok() || !theirs.ok() || in_force->figures.count <= 0) {
+  const Result<double> ours = value_of(evaluation, metric), theirs = value_of(*in_force, metric);
+  if (!ours.ok() || !theirs.ok() || pictures_of(*in_force) <= 0) {
     line.sentence = fmt::format("the release in force has no {} to compare with", metric);
     return line;
   }

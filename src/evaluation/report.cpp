@@ -11,6 +11,7 @@
 #include "evaluation/report_data.h"
 #include "evaluation/report_html.h"
 #include "evaluation/report_plots.h"
+#include "evaluation/report_task.h"
 
 namespace sightline::evaluation {
 
@@ -18,6 +19,8 @@ namespace {
 
 constexpr std::size_t kConfusions = 14, kClassRows = 25;
 constexpr int kLineageDepth = 5;
+
+bool classifies(const ReportInput& input) { return input.evaluation.task == "classify"; }
 
 // --- the head: verdict and key figures ---
 
@@ -55,13 +58,21 @@ std::string against_limit(double value, const std::optional<double>& limit, cons
 std::string tiles(const ReportInput& input) {
   const Evaluation& evaluation = input.evaluation;
   const tasks::ClassifyFigures& figures = evaluation.figures;
-  std::vector<Tile> all{metric_tile(input, "top1", figures.top1)};
-  all.push_back(metric_tile(input, "macro_f1", figures.macro_f1));
-  if (evaluation.classes.size() > 5) all.push_back(metric_tile(input, "top5", figures.top5));
-  all.push_back(metric_tile(input, "log_loss", figures.log_loss));
+  std::vector<Tile> all;
+  if (classifies(input)) {
+    all.push_back(metric_tile(input, "top1", figures.top1));
+    all.push_back(metric_tile(input, "macro_f1", figures.macro_f1));
+    if (evaluation.classes.size() > 5) all.push_back(metric_tile(input, "top5", figures.top5));
+    all.push_back(metric_tile(input, "log_loss", figures.log_loss));
+  } else if (const auto task = tasks::find_task(evaluation.task); task.ok()) {
+    for (const tasks::Metric& metric : (*task)->metrics)
+      if (const auto value = value_of(evaluation, metric.name); value.ok()) all.push_back(metric_tile(input, metric.name, *value));
+  }
   std::stable_sort(all.begin(), all.end(), [](const Tile& a, const Tile& b) { return a.lead && !b.lead; });
-  all.push_back({"calibration error", fmt::format("{:.4f}", figures.calibration_error),
-                 fmt::format("{:.4f} before temperature {:.3g}", evaluation.calibration_error_before, evaluation.temperature), "", false});
+  if (classifies(input))
+    all.push_back({"calibration error", fmt::format("{:.4f}", figures.calibration_error),
+                   fmt::format("{:.4f} before temperature {:.3g}", evaluation.calibration_error_before, evaluation.temperature), "",
+                   false});
   const Latency& latency = evaluation.latency;
   if (latency.count > 0)
     all.push_back({"latency p95", fmt::format("{:.2f} <small>ms</small>", latency.p95),
@@ -94,7 +105,7 @@ std::string head(const ReportInput& input) {
       enum_name(input.demand.task), html_text(input.created),
       html_text(shortened(input.demand.name.empty() ? evaluation.model : input.demand.name, 120)), verdict.release ? "pass" : "fail",
       verdict.release ? "yes" : "no", verdict.release ? "\xE2\x9C\x93 Released" : "\xE2\x9C\x97 Refused", html_text(sentence), tiles(input),
-      plural(static_cast<std::uint64_t>(std::max<std::int64_t>(0, evaluation.figures.count)), "image"), html_text(evaluation.split));
+      plural(static_cast<std::uint64_t>(std::max<std::int64_t>(0, pictures_of(evaluation))), "image"), html_text(evaluation.split));
 }
 
 std::string gate_section(const ReportInput& input) {
@@ -362,6 +373,7 @@ std::string lineage_section(const ReportInput& input) {
 Result<std::string> write_report(const ReportInput& input) {
   Pictures pictures;
   if (input.manifest != nullptr) {
+    want_answers(input, pictures);
     want_pictures(input, pictures);
     SIGHTLINE_CHECK(pictures.load(input.manifest->root));
   }
@@ -370,12 +382,14 @@ Result<std::string> write_report(const ReportInput& input) {
       {"search|Search", input.search ? search_section(*input.search, input.demand.limits, input.demand.name) : ""},
       {"recipe|Recipe", rungs_section(input)},
       {"learning|Learning", learning_section(input)},
-      {"confusion|Confusion", confusion_section(input)},
-      {"classes|Classes", classes_section(input)},
-      {"calibration|Calibration", calibration_section(input)},
+      {"measured|Measured", measured_section(input)},
+      {"answers|Answers", answers_section(input, pictures)},
+      {"confusion|Confusion", classifies(input) ? confusion_section(input) : ""},
+      {"classes|Classes", classifies(input) ? classes_section(input) : ""},
+      {"calibration|Calibration", classifies(input) ? calibration_section(input) : ""},
       {"decisions|Decisions", decisions_section(input)},
-      {"mistakes|Mistakes", mistakes_section(input, pictures)},
-      {"label-errors|Label errors", suspects_section(input, pictures)},
+      {"mistakes|Mistakes", classifies(input) ? mistakes_section(input, pictures) : ""},
+      {"label-errors|Label errors", classifies(input) ? suspects_section(input, pictures) : ""},
       {"audit|Audit", audit_section(input, pictures)},
       {"data|Data", data_section(input)},
       {"performance|Speed and size", performance_section(input)},

@@ -169,8 +169,11 @@ std::string data_section(const ReportInput& input) {
   for (const dataset::Sample& sample : manifest.samples) {
     const auto split = static_cast<std::size_t>(sample.split);
     ++totals[split];
-    if (sample.label >= 0 && static_cast<std::size_t>(sample.label) < counts.size())
-      ++counts[static_cast<std::size_t>(sample.label)][split];
+    const auto count_label = [&](int label) {
+      if (label >= 0 && static_cast<std::size_t>(label) < counts.size()) ++counts[static_cast<std::size_t>(label)][split];
+    };
+    if (input.evaluation.task == "classify") count_label(sample.label);
+    for (const annotation::Object& object : sample.annotation.objects) count_label(object.label);
   }
   std::int64_t largest = 1;
   for (const auto& each : counts) largest = std::max(largest, each[0] + each[1] + each[2]);
@@ -197,7 +200,7 @@ std::string data_section(const ReportInput& input) {
       html_text(shortened(manifest.origin, 200)), html_text(shortened(manifest.licence, 200)));
   const std::size_t open = std::min(kClassRows, counts.size());
   body += head + rows(0, open);
-  body += fmt::format("<tr><th scope=\"row\">all classes</th>{}{}{}{}<td></td></tr></tbody></table></div>", count_cell(totals[0]),
+  body += fmt::format("<tr><th scope=\"row\">images</th>{}{}{}{}<td></td></tr></tbody></table></div>", count_cell(totals[0]),
                       count_cell(totals[1]), count_cell(totals[2]), count_cell(totals[0] + totals[1] + totals[2]));
   if (counts.size() > open)
     body += fmt::format("<details><summary>the other {} classes</summary>{}{}</tbody></table></div></details>", counts.size() - open, head,

@@ -15,6 +15,7 @@ namespace {
 
 constexpr int kSmall = 64;                  // up to this side a picture is kept as it is, and shown pixel by pixel
 constexpr int kLargest = 160;               // larger ones are reduced to this side
+constexpr int kDrawn = 420;                 // likewise, of pictures that something is drawn onto
 constexpr std::size_t kBudget = 2'500'000;  // characters of all data URIs
 
 std::string base64(std::string_view bytes) {
@@ -36,24 +37,32 @@ void Pictures::want(const std::string& path) {
   if (pictures_.emplace(path, Picture{}).second) order_.push_back(path);
 }
 
+void Pictures::want_drawn(const std::string& key, const std::string& path, std::function<void(image::Image&)> change) {
+  want(key);
+  drawn_[key] = {path, std::move(change)};
+}
+
 Result<void> Pictures::load(const std::string& root) {
   const dataset::SampleReader reader(root);
   std::vector<Picture> loaded(order_.size());
   const auto load_one = [&](std::size_t i) -> Result<void> {
     Picture& picture = loaded[i];
     image::DecodeOptions options;
-    options.jpeg_min_side = 2 * kLargest;
-    auto read = reader.read(order_[i], options);
+    const auto drawn = drawn_.find(order_[i]);
+    const bool is_drawn = drawn != drawn_.end();
+    if (!is_drawn) options.jpeg_min_side = 2 * kLargest;
+    auto read = reader.read(is_drawn ? drawn->second.path : order_[i], options);
     if (!read.ok() || read->width <= 0 || read->height <= 0) {
       if (!read.ok() && read.error().kind == ErrorKind::interrupted) return read.error();
       picture.problem = "no longer readable";
       return {};
     }
     image::Image shown = *std::move(read);
-    const int side = std::max(shown.width, shown.height);
+    const int side = std::max(shown.width, shown.height), largest = is_drawn ? kDrawn : kLargest;
+    if (is_drawn) drawn->second.change(shown);
     picture.small = side <= kSmall;
-    if (side > kLargest) {
-      const double factor = static_cast<double>(kLargest) / side;
+    if (side > largest) {
+      const double factor = static_cast<double>(largest) / side;
       shown = image::resize(shown, std::max(1, static_cast<int>(std::lround(shown.width * factor))),
                             std::max(1, static_cast<int>(std::lround(shown.height * factor))));
     }

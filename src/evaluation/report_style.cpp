@@ -97,6 +97,9 @@ tr:last-child>*{border-bottom:0}
 .gallery{list-style:none;margin:0 0 8px;padding:0;display:grid;grid-template-columns:repeat(auto-fill,minmax(140px,1fr));gap:12px}
 .gallery li{border:1px solid var(--line);border-radius:9px;overflow:hidden;background:var(--page);font-size:.8rem;line-height:1.4}
 .picture{display:block;width:100%;height:auto;aspect-ratio:1;object-fit:contain;background:var(--quiet)}
+.answers{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,480px),1fr));gap:14px}
+.answers figure{display:grid;grid-template-columns:1fr 1fr;gap:2px;margin:0;border:1px solid var(--line);border-radius:9px;overflow:hidden;font-size:.85rem}
+.answers .picture{aspect-ratio:auto}.answers figcaption{grid-column:1/-1}
 .pixels{image-rendering:pixelated}
 .reliability{max-width:380px}
 .missing{display:flex;align-items:center;justify-content:center;padding:10px;text-align:center;color:var(--soft)}
@@ -128,7 +131,7 @@ footer{padding-top:6px;padding-bottom:40px;color:var(--soft);font-size:.85rem}
 --d1:#e4eef8;--d2:#c3d9ee;--d3:#95bbdf;--d4:#5f97ca;--d5:#3072ae;--d6:#165089;--e1:#fcefe5;--e2:#fadcc6;--e3:#f3b98f;--e4:#e28f55;--e5:#bd5a1d;--e6:#8c3c08;
 --on-strong:#fff;--cell:#fafaf8}
 body{font-size:11px;print-color-adjust:exact;-webkit-print-color-adjust:exact}nav{display:none}section{border:0;border-top:1px solid var(--line);border-radius:0;padding:12px 0}
-figure,.tile,.gallery li,tr,.finding{break-inside:avoid}h2,h3{break-after:avoid}}
+figure,.tile,.gallery li,.answers figure,tr,.finding{break-inside:avoid}h2,h3{break-after:avoid}}
 )css";
 }
 

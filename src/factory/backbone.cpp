@@ -51,6 +51,25 @@ std::vector<features::Cut> cuts_of(const modules::ImportedClassifier& imported) 
 
 // A net of ours with the file's weights, cut like any other.
 Result<CutNetwork> net_with_weights(const BackboneImport& wanted) {
+  SIGHTLINE_TRY(const NetWithWeights net, read_net(wanted));
+  SIGHTLINE_TRY(modules::ImportedClassifier imported,
+                modules::import_classifier(
+                    graph::serving_graph(net.graph), wanted.file,
+                    {.cuts = wanted.cuts[0] == "auto" ? std::vector<std::string>{"all"} : wanted.cuts, .neck = wanted.neck, .classes = 2}));
+  CutNetwork cut;
+  imported.graph.outputs = {{features::value, Dtype::f32, {-1, imported.features}, {}}};
+  cut.graph = graph::fold_batch_norm(graph::serving_graph(imported.graph));
+  cut.about = net.about;
+  cut.about.cuts = cuts_of(imported);
+  cut.about.reasons = imported.reasons;
+  cut.about.reasons.insert(cut.about.reasons.begin(),
+                           fmt::format("weights of {} on the net {}: {}", cut.about.file, *wanted.net, net.sentence));
+  return cut;
+}
+
+}  // namespace
+
+Result<NetWithWeights> read_net(const BackboneImport& wanted) {
   modules::ClassifierOptions options;
   options.backbone = *wanted.net;
   options.height = options.width = wanted.side > 0 ? wanted.side : usual_side;
@@ -64,30 +83,21 @@ Result<CutNetwork> net_with_weights(const BackboneImport& wanted) {
   };
   options.mean = floats(wanted.mean, 127.5F);
   options.deviation = floats(wanted.scale, 127.5F);
-  SIGHTLINE_TRY(graph::Graph graph, modules::build_classifier(options));
+  NetWithWeights net;
+  net.mean = options.mean;
+  net.deviation = options.deviation;
+  SIGHTLINE_TRY(net.graph, modules::build_classifier(options));
   SIGHTLINE_TRY(const weights::WeightFile file, weights::read_weights(wanted.file));
-  SIGHTLINE_TRY(const weights::Mapping mapping, weights::map_weights(file, wanted.file, graph));
-  SIGHTLINE_TRY(modules::ImportedClassifier imported,
-                modules::import_classifier(
-                    graph::serving_graph(graph), wanted.file,
-                    {.cuts = wanted.cuts[0] == "auto" ? std::vector<std::string>{"all"} : wanted.cuts, .neck = wanted.neck, .classes = 2}));
-  CutNetwork cut;
-  imported.graph.outputs = {{features::value, Dtype::f32, {-1, imported.features}, {}}};
-  cut.graph = graph::fold_batch_norm(graph::serving_graph(imported.graph));
-  cut.about.file = wanted.file.substr(wanted.file.rfind('/') + 1);
-  SIGHTLINE_TRY(cut.about.file_digest, sha256_of_file(wanted.file));
+  SIGHTLINE_TRY(const weights::Mapping mapping, weights::map_weights(file, wanted.file, net.graph));
+  net.sentence = mapping.sentence();
+  net.about.file = wanted.file.substr(wanted.file.rfind('/') + 1);
+  SIGHTLINE_TRY(net.about.file_digest, sha256_of_file(wanted.file));
   for (const char* key : {"licence", "license"})
-    if (const auto found = file.metadata.find(key); found != file.metadata.end()) cut.about.licence = found->second;
+    if (const auto found = file.metadata.find(key); found != file.metadata.end()) net.about.licence = found->second;
   for (const char* key : {"origin", "source"})
-    if (const auto found = file.metadata.find(key); found != file.metadata.end()) cut.about.origin = found->second;
-  cut.about.cuts = cuts_of(imported);
-  cut.about.reasons = imported.reasons;
-  cut.about.reasons.insert(cut.about.reasons.begin(),
-                           fmt::format("weights of {} on the net {}: {}", cut.about.file, *wanted.net, mapping.sentence()));
-  return cut;
+    if (const auto found = file.metadata.find(key); found != file.metadata.end()) net.about.origin = found->second;
+  return net;
 }
-
-}  // namespace
 
 Result<features::Backbone> with_wanted_cuts(const features::Backbone& backbone, const demand::Demand& demand, bool tuned) {
   if (demand.recipe.neck)

@@ -27,6 +27,16 @@ struct BackboneImport {
   std::int64_t most_pictures = 256;
 };
 
+// A net of ours with the weights of a file, as a classifier of two classes with its normalisation in place: what larger nets begin with.
+struct NetWithWeights {
+  graph::Graph graph;
+  std::vector<float> mean, deviation;  // of its input, per channel
+  features::About about;               // file, digest, licence, origin
+  std::string sentence;                // what fitted
+};
+// wanted.net must be given. Errors: not_found, and those of reading.
+Result<NetWithWeights> read_net(const BackboneImport& wanted);
+
 // Reads, cuts, measures and stores it; one of the same name is replaced. Errors: those of reading and importing; usage.
 Result<store::Backbone> import_backbone(const BackboneImport& wanted, store::Workspace& workspace, int threads);
 

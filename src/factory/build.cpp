@@ -61,14 +61,20 @@ Result<void> check_net(const demand::Demand& demand) {
 }  // namespace
 
 Result<std::vector<line::Step>> build_steps(const demand::Demand& stated, store::Workspace& workspace, const BuildOptions& options) {
-  SIGHTLINE_TRY(const std::optional<demand::Demand> on_default, on_default_backbone(stated, workspace, usable_cores()));
+  std::optional<demand::Demand> on_default;
+  if (stated.task == demand::Task::classify) {
+    SIGHTLINE_TRY(on_default, on_default_backbone(stated, workspace, usable_cores()));
+  }
   SIGHTLINE_TRY(const demand::Demand demand, with_backbone_file(on_default ? *on_default : stated, workspace));
   BuildContext context{.workspace = &workspace, .demand = demand, .options = options, .sources = options.sources, .intake = options.intake};
   context.by_default = on_default.has_value();
   if (context.sources == nullptr) context.sources = std::make_shared<FeatureSources>();
   context.threads = demand.limits.cores > 0 ? std::min(demand.limits.cores, usable_cores()) : usable_cores();
   if (options.threads > 0) context.threads = std::min(context.threads, options.threads);
-  SIGHTLINE_CHECK(check_net(demand));
+  SIGHTLINE_CHECK(context.classifies() ? check_net(demand) : check_detector_pins(demand));
+  if (!context.classifies()) {
+    SIGHTLINE_TRY(context.start, starting_weights());
+  }
   SIGHTLINE_CHECK(context.sources->check_pins(demand));
   SIGHTLINE_TRY(const Digest listing, dataset::listing_digest(demand.data));
   SIGHTLINE_TRY(context.backbone, context.sources->digest_of(demand));
@@ -115,7 +121,7 @@ Result<std::vector<line::Step>> build_steps(const demand::Demand& stated, store:
   SIGHTLINE_TRY(const std::string version, worker_version(worker, workspace));
   steps.push_back(recipe_step(context));
   steps.push_back(pack_step(context));
-  steps.push_back(label_errors_step(context));
+  if (context.classifies()) steps.push_back(label_errors_step(context));
   if (context.imports()) steps.push_back(probe_step(context));
   steps.push_back(train_step(context, worker, version));
   if (context.imports()) steps.push_back(choose_step(context));

@@ -9,6 +9,8 @@
 //   … pack → probe → train → choose → package …
 // With freeze: backbone nothing is trained, and pictures are only looked at through the backbone (frozen_steps.cpp):
 //   import → audit, backbone → head → package → compress → evaluate → release
+// Tasks other than classify are trained as a whole net of their own (annotation_steps.cpp):
+//   import → split → audit, recipe → pack → train → package → compress → evaluate → release
 // With search: candidates compete for its minutes in place of what the line would choose (search_steps.h):
 //   import → split → audit, search → package → compress → evaluate → release
 #pragma once
@@ -21,6 +23,7 @@
 #include "dataset/intake.h"
 #include "demand/demand.h"
 #include "factory/feature_sources.h"
+#include "factory/recipe.h"
 #include "line/line.h"
 #include "store/workspace.h"
 
@@ -65,12 +68,14 @@ struct BuildContext {
   store::Workspace* workspace = nullptr;
   demand::Demand demand;
   BuildOptions options;
-  int threads = 0;          // of training and measurements
-  Digest backbone = {};     // of the files that demand.backbone names
-  bool by_default = false;  // the demand names no backbone and escalates from the default one
+  int threads = 0;                            // of training and measurements
+  Digest backbone = {};                       // of the files that demand.backbone names
+  std::optional<StartingWeights> start = {};  // of tasks other than classify; nothing: no backbone is shipped
+  bool by_default = false;                    // the demand names no backbone and escalates from the default one
   std::shared_ptr<FeatureSources> sources;
   std::shared_ptr<dataset::Intake> intake;
 
+  bool classifies() const { return demand.task == demand::Task::classify; }
   bool imports() const { return demand.backbone && demand.backbone->onnx; }
   bool searches() const { return demand.search.has_value(); }
   // The head comes first, on the frozen backbone; with freeze: auto more may be tuned then.

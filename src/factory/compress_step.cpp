@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <memory>
 
 #include "base/files.h"
 #include "base/interrupt.h"
@@ -83,9 +84,8 @@ class Compressing {
       compression_.sentence = "ships f32: " + compression_.remarks.back();
       return folder;
     }
-    SIGHTLINE_TRY(answers_, evaluation::answer(tried_[0].model, manifest_, dataset::Split::validation, false, build_.threads));
-    compression_.validation_images = static_cast<std::int64_t>(answers_.labels.size());
-    SIGHTLINE_CHECK(judge(tried_[0], answers_.probabilities));
+    compression_.validation_images = std::ranges::count_if(manifest_.samples, is_validation);
+    SIGHTLINE_CHECK(judge(tried_[0]));
     if (wanted == "auto" || wanted == "int8" || wanted == "mixed") SIGHTLINE_CHECK(try_integers());
     if (wanted == "auto" || wanted == "bf16") SIGHTLINE_CHECK(try_bf16());
     SIGHTLINE_CHECK(measure_latency());
@@ -107,10 +107,24 @@ class Compressing {
     return last;
   }
 
-  // The loss on validation images, and the size.
-  Result<void> judge(Tried& tried, const Tensor& probabilities) {
-    SIGHTLINE_TRY(const evaluation::Loss loss,
-                  evaluation::paired_loss(answers_.probabilities, probabilities, answers_.labels, compression_.metric));
+  // Asks the model about the validation images: the loss against the first one that was asked, and the size.
+  Result<void> judge(Tried& tried) {
+    evaluation::Loss loss;
+    if (tried.model.annotates()) {
+      SIGHTLINE_TRY(const evaluation::Annotated said,
+                    evaluation::annotate(tried.model, manifest_, dataset::Split::validation, false, build_.threads));
+      auto meter = tried.model.task_row().meter(tried.model.labels());
+      for (const tasks::Case& each : said.cases) meter->add(each);
+      const tasks::Meter& reference = meter_ == nullptr ? *meter : *meter_;
+      SIGHTLINE_TRY(loss, evaluation::paired_loss(reference, *meter, compression_.validation_images, compression_.metric));
+      if (meter_ == nullptr) meter_ = std::move(meter);
+    } else {
+      SIGHTLINE_TRY(evaluation::Answers said,
+                    evaluation::answer(tried.model, manifest_, dataset::Split::validation, false, build_.threads));
+      const Tensor& reference = answers_.labels.empty() ? said.probabilities : answers_.probabilities;
+      SIGHTLINE_TRY(loss, evaluation::paired_loss(reference, said.probabilities, said.labels, compression_.metric));
+      if (answers_.labels.empty()) answers_ = std::move(said);
+    }
     tried.candidate.metric = loss.candidate;
     tried.candidate.loss = loss.points;
     tried.candidate.interval = loss.interval;
@@ -129,10 +143,8 @@ class Compressing {
     const std::string folder = parent + "/" + contents_.name;
     SIGHTLINE_CHECK(package::write_package(contents, folder));
     SIGHTLINE_TRY(package::Model model, package::Model::open(folder, {.threads = build_.threads}));
-    SIGHTLINE_TRY(const evaluation::Answers answers,
-                  evaluation::answer(model, manifest_, dataset::Split::validation, false, build_.threads));
     tried_.push_back({folder, std::move(model), {.precision = enum_name(precision)}});
-    SIGHTLINE_CHECK(judge(tried_.back(), answers.probabilities));
+    SIGHTLINE_CHECK(judge(tried_.back()));
     return evaluation::within_tolerance(tried_.back().candidate, compression_.tolerance);
   }
 
@@ -197,7 +209,7 @@ class Compressing {
         SIGHTLINE_CHECK(check_interrupt());
         for (int run = turn == 0 ? -warm_up : 0; run < turn_runs; ++run) {
           const auto begin = Clock::now();
-          SIGHTLINE_CHECK(tried_[i].model.session().run(picture));
+          SIGHTLINE_CHECK(tried_[i].model.session().run(std::span(&picture, 1)));
           if (run >= 0) milliseconds[i].push_back(1e3 * std::chrono::duration<double>(Clock::now() - begin).count());
         }
       }
@@ -213,8 +225,9 @@ class Compressing {
   line::StepContext& context_;
   const dataset::Manifest& manifest_;
   package::Contents contents_;
-  evaluation::Answers answers_;  // of f32
-  std::vector<Tried> tried_;     // f32 first
+  evaluation::Answers answers_;          // of f32
+  std::unique_ptr<tasks::Meter> meter_;  // likewise, of models that annotate
+  std::vector<Tried> tried_;             // f32 first
   evaluation::Compression compression_;
 };
 

@@ -31,7 +31,7 @@ std::string compare_manifests(const store::Workspace& workspace, const Digest& b
   if (!old_manifest || !new_manifest) return "";
   std::map<std::string, const dataset::Sample*> by_path;
   for (const dataset::Sample& sample : old_manifest->samples) by_path[sample.path] = &sample;
-  std::uint64_t added = 0, relabelled = 0, altered = 0, moved = 0;
+  std::uint64_t added = 0, relabelled = 0, redrawn = 0, altered = 0, moved = 0;
   for (const dataset::Sample& sample : new_manifest->samples) {
     const auto found = by_path.find(sample.path);
     if (found == by_path.end()) {
@@ -43,12 +43,14 @@ std::string compare_manifests(const store::Workspace& workspace, const Digest& b
         old_manifest->classes[static_cast<std::size_t>(old_sample.label)] != new_manifest->classes[static_cast<std::size_t>(sample.label)]
             ? 1
             : 0;
+    redrawn += old_sample.annotation != sample.annotation ? 1 : 0;
     altered += old_sample.digest != sample.digest ? 1 : 0;
     moved += old_sample.split != sample.split ? 1 : 0;
     by_path.erase(found);
   }
   std::vector<std::string> parts;
   if (relabelled > 0) parts.push_back("the label of " + plural(relabelled, "image") + " changed");
+  if (redrawn > 0) parts.push_back("the boxes of " + plural(redrawn, "image") + " changed");
   if (altered > 0) parts.push_back("the pixels of " + plural(altered, "image") + " changed");
   if (added > 0) parts.push_back(plural(added, "image") + (added == 1 ? " was added" : " were added"));
   if (!by_path.empty()) parts.push_back(plural(by_path.size(), "image") + (by_path.size() == 1 ? " was removed" : " were removed"));
@@ -146,12 +148,18 @@ line::Step pack_step(const BuildContext& build) {
   line::Step step{.name = "pack", .version = 1, .says = "decode and resize the images once"};
   step.inputs = {{.name = "manifest", .step = "split", .output = "manifest"}, {.name = "recipe", .step = "recipe", .output = "recipe"}};
   step.outputs = {"images"};
+  if (!build.classifies()) step.parameters["task"] = enum_name(build.demand.task);
   step.describe_change = describe_manifest_change(build);
-  step.body = [](line::StepContext& context) -> Result<void> {
+  step.body = [build](line::StepContext& context) -> Result<void> {
     SIGHTLINE_TRY(const dataset::Manifest manifest, read_manifest(context));
     SIGHTLINE_TRY(const modules::Recipe recipe, read_recipe(context));
     const std::string path = context.work_folder() + "/images";
-    SIGHTLINE_CHECK(dataset::pack(manifest, {.width = recipe.side, .height = recipe.side, .channels = recipe.channels}, path));
+    const dataset::PackOptions options{.width = recipe.side,
+                                       .height = recipe.side,
+                                       .channels = recipe.channels,
+                                       .fit = fit_of(build.demand.task),
+                                       .objects = !build.classifies()};
+    SIGHTLINE_CHECK(dataset::pack(manifest, options, path));
     return context.put_file("images", path);
   };
   return step;

@@ -14,6 +14,7 @@
 #include "factory/step_inputs.h"
 #include "graph/graph.h"
 #include "line/worker.h"
+#include "modules/detector.h"
 #include "modules/imported.h"
 #include "modules/modules.h"
 #include "package/package.h"
@@ -28,14 +29,19 @@ constexpr std::size_t golden_count = 8;
 Digest samples_digest(const dataset::Manifest& manifest) {
   Sha256 hash;
   for (const std::string& name : manifest.classes) hash.add_field(name);
-  for (const dataset::Sample& sample : manifest.samples)
+  for (const dataset::Sample& sample : manifest.samples) {
     hash.add_field(sample.digest).add_field(fmt::format("{} {}", sample.label, enum_name(sample.split)));
+    if (!sample.annotation.objects.empty()) hash.add_field(json_text(to_json(sample.annotation)));
+  }
   return hash.finish();
 }
 
 Result<Json> lineage_of(const BuildContext& build, const dataset::Manifest& manifest, const modules::Recipe& recipe, const Json& history) {
   Json lineage = data_lineage(manifest);
   lineage["weights"] = {{"origin", "initialised at random, trained here"}, {"licence", "as the data allow"}};
+  if (build.start)
+    lineage["weights"] = {{"origin", fmt::format("begun from {} ({}), trained here", build.start->name, build.start->origin)},
+                          {"licence", build.start->licence}};
   if (build.demand.backbone) {
     SIGHTLINE_TRY(lineage["weights"], backbone_lineage(build.demand));
     if (history.contains("choice")) lineage["weights"]["choice"] = history["choice"];
@@ -80,6 +86,8 @@ Result<std::vector<package::GoldenSample>> choose_golden(const dataset::Manifest
   return golden;
 }
 
+image::Fit fit_of(demand::Task task) { return task == demand::Task::classify ? image::Fit::stretch : image::Fit::fit; }
+
 Json data_lineage(const dataset::Manifest& manifest) {
   std::array<std::int64_t, 3> counts{};
   for (const dataset::Sample& sample : manifest.samples) ++counts[static_cast<std::size_t>(sample.split)];
@@ -95,8 +103,14 @@ Json data_lineage(const dataset::Manifest& manifest) {
 }
 
 Result<void> put_evaluation(line::StepContext& context, const evaluation::Evaluation& evaluation) {
-  context.figure("top1", evaluation.figures.top1);
-  context.figure("macro_f1", evaluation.figures.macro_f1);
+  if (evaluation.task == "classify") {
+    context.figure("top1", evaluation.figures.top1);
+    context.figure("macro_f1", evaluation.figures.macro_f1);
+  }
+  SIGHTLINE_TRY(const tasks::Task* task, tasks::find_task(evaluation.task));
+  for (const tasks::Metric& metric : task->metrics)
+    if (const auto value = evaluation.measured.values.find(metric.name); value != evaluation.measured.values.end())
+      context.figure(metric.name, value->second);
   context.figure("p95_ms", evaluation.latency.p95);
   context.figure("size_bytes", evaluation.size_bytes);
   return context.put("evaluation", json_text(to_json(evaluation)));
@@ -127,6 +141,7 @@ line::Step recipe_step(const BuildContext& build) {
   line::Step step{.name = "recipe", .version = 2, .says = "choose the net and how to train it"};
   step.parameters = recipe_parameters(build.demand);
   step.environment = {{"modules", modules::version}};
+  if (!build.classifies()) step.environment["detector"] = modules::detector_version;
   if (build.demand.backbone) {
     const demand::Backbone& backbone = *build.demand.backbone;
     step.parameters["backbone"] = {{"cut", demand::cuts_of(build.demand)},
@@ -137,12 +152,15 @@ line::Step recipe_step(const BuildContext& build) {
   }
   step.inputs = {{.name = "manifest", .step = "split", .output = "manifest"}};
   if (build.demand.backbone) step.inputs.push_back({.name = "backbone", .digest = build.backbone});
+  if (build.start) step.inputs.push_back({.name = "starting weights", .digest = build.start->digest});
   step.outputs = {"recipe", "graph"};
   step.describe_change = describe_manifest_change(build);
   step.body = [build](line::StepContext& context) -> Result<void> {
     SIGHTLINE_TRY(const dataset::Manifest manifest, read_manifest(context));
-    SIGHTLINE_TRY(const ChosenRecipe chosen, build.imports() ? choose_imported_recipe(build.demand, manifest, build.threads)
-                                                             : choose_recipe(build.demand, manifest, build.threads));
+    SIGHTLINE_TRY(const ChosenRecipe chosen, !build.classifies()
+                                                 ? choose_detector_recipe(build.demand, manifest, build.start, build.threads)
+                                             : build.imports() ? choose_imported_recipe(build.demand, manifest, build.threads)
+                                                               : choose_recipe(build.demand, manifest, build.threads));
     SIGHTLINE_TRY(const graph::Cost cost, graph::cost_of(chosen.graph));
     context.figure("backbone", chosen.recipe.backbone);
     context.figure("side", chosen.recipe.side);
@@ -167,9 +185,12 @@ Result<void> train_with_worker(line::StepContext& context, const std::string& wo
   const auto on_event = [&](const Json& event) {
     const std::string kind = event.value("event", "");
     if (kind == "schedule") steps = event.value("steps", std::int64_t{0});
-    if (kind == "epoch") {
-      last_epoch = fmt::format("  validation top1 {:.4f}", event.value("validation_top1", 0.0));
-      context.figure("validation_top1", event.value("validation_top1", 0.0));
+    for (const auto& [key, words] : {std::pair{"validation_top1", "top1"}, {"validation_loss", "loss"}}) {
+      // What a task has no figure of is null; the first that there is counts.
+      if (kind != "epoch" || !event.contains(key) || !event.at(key).is_number()) continue;
+      last_epoch = fmt::format("  validation {} {:.4f}", words, event.at(key).get<double>());
+      context.figure(key, event.at(key));
+      break;
     }
     if (kind == "progress") {
       progress.set_total(static_cast<std::uint64_t>(event.value("steps", steps)));
@@ -199,6 +220,7 @@ line::Step train_step(const BuildContext& build, const std::string& worker, cons
     SIGHTLINE_TRY(spec.recipe, read_recipe(context));
     spec.graph = context.input_path("graph");
     spec.data = context.input_path("images");
+    spec.task = enum_name(build.demand.task);
     spec.seed = build.demand.seed;
     spec.threads = build.threads;
     if (auto status = train_with_worker(context, worker, spec, "train"); !status.ok()) {
@@ -238,6 +260,7 @@ Result<double> write_calibrated(const BuildContext& build, package::Contents& co
 
 line::Step package_step(const BuildContext& build) {
   line::Step step{.name = "package", .version = 1, .says = "calibrate, write, reopen and verify the package"};
+  if (!build.classifies()) step.says = "write, reopen and verify the package";
   step.parameters = {{"name", build.demand.name}, {"licence", build.demand.data.licence}, {"origin", build.demand.data.origin}};
   add_decisions(build.demand, step.parameters);
   step.environment = machine_environment(build.threads);
@@ -258,15 +281,21 @@ line::Step package_step(const BuildContext& build) {
     SIGHTLINE_TRY(const graph::Graph trained, graph::read_onnx(context.input_path("model")));
     package::Contents contents;
     contents.name = build.demand.name;
+    contents.task = enum_name(build.demand.task);
     contents.graph = graph::serving_graph(trained);
     contents.labels = manifest.classes;
-    contents.preprocessing = {.width = recipe.side, .height = recipe.side, .channels = recipe.channels};
+    contents.preprocessing = {.width = recipe.side, .height = recipe.side, .channels = recipe.channels, .fit = fit_of(build.demand.task)};
     SIGHTLINE_TRY(contents.lineage, lineage_of(build, manifest, recipe, history));
     SIGHTLINE_TRY(contents.golden, choose_golden(manifest, golden_count));
 
     const std::string folder = context.work_folder() + "/" + build.demand.name;
-    SIGHTLINE_TRY(const double temperature, write_calibrated(build, contents, manifest, folder));
-    context.figure("temperature", temperature);
+    if (build.classifies()) {
+      SIGHTLINE_TRY(const double temperature, write_calibrated(build, contents, manifest, folder));
+      context.figure("temperature", temperature);
+    } else {
+      SIGHTLINE_CHECK(remove_all(folder));
+      SIGHTLINE_CHECK(package::write_package(contents, folder));
+    }
     SIGHTLINE_TRY(const std::uint64_t size, package::shipped_size(folder));
     context.figure("size_bytes", size);
     return context.put_folder("package", folder);

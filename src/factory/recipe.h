@@ -15,6 +15,13 @@
 
 namespace sightline::factory {
 
+// What a net begins with instead of chance: a backbone that comes with the program.
+struct StartingWeights {
+  std::string name, file;  // the weights
+  Digest digest;           // of the file
+  std::string licence, origin;
+};
+
 struct ChosenRecipe {
   modules::Recipe recipe;
   graph::Graph graph;                // initial weights
@@ -29,6 +36,16 @@ Result<ChosenRecipe> choose_recipe(const demand::Demand& demand, const dataset::
 // The same for a network that the demand brings (backbone.onnx): imported and given a new head; how to tune it follows from what it is.
 // Errors: those of reading and importing; refused when it breaks the limits.
 Result<ChosenRecipe> choose_imported_recipe(const demand::Demand& demand, const dataset::Manifest& manifest, int threads);
+
+// --- detect (detect_recipe.cpp) ---
+
+// What the demand pins that no detector has. Error usage.
+Result<void> check_detector_pins(const demand::Demand& demand);
+// The shipped backbone that detectors are built on; nothing: this installation has none.
+Result<std::optional<StartingWeights>> starting_weights();
+// A detector for the manifest's classes and objects, begun from those weights. Errors: refused when it breaks the limits; those of reading.
+Result<ChosenRecipe> choose_detector_recipe(const demand::Demand& demand, const dataset::Manifest& manifest,
+                                            const std::optional<StartingWeights>& start, int threads);
 
 // The network of demand.backbone.onnx with a head for so many classes. Errors: those of reading and importing; usage (recipe.side).
 Result<modules::ImportedClassifier> import_network(const demand::Demand& demand, std::int64_t classes);

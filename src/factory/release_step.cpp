@@ -36,18 +36,22 @@ Result<std::optional<store::Release>> competitor(const store::Registry& registry
 
 std::string card_text(const demand::Demand& demand, const evaluation::Evaluation& evaluation, const evaluation::Verdict& verdict,
                       const evaluation::Compression& compression, const Json& lineage) {
-  const auto interval = [&](const char* metric) {
+  const auto interval = [&](const std::string& metric) {
     const auto found = evaluation.intervals.find(metric);
     return found == evaluation.intervals.end() ? std::string()
                                                : fmt::format(" (95% interval {:.4f} to {:.4f})", found->second.low, found->second.high);
   };
   std::string text = fmt::format("# {}\n\n{}\n\n", demand.name, verdict.sentence);
   text += fmt::format("Measured with the packaged model on {} untouched test images:\n\n",
-                      human_count(static_cast<std::uint64_t>(evaluation.figures.count)));
-  text += fmt::format("- top1 {:.4f}{}\n- top5 {:.4f}\n- macro_f1 {:.4f}{}\n- log loss {:.4f}\n", evaluation.figures.top1, interval("top1"),
-                      evaluation.figures.top5, evaluation.figures.macro_f1, interval("macro_f1"), evaluation.figures.log_loss);
-  text += fmt::format("- expected calibration error {:.4f} (before temperature scaling {:.4f})\n", evaluation.figures.calibration_error,
-                      evaluation.calibration_error_before);
+                      human_count(static_cast<std::uint64_t>(evaluation::pictures_of(evaluation))));
+  if (evaluation.task == "classify") {
+    text +=
+        fmt::format("- top1 {:.4f}{}\n- top5 {:.4f}\n- macro_f1 {:.4f}{}\n- log loss {:.4f}\n", evaluation.figures.top1, interval("top1"),
+                    evaluation.figures.top5, evaluation.figures.macro_f1, interval("macro_f1"), evaluation.figures.log_loss);
+    text += fmt::format("- expected calibration error {:.4f} (before temperature scaling {:.4f})\n", evaluation.figures.calibration_error,
+                        evaluation.calibration_error_before);
+  }
+  for (const auto& [metric, value] : evaluation.measured.values) text += fmt::format("- {} {:.4f}{}\n", metric, value, interval(metric));
   text +=
       fmt::format("- latency at batch 1 after decoding: p50 {:.3f} ms, p95 {:.3f} ms, p99 {:.3f} ms on {}\n", evaluation.latency.p50,
                   evaluation.latency.p95, evaluation.latency.p99, plural(static_cast<std::uint64_t>(evaluation.latency.threads), "core"));
@@ -110,9 +114,10 @@ line::Step release_step(const BuildContext& build) {
                  {.name = "compression", .step = "compress", .output = "compression"},
                  {.name = "evaluation", .step = "evaluate", .output = "evaluation"},
                  {.name = "audit", .step = "audit", .output = "audit"},
-                 {.name = "suspects", .step = build.suspects_step(), .output = "suspects"},
                  {.name = "history", .step = build.trained_step(), .output = "history"},
                  {.name = "manifest", .step = build.manifest_step(), .output = "manifest"}};
+  if (build.classifies())
+    step.inputs.insert(step.inputs.begin() + 4, {.name = "suspects", .step = build.suspects_step(), .output = "suspects"});
   if (build.options.point > 0) step.parameters["point"] = build.options.point;
   if (build.searches()) step.inputs.push_back({.name = "search", .step = "search", .output = "search"});
   if (build.escalates()) {
@@ -136,9 +141,11 @@ line::Step release_step(const BuildContext& build) {
     SIGHTLINE_TRY(report.evaluation, read_json_input<evaluation::Evaluation>(context, "evaluation"));
     SIGHTLINE_TRY(report.compression, read_json_input<evaluation::Compression>(context, "compression"));
     SIGHTLINE_TRY(report.audit, read_json_input<dataset::Audit>(context, "audit"));
-    SIGHTLINE_TRY(const std::string suspects_text, context.read_input("suspects"));
-    SIGHTLINE_TRY(const Json suspects, parse_json(suspects_text, "suspects"));
-    SIGHTLINE_CHECK(from_json(suspects, report.suspects, "suspects"));
+    if (build.classifies()) {
+      SIGHTLINE_TRY(const std::string suspects_text, context.read_input("suspects"));
+      SIGHTLINE_TRY(const Json suspects, parse_json(suspects_text, "suspects"));
+      SIGHTLINE_CHECK(from_json(suspects, report.suspects, "suspects"));
+    }
     SIGHTLINE_TRY(const std::string history, context.read_input("history"));
     SIGHTLINE_TRY(report.history, parse_json(history, "history"));
     if (build.searches()) {
@@ -185,13 +192,16 @@ line::Step release_step(const BuildContext& build) {
     release.package = package;
     release.evaluation = context.input("evaluation");
     release.report = page;
-    release.figures = {{"balanced_accuracy", report.evaluation.figures.balanced_accuracy},
-                       {"top1", report.evaluation.figures.top1},
-                       {"top5", report.evaluation.figures.top5},
-                       {"macro_f1", report.evaluation.figures.macro_f1},
-                       {"log_loss", report.evaluation.figures.log_loss},
-                       {"p95_ms", report.evaluation.latency.p95},
-                       {"size_bytes", report.evaluation.size_bytes}};
+    release.figures = {{"p95_ms", report.evaluation.latency.p95}, {"size_bytes", report.evaluation.size_bytes}};
+    if (build.classifies()) {
+      const tasks::ClassifyFigures& figures = report.evaluation.figures;
+      release.figures.update({{"balanced_accuracy", figures.balanced_accuracy},
+                              {"top1", figures.top1},
+                              {"top5", figures.top5},
+                              {"macro_f1", figures.macro_f1},
+                              {"log_loss", figures.log_loss}});
+    }
+    release.figures.update(to_json(report.evaluation.measured.values));
     release.lineage = report.lineage;
     SIGHTLINE_TRY(const std::vector<store::Run> runs, workspace.registry().runs(build.demand.name));
     for (const store::Run& run : runs) release.run = std::max(release.run, run.id);

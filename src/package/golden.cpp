@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::uint64_t largest_json = 64'000'000, largest_picture = 256'000'000;
 
+// What is expected of a classifier, and of every other model.
 struct Sample {
   std::string file, name;
   std::vector<float> probabilities;
@@ -22,11 +23,20 @@ struct Sample {
     return std::tuple{field("file", &Sample::file), field("name", &Sample::name), field("probabilities", &Sample::probabilities)};
   }
 };
+struct AnnotatedSample {
+  std::string file, name;
+  annotation::Annotation annotation;
+  static constexpr auto fields() {
+    return std::tuple{field("file", &AnnotatedSample::file), field("name", &AnnotatedSample::name),
+                      field("annotation", &AnnotatedSample::annotation)};
+  }
+};
 
+template <class T>
 struct Golden {
   int format = 1;
   double tolerance = 0;
-  std::vector<Sample> samples;
+  std::vector<T> samples;
   static constexpr auto fields() {
     return std::tuple{field("format", &Golden::format), field("tolerance", &Golden::tolerance), field("samples", &Golden::samples)};
   }
@@ -38,18 +48,25 @@ Result<std::vector<float>> answer(Model& model, const image::Image& picture) {
   const auto values = probabilities.values<float>();
   return std::vector<float>(values.begin(), values.end());
 }
+Result<annotation::Annotation> annotate(Model& model, const image::Image& picture) {
+  const image::Placement placement = model.placement(picture.width, picture.height);
+  SIGHTLINE_TRY(std::vector<annotation::Annotation> answers, model.annotations(model.prepare(picture), std::span(&placement, 1)));
+  return std::move(answers[0]);
+}
+
+Error answers_differently(const std::string& folder, const std::string& file, const std::string& name, const std::string& what) {
+  return {ErrorKind::invalid_data,
+          fmt::format("{}/{}: golden sample {} (\"{}\") {}; the model or the sample was altered since it was packaged, or this "
+                      "processor calculates differently: export or build the package again",
+                      folder, model_file, file, name, what)};
+}
 
 std::size_t best_of(const std::vector<float>& values) {
   return static_cast<std::size_t>(std::max_element(values.begin(), values.end()) - values.begin());
 }
 
 Result<void> compare(const Sample& sample, const std::vector<float>& got, const std::string& folder, const Model& model) {
-  const auto bad = [&](const std::string& what) {
-    return Error{ErrorKind::invalid_data,
-                 fmt::format("{}/{}: golden sample {} (\"{}\") {}; the model or the sample was altered since it was packaged, or this "
-                             "processor calculates differently: export or build the package again",
-                             folder, model_file, sample.file, sample.name, what)};
-  };
+  const auto bad = [&](const std::string& what) { return answers_differently(folder, sample.file, sample.name, what); };
   if (sample.probabilities.size() != got.size())
     return bad(fmt::format("has {} expected probabilities, the model gives {}", sample.probabilities.size(), got.size()));
   double worst = 0;
@@ -72,11 +89,18 @@ Result<void> compare(const Sample& sample, const std::vector<float>& got, const 
   return {};
 }
 
-Result<Golden> parse_golden(const std::string& folder) {
+Result<void> compare(const AnnotatedSample& sample, const annotation::Annotation& got, const std::string& folder, const Model& model) {
+  const std::string difference = annotation::difference(sample.annotation, got, golden_tolerance(model.precision()));
+  if (difference.empty()) return {};
+  return answers_differently(folder, sample.file, sample.name, "answers differently: " + difference);
+}
+
+template <class T>
+Result<Golden<T>> parse_golden(const std::string& folder) {
   const std::string source = folder + "/" + golden_file;
   SIGHTLINE_TRY(const std::string text, read_inside(folder, golden_file, largest_json));
   SIGHTLINE_TRY(const Json json, parse_json(text, source));
-  Golden golden;
+  Golden<T> golden;
   if (const auto status = from_json(json, golden, ""); !status.ok()) return status.error().in(source);
   if (golden.format != 1)
     return Error{ErrorKind::unsupported, fmt::format("{}: format {}; this version of Sightline reads format 1", source, golden.format)};
@@ -86,10 +110,10 @@ Result<Golden> parse_golden(const std::string& folder) {
   return golden;
 }
 
-Result<image::Image> picture_of(const std::string& folder, const Sample& sample) {
-  if (sample.file.empty() || sample.file.find('/') != std::string::npos || !is_printable(sample.file, 200))
+Result<image::Image> picture_of(const std::string& folder, const std::string& file) {
+  if (file.empty() || file.find('/') != std::string::npos || !is_printable(file, 200))
     return Error{ErrorKind::invalid_data, fmt::format("{}/{}: a sample's file must be a plain file name", folder, golden_file)};
-  SIGHTLINE_TRY(const std::string path, inside(folder, std::string(golden_folder) + "/" + sample.file, largest_picture));
+  SIGHTLINE_TRY(const std::string path, inside(folder, std::string(golden_folder) + "/" + file, largest_picture));
   return image::read_image(path);
 }
 
@@ -99,19 +123,29 @@ Result<void> write_golden(const std::string& folder, const std::vector<GoldenSam
   if (samples.empty() || samples.size() > most_golden_samples)
     return Error{ErrorKind::invalid_data, fmt::format("a package has 1 to {} golden samples, not {}", most_golden_samples, samples.size())};
   SIGHTLINE_CHECK(make_directories(folder + "/" + golden_folder));
-  Golden golden{.tolerance = golden_tolerance(model.precision())};
-  for (const GoldenSample& sample : samples) {
-    SIGHTLINE_TRY(std::vector<float> probabilities, answer(model, sample.picture));
-    for (const float probability : probabilities) {
-      if (!std::isfinite(probability))
-        return Error{ErrorKind::invalid_data,
-                     fmt::format("the model answers golden sample \"{}\" with a number that is not finite: it did not learn", sample.name)};
-    }
-    const std::string file = fmt::format("{}.png", golden.samples.size());
+  Golden<Sample> golden{.tolerance = golden_tolerance(model.precision())};
+  Golden<AnnotatedSample> annotated{.tolerance = golden.tolerance};
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const GoldenSample& sample = samples[i];
+    const auto not_finite = [&] {
+      return Error{ErrorKind::invalid_data,
+                   fmt::format("the model answers golden sample \"{}\" with a number that is not finite: it did not learn", sample.name)};
+    };
+    const std::string file = fmt::format("{}.png", i);
     SIGHTLINE_CHECK(write_file(fmt::format("{}/{}/{}", folder, golden_folder, file), image::encode_png(sample.picture)));
-    golden.samples.push_back({.file = file, .name = sample.name, .probabilities = std::move(probabilities)});
+    if (model.annotates()) {
+      SIGHTLINE_TRY(annotation::Annotation annotation, annotate(model, sample.picture));
+      for (const annotation::Object& object : annotation.objects)
+        if (!std::isfinite(object.score)) return not_finite();
+      annotated.samples.push_back({.file = file, .name = sample.name, .annotation = std::move(annotation)});
+    } else {
+      SIGHTLINE_TRY(std::vector<float> probabilities, answer(model, sample.picture));
+      for (const float probability : probabilities)
+        if (!std::isfinite(probability)) return not_finite();
+      golden.samples.push_back({.file = file, .name = sample.name, .probabilities = std::move(probabilities)});
+    }
   }
-  return write_file(folder + "/" + golden_file, json_text(to_json(golden), 1) + "\n");
+  return write_file(folder + "/" + golden_file, json_text(model.annotates() ? to_json(annotated) : to_json(golden), 1) + "\n");
 }
 
 double golden_tolerance(Precision precision) {
@@ -124,20 +158,38 @@ double golden_tolerance(Precision precision) {
   return 1e-4;
 }
 
-Result<std::vector<GoldenSample>> read_golden(const std::string& folder) {
-  SIGHTLINE_TRY(const Golden golden, parse_golden(folder));
+namespace {
+
+template <class T>
+Result<std::vector<GoldenSample>> read_samples(const std::string& folder) {
+  SIGHTLINE_TRY(const Golden<T> golden, parse_golden<T>(folder));
   std::vector<GoldenSample> samples;
-  for (const Sample& sample : golden.samples) {
-    SIGHTLINE_TRY(image::Image picture, picture_of(folder, sample));
+  for (const T& sample : golden.samples) {
+    SIGHTLINE_TRY(image::Image picture, picture_of(folder, sample.file));
     samples.push_back({sample.name, std::move(picture)});
   }
   return samples;
 }
 
+}  // namespace
+
+Result<std::vector<GoldenSample>> read_golden(const std::string& folder, const Model& model) {
+  return model.annotates() ? read_samples<AnnotatedSample>(folder) : read_samples<Sample>(folder);
+}
+
 Result<void> check_golden(const std::string& folder, Model& model) {
-  SIGHTLINE_TRY(const Golden golden, parse_golden(folder));
+  if (model.annotates()) {
+    SIGHTLINE_TRY(const Golden<AnnotatedSample> golden, parse_golden<AnnotatedSample>(folder));
+    for (const AnnotatedSample& sample : golden.samples) {
+      SIGHTLINE_TRY(const image::Image picture, picture_of(folder, sample.file));
+      SIGHTLINE_TRY(const annotation::Annotation got, annotate(model, picture));
+      SIGHTLINE_CHECK(compare(sample, got, folder, model));
+    }
+    return {};
+  }
+  SIGHTLINE_TRY(const Golden<Sample> golden, parse_golden<Sample>(folder));
   for (const Sample& sample : golden.samples) {
-    SIGHTLINE_TRY(const image::Image picture, picture_of(folder, sample));
+    SIGHTLINE_TRY(const image::Image picture, picture_of(folder, sample.file));
     SIGHTLINE_TRY(const std::vector<float> got, answer(model, picture));
     SIGHTLINE_CHECK(compare(sample, got, folder, model));
   }

@@ -234,6 +234,7 @@ Result<void> add_metadata(graph::Graph& graph, const Contents& contents) {
       found != graph.initializers.end() && found->second.dtype() == Dtype::f32 && found->second.count() == 1)
     temperature = 1.0 / found->second.values<float>()[0];
 
+  const bool classifies = contents.task == "classify";
   auto& metadata = graph.metadata;
   metadata.erase("sightline_training_outputs");
   metadata[format_key] = format_version;
@@ -243,20 +244,22 @@ Result<void> add_metadata(graph::Graph& graph, const Contents& contents) {
   metadata[preprocessing_key] = json_text(to_json(contents.preprocessing));
   metadata.erase(precision_key);
   if (contents.precision != Precision::f32) metadata[precision_key] = enum_name(contents.precision);
-  metadata[temperature_key] = json_text(Json(temperature));
+  if (classifies) metadata[temperature_key] = json_text(Json(temperature));
   // Normalisation is part of the graph, so mean_values and scale_values stay out: a reader would apply them once more. Resizing is not,
   // so embedded_processing is false.
-  metadata["model_info model_type"] = "Classification";
+  if (classifies) metadata["model_info model_type"] = "Classification";
   metadata["model_info model_name"] = contents.name;
   metadata["model_info labels"] = words_of(contents.labels);
   metadata["model_info resize_type"] = resize_type_of(contents.preprocessing.fit);
   metadata["model_info pad_value"] = "114";
   metadata["model_info embedded_processing"] = "False";
   metadata["model_info reverse_input_channels"] = "False";
-  metadata["model_info output_raw_scores"] = "True";
-  metadata.try_emplace("model_info confidence_threshold", "0");  // what decides by thresholds has set its own
-  metadata["model_info multilabel"] = "False";
-  metadata["model_info hierarchical"] = "False";
+  if (classifies) {
+    metadata["model_info output_raw_scores"] = "True";
+    metadata.try_emplace("model_info confidence_threshold", "0");  // what decides by thresholds has set its own
+    metadata["model_info multilabel"] = "False";
+    metadata["model_info hierarchical"] = "False";
+  }
 
   SIGHTLINE_TRY(const Description description, describe(graph, "the model", true));
   if (description.input.floating || description.input.channels_first || description.input.one_by_one)
@@ -274,14 +277,23 @@ Result<Description> describe_input(const graph::Graph& graph, const std::string&
 Result<Description> describe(const graph::Graph& graph, const std::string& source, bool packaged) {
   Description description;
   SIGHTLINE_CHECK(read_input(graph, source, description));
-  SIGHTLINE_TRY(const std::int64_t classes, class_count(graph, source));
   // f32 says nothing.
   if (const std::string precision = find(graph, precision_key); !precision.empty() && !enum_from(precision, description.precision))
     return Error{ErrorKind::unsupported,
                  fmt::format("{}: it computes in \"{}\", which this version of Sightline does not know", source, precision)};
-  if (packaged || !find(graph, format_key).empty()) {
+  const bool ours = packaged || !find(graph, format_key).empty();
+  if (ours) {
     SIGHTLINE_CHECK(read_own(graph, source, description));
-  } else {
+    SIGHTLINE_TRY(const tasks::Task* task, tasks::find_task(description.task));
+    if (task->check_outputs != nullptr) {
+      std::map<std::string, std::pair<Dtype, Shape>> outputs;
+      for (const graph::ValueInfo& output : graph.outputs) outputs[output.name] = {output.dtype, output.shape};
+      if (auto status = task->check_outputs(outputs, description.labels.size()); !status.ok()) return status.error().in(source);
+      return description;
+    }
+  }
+  SIGHTLINE_TRY(const std::int64_t classes, class_count(graph, source));
+  if (!ours) {
     read_foreign(graph, classes, source, description);
     description.output = output_form(graph);
     if (description.output == OutputForm::scores)

@@ -14,6 +14,7 @@ namespace sightline::package {
 
 struct Model::State {
   Description description;
+  const tasks::Task* task = nullptr;
   graph::Graph graph;
   Json lineage = Json::object();
   runtime::Session session;
@@ -33,6 +34,14 @@ void to_probabilities(std::span<float> row, OutputForm form) {
   }
   if (form == OutputForm::log_probabilities) return;
   for (float& value : row) value = static_cast<float>(value / sum);
+}
+
+Result<void> check_pictures(const Tensor& prepared, const Preprocessing& wanted) {
+  if (prepared.dtype() == Dtype::u8 && prepared.rank() == 4 && prepared.dim(1) == wanted.height && prepared.dim(2) == wanted.width &&
+      prepared.dim(3) == wanted.channels)
+    return {};
+  return Error{ErrorKind::usage, fmt::format("pictures must come as u8 N×{}×{}×{}, not as {} {}", wanted.height, wanted.width,
+                                             wanted.channels, name_of(prepared.dtype()), to_string(prepared.shape()))};
 }
 
 }  // namespace
@@ -102,7 +111,8 @@ Result<Model> Model::open(const std::string& path, const OpenOptions& options) {
   const auto precision = rounded ? runtime::Precision::bf16 : runtime::Precision::f32;
   auto session = runtime::Session::create(graph, {.threads = options.threads, .precision = precision});
   if (!session.ok()) return session.error().in(file);
-  Model model(std::unique_ptr<State>(new State{std::move(description), std::move(graph), std::move(lineage), *std::move(session)}));
+  SIGHTLINE_TRY(const tasks::Task* task, tasks::find_task(description.task));
+  Model model(std::unique_ptr<State>(new State{std::move(description), task, std::move(graph), std::move(lineage), *std::move(session)}));
   if (folder && options.check_golden) SIGHTLINE_CHECK(check_golden(path, model));
   return model;
 }
@@ -117,14 +127,39 @@ const graph::Graph& Model::graph() const { return state_->graph; }
 const Json& Model::lineage() const { return state_->lineage; }
 runtime::Session& Model::session() { return state_->session; }
 
+const tasks::Task& Model::task_row() const { return *state_->task; }
+bool Model::annotates() const { return state_->task->decode != nullptr; }
+
 Tensor Model::prepare(const image::Image& picture) const { return prepare_picture(picture, preprocessing()); }
 
+image::Placement Model::placement(int width, int height) const {
+  return image::placement_of(width, height, preprocessing().width, preprocessing().height, preprocessing().fit);
+}
+
+Result<std::vector<annotation::Annotation>> Model::annotations(const Tensor& prepared, std::span<const image::Placement> placements) {
+  if (!annotates()) return Error{ErrorKind::usage, fmt::format("\"{}\" is a classifier: it answers with probabilities", name())};
+  SIGHTLINE_CHECK(check_pictures(prepared, preprocessing()));
+  const std::int64_t count = prepared.dim(0);
+  if (static_cast<std::int64_t>(placements.size()) != count)
+    return Error{ErrorKind::usage, fmt::format("{} placements for {} pictures", placements.size(), count)};
+  const std::int64_t step = state_->description.input.one_by_one ? 1 : std::max<std::int64_t>(count, 1);
+  std::vector<annotation::Annotation> answers;
+  for (std::int64_t begin = 0; begin < count; begin += step) {
+    const Tensor input = network_input(prepared.rows(begin, begin + step), state_->description.input);
+    SIGHTLINE_TRY(std::vector<Tensor> outputs, state_->session.run(std::span(&input, 1)));
+    tasks::Outputs named;
+    for (std::size_t i = 0; i < outputs.size(); ++i) named[state_->graph.outputs[i].name] = std::move(outputs[i]);
+    SIGHTLINE_TRY(std::vector<annotation::Annotation> some,
+                  state_->task->decode(named, placements.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(step))));
+    for (annotation::Annotation& each : some) answers.push_back(std::move(each));
+  }
+  return answers;
+}
+
 Result<Tensor> Model::probabilities(const Tensor& prepared) {
-  const Preprocessing& wanted = preprocessing();
-  if (prepared.dtype() != Dtype::u8 || prepared.rank() != 4 || prepared.dim(1) != wanted.height || prepared.dim(2) != wanted.width ||
-      prepared.dim(3) != wanted.channels)
-    return Error{ErrorKind::usage, fmt::format("pictures must come as u8 N×{}×{}×{}, not as {} {}", wanted.height, wanted.width,
-                                               wanted.channels, name_of(prepared.dtype()), to_string(prepared.shape()))};
+  if (annotates())
+    return Error{ErrorKind::usage, fmt::format("\"{}\" is a model for the task {}: it gives no probabilities of classes", name(), task())};
+  SIGHTLINE_CHECK(check_pictures(prepared, preprocessing()));
   const auto classes = static_cast<std::int64_t>(labels().size());
   const std::int64_t count = prepared.dim(0);
   const std::int64_t step = state_->description.input.one_by_one ? 1 : std::max<std::int64_t>(count, 1);

@@ -24,6 +24,7 @@
 #include "image/image.h"
 #include "runtime/session.h"
 #include "tasks/classify.h"
+#include "tasks/tasks.h"
 
 namespace sightline::package {
 
@@ -106,8 +107,16 @@ class Model {
 
   // u8 1×H×W×C as the network wants it.
   Tensor prepare(const image::Image& picture) const;
-  // u8 N×H×W×C → f32 N×K
+  // Where prepare() puts a picture of this size.
+  image::Placement placement(int width, int height) const;
+  // u8 N×H×W×C → f32 N×K, of classifiers.
   Result<Tensor> probabilities(const Tensor& prepared);
+  // u8 N×H×W×C → N answers in their pictures' frames, of models of any other task. Errors: usage (a classifier, sizes), invalid_data.
+  Result<std::vector<annotation::Annotation>> annotations(const Tensor& prepared, std::span<const image::Placement> placements);
+  // Whether answers are annotations.
+  bool annotates() const;
+  // The row of its task.
+  const tasks::Task& task_row() const;
 
  private:
   struct State;

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/files.h"
@@ -15,30 +16,58 @@ namespace {
 
 namespace fs = std::filesystem;
 
+const char* triton_type(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::u8: return "TYPE_UINT8";
+    case Dtype::i8: return "TYPE_INT8";
+    case Dtype::i32: return "TYPE_INT32";
+    case Dtype::i64: return "TYPE_INT64";
+    case Dtype::f16: return "TYPE_FP16";
+    case Dtype::bf16: return "TYPE_BF16";
+    case Dtype::f64: return "TYPE_FP64";
+    case Dtype::boolean: return "TYPE_BOOL";
+    case Dtype::f32: break;
+  }
+  return "TYPE_FP32";
+}
+
+// Triton batches requests only where every output has a row for each picture; what suppresses overlaps lists its choices in one.
+bool has_rows(const graph::Graph& graph) {
+  return std::ranges::none_of(graph.nodes, [](const graph::Node& node) { return node.op_type == "NonMaxSuppression"; });
+}
+
 // Triton's ModelConfig in protobuf's text form. It carries no name: Triton then takes the folder's, whatever the folder is called.
 std::string config_text(const graph::Graph& graph) {
+  const bool batches = has_rows(graph);
+  const auto dims = [&](const Shape& shape) {
+    std::vector<std::string> words;
+    for (std::size_t i = batches ? 1 : 0; i < shape.size(); ++i) words.push_back(std::to_string(shape[i]));
+    return join(words, ", ");
+  };
   const graph::ValueInfo& image = graph.inputs[0];
-  const graph::ValueInfo& output = graph.outputs[0];
+  std::string outputs;
+  for (const graph::ValueInfo& output : graph.outputs) {
+    const bool first = &output == graph.outputs.data();
+    outputs += fmt::format("{}  {{\n    name: \"{}\"\n    data_type: {}\n    dims: [ {} ]\n", first ? "" : ",\n", output.name,
+                           triton_type(output.dtype), dims(output.shape));
+    if (first && batches) outputs += fmt::format("    label_filename: \"{}\"\n", labels_file);
+    outputs += "  }";
+  }
   return fmt::format(R"(platform: "onnxruntime_onnx"
 backend: "onnxruntime"
-max_batch_size: 64
+max_batch_size: {}
 input [
   {{
     name: "{}"
     data_type: TYPE_UINT8
-    dims: [ {}, {}, {} ]
+    dims: [ {} ]
   }}
 ]
 output [
-  {{
-    name: "{}"
-    data_type: TYPE_FP32
-    dims: [ {} ]
-    label_filename: "{}"
-  }}
+{}
 ]
 )",
-                     image.name, image.shape[1], image.shape[2], image.shape[3], output.name, output.shape[1], labels_file);
+                     batches ? 64 : 0, image.name, dims(image.shape), outputs);
 }
 
 // Names of values come from graphs of anyone; in the configuration they stand between quotes.
@@ -54,8 +83,10 @@ Result<void> link_or_copy(const std::string& from, const std::string& to) {
 Result<void> fill(const Contents& contents, const std::string& folder) {
   graph::Graph graph = contents.graph;
   SIGHTLINE_CHECK(add_metadata(graph, contents));
-  if (!needs_no_quoting(graph.inputs[0].name) || !needs_no_quoting(graph.outputs[0].name) || graph.outputs[0].shape.size() != 2)
-    return Error{ErrorKind::invalid_data, "cannot package the model: its input and output need plain names, and its output the shape N×K"};
+  const bool plain = std::ranges::all_of(graph.outputs, [](const graph::ValueInfo& output) { return needs_no_quoting(output.name); });
+  if (!needs_no_quoting(graph.inputs[0].name) || !plain || (contents.task == "classify" && graph.outputs[0].shape.size() != 2))
+    return Error{ErrorKind::invalid_data,
+                 "cannot package the model: its inputs and outputs need plain names, and a classifier's output the shape N×K"};
   if (!contents.lineage.is_object()) return Error{ErrorKind::invalid_data, "cannot package the model: its lineage is not a JSON object"};
   graph::ExternalWeights external;
   if (!contents.shared.path.empty()) external = {shared_name, contents.shared.offsets};
@@ -107,7 +138,7 @@ Result<Contents> read_contents(const std::string& folder) {
                     .preprocessing = model.preprocessing(),
                     .lineage = model.lineage(),
                     .precision = model.precision()};
-  SIGHTLINE_TRY(contents.golden, read_golden(folder));
+  SIGHTLINE_TRY(contents.golden, read_golden(folder, model));
   return contents;
 }
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "app/cli/model_source.h"
 #include "app/cli/verbs.h"
@@ -40,15 +41,18 @@ std::string with_interval(const evaluation::Evaluation& evaluation, const std::s
 void print_figures(const Console& console, const evaluation::Evaluation& evaluation) {
   const tasks::ClassifyFigures& figures = evaluation.figures;
   std::vector<std::vector<std::string>> rows;
-  const auto row = [&](const char* name, double value) {
+  const auto row = [&](const std::string& name, double value) {
     rows.push_back({name, fmt::format("{:.4f}", value), with_interval(evaluation, name)});
   };
-  row("top1", figures.top1);
-  row("top5", figures.top5);
-  row("macro_f1", figures.macro_f1);
-  row("balanced_accuracy", figures.balanced_accuracy);
-  row("log_loss", figures.log_loss);
-  row("calibration_error", figures.calibration_error);
+  if (evaluation.task == "classify") {
+    row("top1", figures.top1);
+    row("top5", figures.top5);
+    row("macro_f1", figures.macro_f1);
+    row("balanced_accuracy", figures.balanced_accuracy);
+    row("log_loss", figures.log_loss);
+    row("calibration_error", figures.calibration_error);
+  }
+  for (const auto& [metric, value] : evaluation.measured.values) row(metric, value);
   console.table({"metric", "value", "95% interval"}, rows);
   console.say("latency at batch 1: p50 {:.3f} ms, p95 {:.3f} ms, p99 {:.3f} ms on {}", evaluation.latency.p50, evaluation.latency.p95,
               evaluation.latency.p99, plural(static_cast<std::uint64_t>(evaluation.latency.threads), "thread"));
@@ -56,7 +60,26 @@ void print_figures(const Console& console, const evaluation::Evaluation& evaluat
               human_bytes(evaluation.peak_memory_bytes));
 }
 
+void print_measured_classes(const Console& console, const evaluation::Evaluation& evaluation) {
+  std::set<std::string> names;
+  for (const tasks::ClassValues& each : evaluation.measured.per_class)
+    for (const auto& [name, value] : each.values) names.insert(name);
+  std::vector<std::string> head{"class", "count"};
+  head.insert(head.end(), names.begin(), names.end());
+  std::vector<std::vector<std::string>> rows;
+  for (const tasks::ClassValues& each : evaluation.measured.per_class) {
+    std::vector<std::string>& row = rows.emplace_back(std::vector<std::string>{each.name, std::to_string(each.count)});
+    for (const std::string& name : names) {
+      const auto value = each.values.find(name);
+      row.push_back(value == each.values.end() ? "" : fmt::format("{:.4f}", value->second));
+    }
+  }
+  console.say("");
+  console.table(head, rows);
+}
+
 void print_classes(const Console& console, const evaluation::Evaluation& evaluation) {
+  if (evaluation.task != "classify") return print_measured_classes(console, evaluation);
   std::vector<std::vector<std::string>> rows;
   for (const tasks::ClassFigures& each : evaluation.figures.per_class)
     rows.push_back({each.name, std::to_string(each.count), fmt::format("{:.4f}", each.precision), fmt::format("{:.4f}", each.recall),
@@ -77,7 +100,8 @@ Result<int> evaluate(const Options& options, Console& console) {
   SIGHTLINE_TRY(const evaluation::Evaluation evaluation,
                 evaluation::evaluate(opened.model, manifest, opened.source.path,
                                      {.split = split, .threads = options.threads, .progress = !console.json && !console.quiet}));
-  console.say("{} on {} of {}", opened.source.name, plural(static_cast<std::uint64_t>(evaluation.figures.count), "image"), options.data);
+  console.say("{} on {} of {}", opened.source.name, plural(static_cast<std::uint64_t>(evaluation::pictures_of(evaluation)), "image"),
+              options.data);
   print_figures(console, evaluation);
   if (evaluation.decisions)
     for (const std::string& sentence : evaluation.decisions->sentences) console.say("{}", sentence);
@@ -95,10 +119,11 @@ Result<int> evaluate(const Options& options, Console& console) {
 Action declare(Arguments& arguments) {
   auto options = std::make_shared<Options>();
   arguments.positional("MODEL", options->model, model_help);
-  arguments.positional("DATA", options->data, "labelled images: class folders, an IDX folder, or a CSV file");
+  arguments.positional("DATA", options->data, "labelled images: class folders, an IDX folder, a CSV file; for detectors COCO, YOLO or VOC");
   arguments.option("--split", options->split, "SPLIT", "which images; without it: the test split if the data bring one, else all",
                    {"train", "validation", "test", "all"});
-  arguments.option("--format", options->format, "FORMAT", "how the data are stored", {"auto", "folders", "idx", "csv"});
+  arguments.option("--format", options->format, "FORMAT", "how the data are stored",
+                   {"auto", "folders", "idx", "csv", "coco", "yolo", "voc"});
   arguments.flag("--classes", options->classes, "also precision, recall and f1 of every class");
   arguments.option("--threads", options->threads, "N", "cores to use; 0: all that this process may use");
   return [options](Console& console) { return evaluate(*options, console); };

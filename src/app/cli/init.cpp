@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
+#include <numeric>
 
 #include "app/cli/verbs.h"
 #include "base/files.h"
@@ -44,21 +45,28 @@ std::string demand_text(const std::string& file, const std::string& name, const 
   if (manifest.classes.size() > 12) classes += ", …";
   std::string text;
   text += fmt::format("# What Sightline shall make of {}.\n# Build it:   sightline build {}\n\n", plural(images, "image"), file);
-  text += fmt::format("name: {}\ntask: classify\n\n", name);
-  text += fmt::format("# {} in {}: {}\n", plural(images, "image"), plural(manifest.classes.size(), "class"), classes);
+  const auto objects = std::accumulate(manifest.samples.begin(), manifest.samples.end(), std::uint64_t{0},
+                                       [](std::uint64_t sum, const auto& sample) { return sum + sample.annotation.objects.size(); });
+  const bool detects = objects > 0;
+  text += fmt::format("name: {}\ntask: {}\n\n", name, detects ? "detect" : "classify");
+  text += fmt::format("# {}{} in {}: {}\n", plural(images, "image"), detects ? ", " + plural(objects, "object") : "",
+                      plural(manifest.classes.size(), "class"), classes);
   if (!manifest.rejected.empty())
-    text += fmt::format("# {} cannot be read; `sightline data check` lists them\n", plural(manifest.rejected.size(), "file"));
+    text += fmt::format("# {} of the files or boxes rejected; `sightline data check` lists them\n", human_count(manifest.rejected.size()));
   text += fmt::format(
       "data:\n  path: {}\n  format: {}\n  licence: not stated   # goes into the lineage of every model\n  origin: not stated\n\n",
       yaml_text(path), manifest.format);
   text += "# What must be reached on untouched test images before anything is released.\n";
-  text += "target:\n  metric: top1          # or top5, macro_f1\n  at_least: 0.90\n\n";
-  text +=
-      "# Limits that the model keeps on this machine; delete what does not matter.\nlimits:\n  latency_ms: 10        # p95 per image, "
-      "after decoding\n  size_mb: 2\n\n";
+  text += detects ? "target:\n  metric: mAP50         # or mAP50-95, AR100\n  at_least: 0.70\n\n"
+                  : "target:\n  metric: top1          # or top5, macro_f1\n  at_least: 0.90\n\n";
+  text += fmt::format(
+      "# Limits that the model keeps on this machine; delete what does not matter.\nlimits:\n  latency_ms: {}        # p95 per image, "
+      "after decoding\n  size_mb: {}\n\n",
+      detects ? 100 : 10, detects ? 30 : 2);
   text +=
       "# Ship fewer bits where no more than half a point of the metric is lost on validation images.\n# compress: {precision: auto}\n\n";
-  text += "# How long it may train: minutes, or epochs (passes over the images; repeatable to the bit).\nbudget:\n  minutes: 3\n\n";
+  text += "# How long it may train: minutes, or epochs (passes over the images; repeatable to the bit).\nbudget:\n";
+  text += detects ? "  minutes: 10\n\n" : "  minutes: 3\n\n";
   text +=
       manifest.given_test
           ? "# The data bring their own test split, which is respected.\nsplit:\n  validation: 0.1\n"
@@ -88,14 +96,15 @@ Result<int> run_init(Console& console, const InitArguments& arguments) {
                     {"rejected", manifest.rejected.size()}});
   console.say("wrote {}: {} in {}", out, plural(manifest.samples.size(), "image"), plural(manifest.classes.size(), "class"));
   if (!manifest.rejected.empty())
-    console.say("{} cannot be read: sightline data check {}", plural(manifest.rejected.size(), "file"), arguments.directory);
+    console.say("{} of the files or boxes rejected: sightline data check {}", human_count(manifest.rejected.size()), arguments.directory);
   console.say("next  sightline build {}", out);
   return 0;
 }
 
 Action declare(Arguments& arguments) {
   auto values = std::make_shared<InitArguments>();
-  arguments.positional("DIR", values->directory, "folder of images: a folder per class, IDX files, or a CSV file beside images");
+  arguments.positional("DIR", values->directory,
+                       "folder of images: a folder per class, IDX files, a CSV file beside images; with boxes COCO, YOLO or VOC");
   arguments.option("-o,--out", values->out, "FILE", "where to write (default: NAME.yaml here)");
   arguments.option("--name", values->name, "NAME", "the model's name (default: the folder's)");
   arguments.flag("--force", values->force, "overwrite an existing file");

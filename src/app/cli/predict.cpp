@@ -26,6 +26,8 @@ struct Options {
   int top = 1;
   int threads = 0;
   bool lines = false;
+  double score = 0.3;  // of what is told, least
+  std::string drawn;   // folder for pictures with the answers drawn onto them; "": none
 };
 
 struct Picture {
@@ -36,8 +38,10 @@ struct Picture {
 struct Answer {
   std::string path;
   std::vector<tasks::ClassScore> classes;
-  std::optional<std::string> decision;          // by thresholds; "" when no class is sure enough
-  std::optional<std::vector<std::string>> set;  // that holds the right class as often as the model states
+  std::optional<std::string> decision;               // by thresholds; "" when no class is sure enough
+  std::optional<std::vector<std::string>> set;       // that holds the right class as often as the model states
+  std::optional<annotation::Annotation> annotation;  // of models for other tasks than classify
+  std::string drawn;                                 // the file that shows it
   std::string failure;
   bool left_out = false;  // no picture, and nobody asked for this very file
 };
@@ -70,21 +74,33 @@ Result<image::Image> decode_picture(const Picture& picture, const std::string& b
   return image::decode(span, {.channels = channels});
 }
 
+// shop/left/1.jpg becomes FOLDER/shop_left_1.png, so that pictures of one name from several folders stay apart.
+Result<std::string> write_drawn(const std::string& folder, const std::string& path, const image::Image& picture) {
+  std::string name = path == "-" ? "stdin" : std::filesystem::path(path).lexically_normal().relative_path().replace_extension().string();
+  std::ranges::replace(name, '/', '_');
+  const std::string file = fmt::format("{}/{}.png", folder, name);
+  SIGHTLINE_CHECK(make_directories(folder));
+  SIGHTLINE_CHECK(write_file(file, image::encode_png(picture)));
+  return file;
+}
+
 // Decodes and resizes in parallel, then asks the network once for all that could be read.
 Result<std::vector<Answer>> answer_batch(std::span<const Picture> pictures, const std::string& standard_input, const Options& options,
                                          package::Model& model, const std::optional<evaluation::Decisions>& decisions) {
   std::vector<Answer> answers(pictures.size());
   std::vector<Tensor> prepared(pictures.size());
+  std::vector<image::Image> decoded(pictures.size());  // of models that annotate
   const int channels = model.preprocessing().channels;
   SIGHTLINE_CHECK(parallel_for(
       pictures.size(),
       [&](std::size_t i) -> Result<void> {
         answers[i].path = pictures[i].path;
         const Result<std::string> bytes = pictures[i].path == "-" ? Result<std::string>(standard_input) : read_file(pictures[i].path);
-        const Result<image::Image> picture =
+        Result<image::Image> picture =
             bytes.ok() ? decode_picture(pictures[i], *bytes, channels, answers[i]) : Result<image::Image>(bytes.error());
         if (picture.ok()) {
           prepared[i] = model.prepare(*picture);
+          if (model.annotates()) decoded[i] = *std::move(picture);
         } else {
           answers[i].failure = picture.error().message;
         }
@@ -102,6 +118,20 @@ Result<std::vector<Answer>> answer_batch(std::span<const Picture> pictures, cons
   for (std::size_t row = 0; row < readable.size(); ++row) {
     const auto bytes = prepared[readable[row]].bytes();
     std::copy(bytes.begin(), bytes.end(), batch.bytes().begin() + static_cast<std::ptrdiff_t>(row * bytes.size()));
+  }
+  if (model.annotates()) {
+    std::vector<image::Placement> placements;
+    for (const std::size_t i : readable) placements.push_back(model.placement(decoded[i].width, decoded[i].height));
+    SIGHTLINE_TRY(std::vector<annotation::Annotation> said, model.annotations(batch, placements));
+    for (std::size_t row = 0; row < readable.size(); ++row) {
+      Answer& answer = answers[readable[row]];
+      answer.annotation = std::move(said[row]);
+      std::erase_if(answer.annotation->objects, [&](const annotation::Object& object) { return object.score < options.score; });
+      if (options.drawn.empty()) continue;
+      model.task_row().draw(decoded[readable[row]], *answer.annotation, model.labels());
+      SIGHTLINE_TRY(answer.drawn, write_drawn(options.drawn, answer.path, decoded[readable[row]]));
+    }
+    return answers;
   }
   SIGHTLINE_TRY(const Tensor probabilities, model.probabilities(batch));
   for (std::size_t row = 0; row < readable.size(); ++row) {
@@ -122,15 +152,44 @@ Result<std::vector<Answer>> answer_batch(std::span<const Picture> pictures, cons
   return answers;
 }
 
-Json json_of_answer(const Answer& answer) {
+std::string name_of_label(const std::vector<std::string>& labels, std::int32_t label) {
+  return label >= 0 && static_cast<std::size_t>(label) < labels.size() ? labels[static_cast<std::size_t>(label)] : std::to_string(label);
+}
+
+Json json_of_answer(const Answer& answer, const std::vector<std::string>& labels) {
   if (!answer.failure.empty()) return {{"file", answer.path}, {"error", answer.failure}};
+  if (answer.annotation) {
+    Json objects = Json::array();
+    for (const annotation::Object& object : answer.annotation->objects)
+      objects.push_back({{"label", object.label},
+                         {"name", name_of_label(labels, object.label)},
+                         {"score", object.score},
+                         {"box", {object.box.left, object.box.top, object.box.right, object.box.bottom}}});
+    Json json = {{"file", answer.path}, {"objects", objects}};
+    if (!answer.drawn.empty()) json["drawn"] = answer.drawn;
+    return json;
+  }
   Json json = {{"file", answer.path}, {"classes", to_json(answer.classes)}};
   if (answer.decision) json["decision"] = answer.decision->empty() ? Json(nullptr) : Json(*answer.decision);
   if (answer.set) json["set"] = *answer.set;
   return json;
 }
 
-void print_table(const Console& console, const std::vector<Answer>& answers) {
+void print_objects(const Console& console, const std::vector<Answer>& answers, const std::vector<std::string>& labels) {
+  std::vector<std::vector<std::string>> rows;
+  for (const Answer& answer : answers) {
+    if (!answer.annotation) continue;
+    if (answer.annotation->objects.empty()) rows.push_back({answer.path, "(nothing found)", "", ""});
+    for (const annotation::Object& object : answer.annotation->objects)
+      rows.push_back({&object == answer.annotation->objects.data() ? answer.path : "", name_of_label(labels, object.label),
+                      fmt::format("{:.3f}", object.score),
+                      fmt::format("{:.1f} {:.1f} {:.1f} {:.1f}", object.box.left, object.box.top, object.box.right, object.box.bottom)});
+  }
+  if (!rows.empty()) console.table({"file", "object", "score", "left top right bottom"}, rows);
+}
+
+void print_table(const Console& console, const std::vector<Answer>& answers, const package::Model& model) {
+  if (model.annotates()) return print_objects(console, answers, model.labels());
   const bool decides = std::ranges::any_of(answers, [](const Answer& answer) { return answer.decision.has_value(); });
   const bool has_sets = std::ranges::any_of(answers, [](const Answer& answer) { return answer.set.has_value(); });
   std::vector<std::string> head{"file", "label", "probability"};
@@ -149,22 +208,23 @@ void print_table(const Console& console, const std::vector<Answer>& answers) {
 }
 
 // Gives the exit code.
-int print_answers(const Console& console, const Options& options, const FoundModel& source, const std::vector<Answer>& answers) {
+int print_answers(const Console& console, const Options& options, const OpenModel& opened, const std::vector<Answer>& answers) {
+  const std::vector<std::string>& labels = opened.model.labels();
   Json answered = Json::array(), failed = Json::array(), left_out = Json::array();
   std::vector<std::string> failures;
   for (const Answer& answer : answers) {
     if (answer.left_out) {
       left_out.push_back(answer.path);
     } else if (!answer.failure.empty()) {
-      failed.push_back(json_of_answer(answer));
+      failed.push_back(json_of_answer(answer, labels));
       failures.push_back(fmt::format("{}: {}", answer.path, answer.failure));
     } else if (console.json) {
-      answered.push_back(json_of_answer(answer));
+      answered.push_back(json_of_answer(answer, labels));
     }
   }
   if (!options.lines) {
-    print_table(console, answers);
-    console.document({{"model", json_of(source)}, {"answers", answered}, {"failed", failed}, {"left_out", left_out}});
+    print_table(console, answers, opened.model);
+    console.document({{"model", json_of(opened.source)}, {"answers", answered}, {"failed", failed}, {"left_out", left_out}});
   }
   if (!left_out.empty())
     console.remark("{} in the folder that {} no picture, for example {}", plural(left_out.size(), "file"),
@@ -180,7 +240,11 @@ int print_answers(const Console& console, const Options& options, const FoundMod
 Result<int> predict(const Options& options, Console& console) {
   if (options.top < 1) return Error{ErrorKind::usage, "--top must be at least 1"};
   if (options.threads < 0) return Error{ErrorKind::usage, "--threads must not be negative"};
+  if (!(options.score >= 0 && options.score <= 1)) return Error{ErrorKind::usage, "--score must lie between 0 and 1"};
   SIGHTLINE_TRY(OpenModel opened, open_model(console, options.model, options.threads));
+  if (!options.drawn.empty() && !opened.model.annotates())
+    return Error{ErrorKind::usage,
+                 fmt::format("--drawn is for models that find something in a picture; {} is a classifier", opened.source.name)};
   SIGHTLINE_TRY(const std::optional<evaluation::Decisions> decisions,
                 evaluation::read_decisions(opened.model.graph(), opened.model.labels().size()));
   SIGHTLINE_TRY(const std::vector<Picture> pictures, list_pictures(options.images, console));
@@ -193,19 +257,19 @@ Result<int> predict(const Options& options, Console& console) {
   if (pictures.size() > 10 * batch_size) progress.emplace("predict", pictures.size(), "image");
   for (std::size_t begin = 0; begin < pictures.size(); begin += batch_size) {
     if (const auto status = check_interrupt(); !status.ok()) {
-      if (!options.lines) print_table(console, answers);  // what is known is not lost
+      if (!options.lines) print_table(console, answers, opened.model);  // what is known is not lost
       return status.error();
     }
     const std::size_t count = std::min(batch_size, pictures.size() - begin);
     SIGHTLINE_TRY(auto batch, answer_batch(std::span(pictures).subspan(begin, count), standard_input, options, opened.model, decisions));
     for (Answer& answer : batch) {
-      if (options.lines && !answer.left_out) console.json_line(json_of_answer(answer));
+      if (options.lines && !answer.left_out) console.json_line(json_of_answer(answer, opened.model.labels()));
       answers.push_back(std::move(answer));
     }
     if (progress) progress->advance(count);
   }
   if (progress) progress->finish();
-  return print_answers(console, options, opened.source, answers);
+  return print_answers(console, options, opened, answers);
 }
 
 Action declare(Arguments& arguments) {
@@ -214,6 +278,8 @@ Action declare(Arguments& arguments) {
   arguments.positional("IMAGE", options->images, "pictures, folders of pictures, or - for a picture from standard input");
   arguments.option("-k,--top", options->top, "K", "how many classes to print for each picture");
   arguments.flag("--jsonl", options->lines, "one JSON object a line, written while it works");
+  arguments.option("--score", options->score, "S", "of a detector: the least score of what is told");
+  arguments.option("--drawn", options->drawn, "FOLDER", "of a detector: write each picture with what was found, as PNG");
   arguments.option("--threads", options->threads, "N", "cores to use; 0: all that this process may use");
   return [options](Console& console) {
     // Lines replace the document.
@@ -226,6 +292,7 @@ constexpr std::array examples{
     Example{"sightline predict apparel shoe.jpg", "the released model says what it sees"},
     Example{"sightline predict apparel:2 photos/ --top 3", "version 2, every picture below a folder, the three best classes"},
     Example{"sightline predict ./apparel/ photos/ --jsonl > answers.jsonl", "a package folder; one JSON object a line, while it works"},
+    Example{"sightline predict blood slides/ --drawn found/ --json", "a detector: boxes as JSON, and drawn onto the pictures"},
     Example{"curl -s https://example.org/shoe.jpg | sightline predict resnet.onnx - --json", "a bare ONNX file, and a picture from a pipe"},
 };
 
@@ -237,7 +304,8 @@ constexpr Verb predict_verb{
     .summary = "ask a model about pictures",
     .details =
         "Prints the most probable class of each picture and its probability; for a model whose demand asked for decisions or prediction "
-        "sets also the class that is said (or that it is not sure) and the set. Pictures that cannot be read are listed with the "
+        "sets also the class that is said (or that it is not sure) and the set; for a detector every object with its score and box "
+        "(pixels of the picture: left, top, right, bottom). Pictures that cannot be read are listed with the "
         "reason at the end and give exit code 3; all others are answered. In folders, files that are no pictures are left out.",
     .examples = examples,
     .declare = declare};

@@ -53,6 +53,14 @@ std::string figure(const Json& figures, const char* key, int digits) {
   return figures.contains(key) && figures[key].is_number() ? fmt::format("{:.{}f}", figures[key].get<double>(), digits) : "";
 }
 
+// The first of the task's metrics that was measured: "top1 0.9263".
+std::string lead_figure(const Json& figures) {
+  for (const tasks::Task& task : tasks::all_tasks())
+    for (const tasks::Metric& metric : task.metrics)
+      if (const std::string value = figure(figures, metric.name, 4); !value.empty()) return fmt::format("{} {}", metric.name, value);
+  return "";
+}
+
 Result<int> run_list(Console& console, const std::string& name) {
   SIGHTLINE_TRY(const store::Workspace workspace, existing_workspace(console));
   SIGHTLINE_TRY(const std::vector<store::Release> releases, workspace.registry().releases(name));
@@ -61,7 +69,7 @@ Result<int> run_list(Console& console, const std::string& name) {
   std::vector<std::vector<std::string>> rows;
   for (const store::Release& release : releases) {
     const Json& figures = release.figures;
-    rows.push_back({release.name, std::to_string(release.version), release.in_force ? "in force" : "", figure(figures, "top1", 4),
+    rows.push_back({release.name, std::to_string(release.version), release.in_force ? "in force" : "", lead_figure(figures),
                     figure(figures, "p95_ms", 2),
                     figures.contains("size_bytes") && figures["size_bytes"].is_number_unsigned()
                         ? human_bytes(figures["size_bytes"].get<std::uint64_t>())
@@ -71,7 +79,7 @@ Result<int> run_list(Console& console, const std::string& name) {
   if (rows.empty()) {
     console.say("nothing has been released in {} yet", workspace.root());
   } else {
-    console.table({"name", "version", "state", "top1", "p95 ms", "size", "created", "package"}, rows);
+    console.table({"name", "version", "state", "figure", "p95 ms", "size", "created", "package"}, rows);
   }
   const auto last = std::max_element(runs.begin(), runs.end(), [](const store::Run& a, const store::Run& b) { return a.id < b.id; });
   if (last != runs.end() && last->outcome != "released")
@@ -94,7 +102,7 @@ Result<int> run_show(Console& console, const std::string& reference) {
   document["folder"] = folder;
   document["evaluation_figures"] = to_json(evaluation);
   console.document(document);
-  const auto interval = [&](const char* metric) {
+  const auto interval = [&](const std::string& metric) {
     const auto found = evaluation.intervals.find(metric);
     return found == evaluation.intervals.end() ? std::string()
                                                : fmt::format("  (95% interval {:.4f} to {:.4f})", found->second.low, found->second.high);
@@ -102,10 +110,13 @@ Result<int> run_show(Console& console, const std::string& reference) {
   console.say("{} version {}{}, released {}", console.paint(Colour::bold, release.name), release.version,
               release.in_force ? " (in force)" : "", release.created);
   console.say("  folder      {}\n  package     {}", folder, release.package);
-  console.say("  top1        {:.4f}{}", evaluation.figures.top1, interval("top1"));
-  console.say("  macro_f1    {:.4f}{}", evaluation.figures.macro_f1, interval("macro_f1"));
-  console.say("  calibration {:.4f} (before temperature scaling {:.4f})", evaluation.figures.calibration_error,
-              evaluation.calibration_error_before);
+  if (evaluation.task == "classify") {
+    console.say("  top1        {:.4f}{}", evaluation.figures.top1, interval("top1"));
+    console.say("  macro_f1    {:.4f}{}", evaluation.figures.macro_f1, interval("macro_f1"));
+    console.say("  calibration {:.4f} (before temperature scaling {:.4f})", evaluation.figures.calibration_error,
+                evaluation.calibration_error_before);
+  }
+  for (const auto& [metric, value] : evaluation.measured.values) console.say("  {:<11} {:.4f}{}", metric, value, interval(metric));
   console.say("  latency     p50 {:.3f} ms, p95 {:.3f} ms, p99 {:.3f} ms", evaluation.latency.p50, evaluation.latency.p95,
               evaluation.latency.p99);
   console.say("  size        {}", human_bytes(evaluation.size_bytes));
@@ -119,19 +130,27 @@ Result<int> run_compare(Console& console, const std::string& a_text, const std::
   SIGHTLINE_TRY(const store::Release b, find_release(workspace, b_text));
   SIGHTLINE_TRY(const evaluation::Evaluation ea, evaluation_of(workspace, a));
   SIGHTLINE_TRY(const evaluation::Evaluation eb, evaluation_of(workspace, b));
+  if (ea.task != eb.task)
+    return Error{ErrorKind::usage,
+                 fmt::format("{} is a model for {}, {} one for {}: they have no figure in common", a_text, ea.task, b_text, eb.task)};
   struct Row {
-    const char* name;
+    std::string name;
     double a, b;
     int digits;
   };
-  const Row figures[] = {{"top1", ea.figures.top1, eb.figures.top1, 4},
-                         {"top5", ea.figures.top5, eb.figures.top5, 4},
-                         {"macro_f1", ea.figures.macro_f1, eb.figures.macro_f1, 4},
-                         {"log_loss", ea.figures.log_loss, eb.figures.log_loss, 4},
-                         {"calibration_error", ea.figures.calibration_error, eb.figures.calibration_error, 4},
-                         {"p50_ms", ea.latency.p50, eb.latency.p50, 3},
-                         {"p95_ms", ea.latency.p95, eb.latency.p95, 3},
-                         {"size_kb", static_cast<double>(ea.size_bytes) / 1e3, static_cast<double>(eb.size_bytes) / 1e3, 1}};
+  std::vector<Row> figures;
+  if (ea.task == "classify")
+    figures = {{"top1", ea.figures.top1, eb.figures.top1, 4},
+               {"top5", ea.figures.top5, eb.figures.top5, 4},
+               {"macro_f1", ea.figures.macro_f1, eb.figures.macro_f1, 4},
+               {"log_loss", ea.figures.log_loss, eb.figures.log_loss, 4},
+               {"calibration_error", ea.figures.calibration_error, eb.figures.calibration_error, 4}};
+  for (const auto& [metric, value] : ea.measured.values)
+    if (const auto other = eb.measured.values.find(metric); other != eb.measured.values.end())
+      figures.push_back({metric, value, other->second, 4});
+  figures.push_back({"p50_ms", ea.latency.p50, eb.latency.p50, 3});
+  figures.push_back({"p95_ms", ea.latency.p95, eb.latency.p95, 3});
+  figures.push_back({"size_kb", static_cast<double>(ea.size_bytes) / 1e3, static_cast<double>(eb.size_bytes) / 1e3, 1});
   const std::string name_a = fmt::format("{}:{}", a.name, a.version);
   const std::string name_b = fmt::format("{}:{}", b.name, b.version);
   std::vector<std::vector<std::string>> rows;
@@ -154,8 +173,9 @@ Result<int> run_compare(Console& console, const std::string& a_text, const std::
   document["lineage_differs"] = differs;
   console.document(document);
   console.table({"", name_a, name_b, "difference"}, rows);
-  if (ea.figures.count != eb.figures.count)
-    console.warn("the test sets differ in size ({} and {} images): the figures are not comparable", ea.figures.count, eb.figures.count);
+  if (evaluation::pictures_of(ea) != evaluation::pictures_of(eb))
+    console.warn("the test sets differ in size ({} and {} images): the figures are not comparable", evaluation::pictures_of(ea),
+                 evaluation::pictures_of(eb));
   console.say("\n{}", differs.empty() ? "the lineage is the same" : "lineage:");
   for (const std::string& line : differs) console.say("  {}", line);
   return 0;

@@ -1,0 +1,40 @@
+#include "annotation/annotation.h"
+
+#include <gtest/gtest.h>
+
+namespace sightline::annotation {
+namespace {
+
+Object object(std::int32_t label, Box box, double score = 1) { return {.label = label, .box = box, .score = score}; }
+
+TEST(Annotation, OverlapIsTheSharedPartOfTheUnion) {
+  EXPECT_DOUBLE_EQ(overlap({0, 0, 10, 10}, {5, 0, 15, 10}), 1.0 / 3);
+  EXPECT_DOUBLE_EQ(overlap({0, 0, 10, 10}, {0, 0, 10, 10}), 1);
+  EXPECT_EQ(overlap({0, 0, 10, 10}, {10, 0, 20, 10}), 0);
+  EXPECT_EQ(overlap({0, 0, 0, 10}, {0, 0, 0, 10}), 0);  // nothing has area
+  EXPECT_EQ(Box({5, 0, 3, 10}).area(), 0);
+}
+
+TEST(Annotation, DifferenceNamesWhatIsMissingNewOrScoredDifferently) {
+  const Annotation expected{{object(0, {10, 10, 50, 50}, 0.9), object(1, {100, 0, 140, 20}, 0.5), object(1, {0, 0, 5, 5}, 0.2)}};
+  EXPECT_EQ(difference(expected, expected, 1e-4), "");
+  Annotation got = expected;
+  got.objects.pop_back();  // below what anybody is held to
+  std::swap(got.objects[0], got.objects[1]);
+  EXPECT_EQ(difference(expected, got, 1e-4), "");
+  got.objects[1].score = 0.8;
+  EXPECT_NE(difference(expected, got, 1e-4).find("has score 0.8"), std::string::npos);
+  EXPECT_EQ(difference(expected, got, 0.15), "");
+  got = expected;
+  got.objects[0].label = 1;
+  EXPECT_NE(difference(expected, got, 1e-4).find("missing"), std::string::npos);
+  got = expected;
+  got.objects.push_back(object(0, {200, 200, 240, 240}, 0.6));
+  EXPECT_NE(difference(expected, got, 1e-4).find("new"), std::string::npos);
+  got = expected;
+  got.objects[0].box.right = 60;
+  EXPECT_NE(difference(expected, got, 1e-4).find("missing"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace sightline::annotation

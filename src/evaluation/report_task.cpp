@@ -1,0 +1,119 @@
+#include "evaluation/report_task.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "evaluation/report_data.h"
+#include "evaluation/report_html.h"
+#include "evaluation/report_plots.h"
+
+namespace sightline::evaluation {
+namespace {
+
+// What is less sure is not drawn.
+constexpr double kLeastScore = 0.3;
+constexpr std::size_t kMostCurves = 12;
+
+const tasks::Task* row_of(const ReportInput& input) {
+  const auto row = tasks::find_task(input.evaluation.task);
+  return row.ok() && (*row)->draw != nullptr ? *row : nullptr;
+}
+
+annotation::Annotation sure(const annotation::Annotation& answer) {
+  annotation::Annotation kept = answer;
+  std::erase_if(kept.objects, [](const annotation::Object& object) { return object.score < kLeastScore; });
+  return kept;
+}
+
+std::string key_of(std::size_t i, bool answer) { return fmt::format("{} {}", answer ? "answer" : "given", i); }
+
+std::string number_cell(const std::map<std::string, double>& values, const std::string& name) {
+  const auto found = values.find(name);
+  return found == values.end() ? "<td class=\"num soft\">\xE2\x80\x93</td>" : fmt::format("<td class=\"num\">{:.3f}</td>", found->second);
+}
+
+}  // namespace
+
+std::string measured_section(const ReportInput& input) {
+  const tasks::Figures& figures = input.evaluation.measured;
+  if (figures.values.empty()) return "";
+  std::string body;
+  if (!figures.per_class.empty()) {
+    std::vector<std::string> names;
+    for (const tasks::ClassValues& each : figures.per_class)
+      for (const auto& [name, value] : each.values)
+        if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+    body += "<div class=\"scroll\"><table><thead><tr><th scope=\"col\">class</th><th scope=\"col\" class=\"num\">to be found</th>";
+    for (const std::string& name : names) body += fmt::format("<th scope=\"col\" class=\"num\">{}</th>", html_text(name));
+    body += "</tr></thead><tbody>";
+    for (const tasks::ClassValues& each : figures.per_class) {
+      body += fmt::format("<tr><th scope=\"row\"><bdi>{}</bdi></th><td class=\"num\">{}</td>", html_text(shortened(each.name, 60)),
+                          human_count(static_cast<std::uint64_t>(std::max<std::int64_t>(0, each.count))));
+      for (const std::string& name : names) body += number_cell(each.values, name);
+      body += "</tr>";
+    }
+    body += "</tbody></table></div>";
+  }
+  std::string plots;
+  std::size_t drawn = 0;
+  for (const tasks::Curve& curve : figures.curves) {
+    for (const tasks::Line& line : curve.lines) {
+      if (drawn == kMostCurves) break;
+      Series series{curve.y, true, {}};
+      for (std::size_t i = 0; i < std::min(line.x.size(), line.y.size()); ++i) series.points.emplace_back(line.x[i], line.y[i]);
+      const std::string title = line.name.empty() ? curve.title : fmt::format("{}: {}", curve.title, shortened(line.name, 40));
+      const std::string plot = line_plot({series}, curve.x, title);
+      if (plot.empty()) continue;
+      plots += fmt::format("<figure><h3>{}</h3>{}</figure>", html_text(title), plot);
+      ++drawn;
+    }
+  }
+  if (!plots.empty()) body += "<div class=\"columns\">" + plots + "</div>";
+  body +=
+      "<details><summary>every figure</summary><div class=\"scroll\"><table><thead><tr><th scope=\"col\">metric</th><th scope=\"col\" "
+      "class=\"num\">value</th><th scope=\"col\" class=\"num\">95% interval</th></tr></thead><tbody>";
+  for (const auto& [metric, value] : figures.values) {
+    const auto interval = input.evaluation.intervals.find(metric);
+    body += fmt::format(
+        "<tr><th scope=\"row\">{}</th><td class=\"num\">{:.4f}</td><td class=\"num\">{}</td></tr>", html_text(metric), value,
+        interval == input.evaluation.intervals.end() ? std::string()
+                                                     : fmt::format("{:.4f} to {:.4f}", interval->second.low, interval->second.high));
+  }
+  return section("measured", "What was measured", body + "</tbody></table></div></details>");
+}
+
+void want_answers(const ReportInput& input, Pictures& pictures) {
+  const tasks::Task* row = row_of(input);
+  if (row == nullptr) return;
+  for (std::size_t i = 0; i < input.evaluation.shown.size(); ++i) {
+    const ShownCase& one = input.evaluation.shown[i];
+    const std::vector<std::string>& classes = input.evaluation.classes;
+    pictures.want_drawn(key_of(i, false), one.path,
+                        [row, &one, &classes](image::Image& picture) { row->draw_truth(picture, one.truth, classes); });
+    pictures.want_drawn(key_of(i, true), one.path,
+                        [row, &one, &classes](image::Image& picture) { row->draw(picture, sure(one.answer), classes); });
+  }
+}
+
+std::string answers_section(const ReportInput& input, const Pictures& pictures) {
+  if (row_of(input) == nullptr || input.evaluation.shown.empty()) return "";
+  std::string body = fmt::format(
+      "<p class=\"soft\">Left what was given, right what the model answers with a score of {:g} or more. The pictures with the worst "
+      "answers "
+      "come first; the last ones are taken evenly from all others.</p><div class=\"answers\">",
+      kLeastScore);
+  for (std::size_t i = 0; i < input.evaluation.shown.size(); ++i) {
+    const ShownCase& one = input.evaluation.shown[i];
+    body += fmt::format(
+        "<figure>{}{}<figcaption class=\"caption\"><span class=\"num\">{}</span> given, <span class=\"num\">{}</span> answered, <span "
+        "class=\"num\">{:.0f}%</span> wrong<br><span class=\"path\" title=\"{}\"><bdi>{}</bdi></span></figcaption></figure>",
+        pictures.html(key_of(i, false), "given: " + shortened_path(one.path, 60)),
+        pictures.html(key_of(i, true), "answered: " + shortened_path(one.path, 60)), one.truth.objects.size(),
+        sure(one.answer).objects.size(), 100 * one.wrongness, html_text(one.path), html_text(shortened_path(one.path, 60)));
+  }
+  return section("answers", "Answers", body + "</div>");
+}
+
+}  // namespace sightline::evaluation
