@@ -40,6 +40,8 @@ std::string without_partner(const std::vector<Object>& of, const std::vector<Obj
 }  // namespace
 
 std::string difference(const Annotation& expected, const Annotation& got, double tolerance) {
+  if (!(std::abs(expected.score - got.score) <= tolerance))
+    return fmt::format("the picture's score is {:.4g} instead of {:.4g}", got.score, expected.score);
   const std::string missing = without_partner(expected.objects, got.objects, tolerance, "missing");
   return missing.empty() ? without_partner(got.objects, expected.objects, tolerance, "new") : missing;
 }

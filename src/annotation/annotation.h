@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/fields.h"
+#include "tensor/tensor.h"
 
 namespace sightline::annotation {
 
@@ -51,15 +52,26 @@ struct Object {
   }
 };
 
-// All that is said of one picture.
+// All that is said of one picture. What a task does not speak of stays as it is here.
 struct Annotation {
   std::vector<Object> objects;
-  bool operator==(const Annotation&) const = default;
+  std::int32_t label = -1;  // of the picture as a whole: index into the classes; -1: nothing is said
+  double score = 0;         // how far from good the picture as a whole is, 0 to 1; people say 0 or 1
+  Tensor mask;              // u8 H×W of the picture: not 0 where it is not good
+  Tensor score_map;         // f32 h×w over the whole picture, coarser or not: how far from good it is there, 0 to 1
+
+  bool operator==(const Annotation& other) const {
+    const auto same = [](const Tensor& a, const Tensor& b) { return a.defined() == b.defined() && (!a.defined() || a.same_as(b)); };
+    return objects == other.objects && label == other.label && score == other.score && same(mask, other.mask) &&
+           same(score_map, other.score_map);
+  }
+  // In JSON: the objects. A mask and a map are pictures, and whoever writes them says where.
   static constexpr auto fields() { return std::tuple{field("objects", &Annotation::objects)}; }
 };
 
-// What of two answers to one picture differs by more than `tolerance` (of scores, and of boxes as 1 - overlap), in words; "" when nothing
-// does. What has a score below 0.3 is too unsure to be held to it, as is what may fall on either side of that.
+// What of two answers to one picture differs by more than `tolerance` (of scores, the picture's too, and of boxes as 1 - overlap), in
+// words; "" when nothing does. Masks and maps are not compared. An object whose score is below 0.3 is too unsure to be held to it, as is
+// what may fall on either side of that.
 std::string difference(const Annotation& expected, const Annotation& got, double tolerance);
 
 }  // namespace sightline::annotation

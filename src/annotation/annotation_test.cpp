@@ -36,5 +36,20 @@ TEST(Annotation, DifferenceNamesWhatIsMissingNewOrScoredDifferently) {
   EXPECT_NE(difference(expected, got, 1e-4).find("missing"), std::string::npos);
 }
 
+TEST(Annotation, WhatIsSaidOfTheWholePictureIsCompared) {
+  Annotation one{.score = 0.7}, other{.score = 0.7};
+  EXPECT_EQ(difference(one, other, 0.01), "");
+  EXPECT_EQ(one, other);
+  other.score = 0.75;
+  EXPECT_EQ(difference(one, other, 0.01), "the picture's score is 0.75 instead of 0.7");
+  other = one;
+  other.mask = Tensor::zeros(Dtype::u8, {2, 3});
+  EXPECT_NE(one, other);
+  one.mask = Tensor::zeros(Dtype::u8, {2, 3});
+  EXPECT_EQ(one, other);
+  one.mask.values<std::uint8_t>()[4] = 1;
+  EXPECT_NE(one, other);
+}
+
 }  // namespace
 }  // namespace sightline::annotation

@@ -15,6 +15,7 @@
 #include "base/parallel.h"
 #include "base/progress.h"
 #include "base/text.h"
+#include "dataset/import_mvtec.h"
 #include "dataset/importers.h"
 #include "dataset/object_checks.h"
 
@@ -29,13 +30,14 @@ struct Importer {
   Result<Listing> (*list)(const Source&, const demand::SplitPlan&);  // of pictures with a class each
   Result<Collection> (*collect)(const Source&);                      // or of pictures with objects
 };
-constexpr std::array<Importer, 6> importers{{
+constexpr std::array<Importer, 7> importers{{
     {"coco", "a JSON file with images, annotations and categories", looks_like_coco, nullptr, collect_coco},
     {"voc", "XML files with <annotation>", looks_like_voc, nullptr, collect_voc},
     {"yolo", "text files with a class number and four shares a line, beside a data.yaml or classes.txt that names the classes",
      looks_like_yolo, nullptr, collect_yolo},
     {"idx", "IDX pairs such as train-images-idx3-ubyte.gz with train-labels-idx1-ubyte.gz", looks_like_idx, list_idx, nullptr},
     {"csv", "a CSV file with the columns path and label", looks_like_csv, list_csv, nullptr},
+    {"mvtec", "train/good beside test/KIND, with masks in ground_truth/KIND", looks_like_mvtec, list_mvtec, nullptr},
     {"folders", "a folder of images per class, below train, validation, test or not", looks_like_folders, list_folders, nullptr},
 }};
 

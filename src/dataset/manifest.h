@@ -45,7 +45,7 @@ struct Rejection {
 
 struct Manifest {
   std::string root;    // absolute folder
-  std::string format;  // "folders", "idx", "csv"; with objects "coco", "yolo", "voc"
+  std::string format;  // "folders", "idx", "csv", "mvtec"; with objects "coco", "yolo", "voc"
   std::string licence, origin;
   std::vector<std::string> classes;
   bool given_test = false;  // the data bring their own test split

@@ -172,7 +172,7 @@ Result<void> check_values(const YamlNode& root, const Demand& demand) {
   SIGHTLINE_CHECK(check_name(root, demand.name));
   if (demand.data.path.empty())
     return node_at(root, "data").error("data.path is missing; add the folder of images, like data: {path: images}");
-  SIGHTLINE_CHECK(one_of(root, "data.format", demand.data.format, {"auto", "folders", "idx", "csv", "coco", "yolo", "voc"}));
+  SIGHTLINE_CHECK(one_of(root, "data.format", demand.data.format, {"auto", "folders", "idx", "csv", "mvtec", "coco", "yolo", "voc"}));
   SIGHTLINE_CHECK(within(root, "data.max_rejected", demand.data.max_rejected, {0, 1}, "it is a share"));
   SIGHTLINE_CHECK(check_split(root, demand.split));
   SIGHTLINE_CHECK(one_of(root, "target.metric", demand.target.metric, metrics_of(demand.task)));

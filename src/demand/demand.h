@@ -29,7 +29,7 @@ struct Data {
   static constexpr auto fields() {
     return std::tuple{
         field("path", &Data::path, "folder of images, IDX folder, or CSV file; relative to the demand file"),
-        field("format", &Data::format, "auto, folders, idx or csv; with boxes coco, yolo or voc"),
+        field("format", &Data::format, "auto, folders, idx, csv or mvtec; with boxes coco, yolo or voc"),
         field(
             "labels", &Data::labels,
             "for csv: the file with path,label rows, relative to path; or one elsewhere, which alone says what the data are; for coco: the "

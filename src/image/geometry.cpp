@@ -8,22 +8,6 @@
 namespace sightline::image {
 namespace {
 
-// Shrinks first and enlarges afterwards: OpenCV's area filter averages only when neither side grows.
-void scale_to(const cv::Mat& source, cv::Mat& target) {
-  const cv::Size shrunk(std::min(source.cols, target.cols), std::min(source.rows, target.rows));
-  if (source.size() == target.size()) {
-    source.copyTo(target);
-  } else if (shrunk == target.size()) {
-    cv::resize(source, target, shrunk, 0, 0, cv::INTER_AREA);
-  } else if (shrunk == source.size()) {
-    cv::resize(source, target, target.size(), 0, 0, cv::INTER_LINEAR);
-  } else {
-    cv::Mat between;
-    cv::resize(source, between, shrunk, 0, 0, cv::INTER_AREA);
-    cv::resize(between, target, target.size(), 0, 0, cv::INTER_LINEAR);
-  }
-}
-
 int scaled(int length, double scale) { return std::max(1, static_cast<int>(std::lround(length * scale))); }
 
 // The part of the source that is shown, and the part of the result that shows it.
@@ -46,6 +30,21 @@ Places places_of(int source_width, int source_height, int width, int height, Fit
 }
 
 }  // namespace
+
+void scale_to(const cv::Mat& source, cv::Mat& target) {
+  const cv::Size shrunk(std::min(source.cols, target.cols), std::min(source.rows, target.rows));
+  if (source.size() == target.size()) {
+    source.copyTo(target);
+  } else if (shrunk == target.size()) {
+    cv::resize(source, target, shrunk, 0, 0, cv::INTER_AREA);
+  } else if (shrunk == source.size()) {
+    cv::resize(source, target, target.size(), 0, 0, cv::INTER_LINEAR);
+  } else {
+    cv::Mat between;
+    cv::resize(source, between, shrunk, 0, 0, cv::INTER_AREA);
+    cv::resize(between, target, target.size(), 0, 0, cv::INTER_LINEAR);
+  }
+}
 
 Placement placement_of(int source_width, int source_height, int width, int height, Fit fit) {
   Placement placement{.width = source_width, .height = source_height};

@@ -103,6 +103,17 @@ struct Stroke {
 // line lies inside of the pixels that the rectangle touches.
 void draw_rectangle(Image& target, double left, double top, double right, double bottom, const Stroke& stroke);
 
+// Numbers on a grid over a whole picture (rows × columns, row after row), brought to another size: bilinear, pixel centres at halves, edges
+// repeated. Shrinking averages areas, as resize() does.
+std::vector<float> resize_map(std::span<const float> values, int columns, int rows, int width, int height);
+// From dark blue over green to yellow, for 0 to 1, even in lightness and told apart with any kind of colour blindness.
+Colour heat_colour(double value);
+// Lays heat_colour over the picture, with the square of the value: where it is 0 the picture stays as it is, and what is usual hides
+// little.
+void draw_heat_map(Image& target, std::span<const float> values, int columns, int rows);
+// Marks the border of what is not 0 in a mask of the picture's size, by a line of this width inside of it.
+void draw_outline(Image& target, std::span<const std::uint8_t> mask, const Stroke& stroke);
+
 }  // namespace sightline::image
 
 template <>

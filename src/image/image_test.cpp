@@ -296,6 +296,47 @@ TEST(DrawRectangle, WhatIsOutsideIsCutOff) {
   draw_rectangle(none, 0, 0, 1, 1, {});
 }
 
+TEST(Maps, AreEnlargedBetweenCentresAndShrunkByAreas) {
+  const std::vector<float> two{0, 1};
+  EXPECT_EQ(resize_map(two, 2, 1, 4, 1), (std::vector<float>{0, 0.25F, 0.75F, 1}));
+  EXPECT_EQ(resize_map(std::vector<float>{0, 1, 2, 3}, 2, 2, 1, 1), (std::vector<float>{1.5F}));
+  EXPECT_TRUE(resize_map(two, 2, 1, 0, 3).empty());
+}
+
+TEST(Maps, HeatLeavesThePictureWhereItIsNoneAndRisesInLightness) {
+  Image target{2, 1, 1, {90, 90}};
+  draw_heat_map(target, std::vector<float>{0, 1}, 2, 1);
+  ASSERT_EQ(target.channels, 3);
+  EXPECT_EQ(target.pixels[0], 90);
+  EXPECT_EQ(target.pixels[3], 212);  // 0.25 · 90 + 0.75 · 253
+  double before = -1;
+  for (double value = 0; value <= 1; value += 0.125) {
+    const Colour colour = heat_colour(value);
+    const double luma = 0.299 * colour.red + 0.587 * colour.green + 0.114 * colour.blue;
+    EXPECT_GT(luma, before);
+    before = luma;
+  }
+  EXPECT_EQ(heat_colour(std::numeric_limits<double>::quiet_NaN()), heat_colour(0));
+  EXPECT_EQ(heat_colour(7), heat_colour(1));
+}
+
+TEST(Maps, AnOutlineLiesInsideOfTheMask) {
+  Image target{7, 7, 3, std::vector<std::uint8_t>(147, 9)};
+  std::vector<std::uint8_t> mask(49, 0);
+  for (std::size_t y = 1; y < 6; ++y)
+    for (std::size_t x = 1; x < 6; ++x) mask[y * 7 + x] = 255;
+  draw_outline(target, mask, {.colour = {255, 0, 0}});
+  for (std::size_t y = 0; y < 7; ++y) {
+    for (std::size_t x = 0; x < 7; ++x) {
+      const bool inside = mask[y * 7 + x] != 0, deep = x > 1 && x < 5 && y > 1 && y < 5;
+      EXPECT_EQ(target.pixels[(y * 7 + x) * 3], inside && !deep ? 255 : 9) << x << ", " << y;
+    }
+  }
+  const Image before = target;
+  draw_outline(target, std::vector<std::uint8_t>(3, 1), {});  // of another size
+  EXPECT_EQ(target.pixels, before.pixels);
+}
+
 TEST(ClassColour, TwentyOneClassesLookDifferent) {
   for (std::size_t a = 0; a < 21; ++a) {
     for (std::size_t b = 0; b < a; ++b) EXPECT_NE(class_colour(a), class_colour(b));

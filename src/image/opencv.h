@@ -20,6 +20,9 @@ inline Image blank(int width, int height, int channels, std::uint8_t value = 0) 
   return image;
 }
 
+// Shrinks first and enlarges afterwards: OpenCV's area filter averages only when neither side grows.
+void scale_to(const cv::Mat& source, cv::Mat& target);  // geometry.cpp; target has its size already
+
 // Runs work with OpenCV's own threads off (callers parallelise over pictures) and its exceptions turned into the standard library's.
 template <class Work>
 auto with_opencv(Work&& work) {

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "base/text.h"
+#include "tasks/anomaly.h"
+#include "tasks/anomaly_metrics.h"
 #include "tasks/detect.h"
 #include "tasks/detect_metrics.h"
 
@@ -23,6 +25,12 @@ constexpr std::array kDetectMetrics{
     Metric{"mAP50-95", "the same, mean over the overlaps 0.50, 0.55, ..., 0.95"},
     Metric{"AR100", "share of objects that the 100 best boxes of a picture find, mean over the same overlaps and the classes"},
 };
+constexpr std::array kAnomalyMetrics{
+    Metric{"image_auroc", "probability that a picture that is not good has a higher score than a good one"},
+    Metric{"pixel_auroc", "the same of pixels, where masks say which are not good"},
+    Metric{"aupro", "mean share of each defect that is found, while up to 0.3 of the good pixels are taken for bad"},
+    Metric{"average_precision", "precision over the pictures that are not good, in the order of their scores"},
+};
 constexpr std::array kTasks{
     Task{"classify", "one label per picture", kClassifyMetrics},
     Task{.name = "detect",
@@ -33,6 +41,14 @@ constexpr std::array kTasks{
          .meter = detect_meter,
          .draw = draw_detect,
          .draw_truth = draw_detect_truth},
+    Task{.name = "anomaly",
+         .description = "what is not as it should be, learned from good pictures only",
+         .metrics = kAnomalyMetrics,
+         .check_outputs = check_anomaly_outputs,
+         .decode = decode_anomaly,
+         .meter = anomaly_meter,
+         .draw = draw_anomaly,
+         .draw_truth = draw_anomaly_truth},
 };
 }  // namespace
 

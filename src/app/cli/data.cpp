@@ -350,7 +350,7 @@ Action declare(Arguments& arguments) {
   arguments.positional("DIR", values->directory, "folder of images, or a demand file");
   arguments.positional("TARGET", values->target, "show: the sample's number or path; convert: the folder to write", false);
   arguments.option("--format", values->format, "NAME", "how the labels are stored",
-                   {"auto", "folders", "idx", "csv", "coco", "yolo", "voc"});
+                   {"auto", "folders", "idx", "csv", "mvtec", "coco", "yolo", "voc"});
   arguments.option("--labels", values->labels, "FILE", "for csv: the file with path,label rows; for coco: the JSON file");
   arguments.option("--bad-boxes", values->bad_boxes, "WHAT", "boxes without area or beyond the picture", {"reject", "clip", "stop"});
   arguments.option("--group-by", values->group_by, "WHAT", "what must not be torn apart",
