@@ -443,8 +443,11 @@ Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& 
   std::vector<Refusal> lost, lost_objects;
   for (Refusal& refusal : listing.refused) {
     manifest.rejected.push_back({as_utf8(refusal.path), as_utf8(refusal.reason)});
-    if (refusal.loss == Loss::picture) lost.push_back(std::move(refusal));
-    if (refusal.loss == Loss::object) lost_objects.push_back(std::move(refusal));
+    if (refusal.loss == Loss::picture) {
+      lost.push_back(std::move(refusal));
+    } else if (refusal.loss == Loss::object) {
+      lost_objects.push_back(std::move(refusal));
+    }
   }
 
   const std::size_t accepted = manifest.samples.size();
