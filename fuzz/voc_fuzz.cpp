@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const TemporaryFolder world;
   static const std::vector<std::string> files{"a.jpg", "a.xml"};
   const auto read = [](std::string_view content) {
+    std::filesystem::remove(world / "a.xml");  // a file that is cut short is flushed to the disk each time
     std::ofstream(world / "a.xml", std::ios::binary).write(content.data(), static_cast<std::streamsize>(content.size()));
     return dataset::read_voc(world.path(), files);
   };

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <string_view>
@@ -15,6 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const TemporaryFolder world;
   static const std::vector<std::string> files{"a.jpg", "a.txt", "b.jpg", "data.yaml"};
   const auto read = [](std::string_view labels, std::string_view names) {
+    // A file that is cut short is flushed to the disk each time.
+    for (const char* file : {"a.txt", "data.yaml"}) std::filesystem::remove(world / file);
     std::ofstream(world / "a.txt", std::ios::binary).write(labels.data(), static_cast<std::streamsize>(labels.size()));
     std::ofstream(world / "data.yaml", std::ios::binary).write(names.data(), static_cast<std::streamsize>(names.size()));
     return dataset::read_yolo(world.path(), files);

@@ -53,6 +53,16 @@ TEST(Demand, ReadsEveryKeyOfThePlan) {
   EXPECT_EQ(demand->seed, 7);
 }
 
+TEST(Demand, DataWithBoxes) {
+  const auto demand = parse_demand("name: cells\ntask: detect\ndata: {path: x, format: voc, bad_boxes: clip}\n", "d.yaml");
+  ASSERT_TRUE(demand.ok()) << demand.error().message;
+  EXPECT_EQ(demand->data.format, "voc");
+  EXPECT_EQ(demand->data.bad_boxes, BadBoxes::clip);
+  EXPECT_EQ(parse_demand(smallest, "d.yaml")->data.bad_boxes, BadBoxes::reject);
+  EXPECT_THAT(error_of("name: cells\ntask: detect\ndata: {path: x, bad_boxes: clipp}\n"),
+              testing::AllOf(HasSubstr("d.yaml:3:"), HasSubstr("did you mean \"clip\"?")));
+}
+
 TEST(Demand, ErrorsNameLineAndNearestMatch) {
   EXPECT_THAT(error_of(std::string(smallest) + "taget: {metric: top1}\n"),
               testing::AllOf(HasSubstr("d.yaml:4: unknown key \"taget\""), HasSubstr("did you mean \"target\"?")));
