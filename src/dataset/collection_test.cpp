@@ -190,6 +190,17 @@ TEST(Collection, VocComesBackWithAllThatItSays) {
   EXPECT_EQ(files.at("ImageSets/Main/train.txt"), "7\n8\n");
 }
 
+TEST(Collection, VocSizesThatAreNoneAreKeptAsTheyStand) {
+  const std::string text =
+      "<annotation><filename>7.jpg</filename><size><width>40</width><height>30</height></size>"
+      "<size><width>50</width><height>?</height></size><size><width>1</width><height>2</height></size></annotation>";
+  const TestFolder folder;
+  folder.add("7.xml", text);
+  const Collection collection = read(folder, BoxFormat::voc, {"7.jpg"});
+  EXPECT_EQ(collection.pictures[0].width, 40);
+  EXPECT_EQ(canonical_voc(by_path(write_collection(collection)).at("7.xml")), canonical_voc(text));
+}
+
 TEST(Collection, YoloComesBackWithAllThatItSays) {
   const TestFolder folder;
   const std::string labels = "1 0.50 0.5 0.25 1e-1\r\n0 0.1 0.1 0.9 0.1 0.9 0.9333333333333333\n\n2 .5 0.5 1 1\n";

@@ -24,9 +24,26 @@ std::optional<int> whole_number(const XmlElement* element) {
   return value;
 }
 
+bool is_plain(const XmlElement& element) { return element.children.empty() && element.attributes.empty(); }
+
+// Width and height, with depth or not, and nothing else; whatever else calls itself a size is kept as it is.
+bool read_size(const XmlElement& element, CollectedPicture& picture) {
+  CollectedPicture read;
+  for (const XmlElement& child : element.children) {
+    std::optional<int>* side = child.name == "width" ? &read.width : child.name == "height" ? &read.height : &read.depth;
+    if ((side == &read.depth && child.name != "depth") || *side || !is_plain(child) || !whole_number(&child)) return false;
+    *side = whole_number(&child);
+  }
+  if (!read.width || !read.height || !element.attributes.empty()) return false;
+  picture.width = read.width;
+  picture.height = read.height;
+  picture.depth = read.depth;
+  return true;
+}
+
 // "0" and "1" are understood; whatever else stands there is kept as it is.
 std::optional<bool> flag_of(const XmlElement& element) {
-  const bool plain = element.children.empty() && element.attributes.empty();
+  const bool plain = is_plain(element);
   if (plain && element.text == "0") return false;
   if (plain && element.text == "1") return true;
   return std::nullopt;
@@ -45,7 +62,7 @@ std::string read_object(const XmlElement& element, CollectedObject& object, std:
       object.difficult = flag_of(child);
     } else if (child.name == "truncated" && !object.truncated && flag_of(child)) {
       object.truncated = flag_of(child);
-    } else if (child.name == "pose" && !object.pose && child.children.empty() && child.attributes.empty()) {
+    } else if (child.name == "pose" && !object.pose && is_plain(child)) {
       object.pose = child.text;
     } else {
       object.extra.push_back({child.name, xml_text(child)});
@@ -92,12 +109,10 @@ class VocReader {
     CollectedPicture picture{.label_file = file, .place = fmt::format("line {}", document->line)};
     std::vector<std::pair<std::string, CollectedObject>> objects;  // class, object
     for (const XmlElement& child : document->children) {
-      if (child.name == "filename" && picture.name.empty()) {
+      if (child.name == "filename" && picture.name.empty() && is_plain(child)) {
         picture.name = child.text;
-      } else if (child.name == "size" && !picture.width && whole_number(child.find("width"))) {
-        picture.width = whole_number(child.find("width"));
-        picture.height = whole_number(child.find("height"));
-        picture.depth = whole_number(child.find("depth"));
+      } else if (child.name == "size" && !picture.width && read_size(child, picture)) {
+        continue;
       } else if (child.name == "object") {
         auto& [name, object] = objects.emplace_back();
         object.place = fmt::format("line {}", child.line);
@@ -238,13 +253,14 @@ void append(std::string& text, int tabs, std::string_view name, std::string_view
 
 std::string annotation_text(const Collection& collection, const CollectedPicture& picture) {
   std::string text = "<annotation>\n";
-  const auto extras = [&](bool folder) {
+  // What stands twice is understood the first time: a second size follows the first.
+  const auto extras = [&](auto&& wanted) {
     for (const Extra& extra : picture.extra)
-      if ((extra.key == "folder") == folder) text += "\t" + extra.text + "\n";
+      if (wanted(extra.key)) text += "\t" + extra.text + "\n";
   };
-  extras(true);
+  extras([](const std::string& key) { return key == "folder"; });
   if (!picture.name.empty()) append(text, 1, "filename", picture.name);
-  extras(false);
+  extras([](const std::string& key) { return key != "folder" && key != "size"; });
   if (picture.width) {
     text += "\t<size>\n";
     append(text, 2, "width", std::to_string(*picture.width));
@@ -252,6 +268,7 @@ std::string annotation_text(const Collection& collection, const CollectedPicture
     if (picture.depth) append(text, 2, "depth", std::to_string(*picture.depth));
     text += "\t</size>\n";
   }
+  extras([](const std::string& key) { return key == "size"; });
   for (const CollectedObject& object : picture.objects) {
     text += "\t<object>\n";
     append(text, 2, "name", collection.categories[object.category].name);

@@ -45,6 +45,14 @@ std::string flow_text(const YamlNode& node) {
   return "{" + join(parts, ", ") + "}";
 }
 
+// YAML's keys end within 1,024 characters, and one that is quoted may need six for a byte.
+constexpr std::size_t longest_key = 160;
+bool keys_fit(const YamlNode& node) {
+  return std::all_of(node.items.begin(), node.items.end(), keys_fit) &&
+         std::all_of(node.entries.begin(), node.entries.end(),
+                     [](const auto& entry) { return entry.first.size() <= longest_key && keys_fit(entry.second); });
+}
+
 std::vector<std::string> words_of(std::string_view line) {
   std::vector<std::string> words;
   constexpr std::string_view blanks = " \t\r\v\f";
@@ -97,6 +105,7 @@ class YoloReader {
     std::vector<std::string> names;
     if (is_yaml(table)) {
       SIGHTLINE_TRY(const YamlNode document, parse_yaml(text, root_ + "/" + table));
+      if (!keys_fit(document)) return document.error(fmt::format("a key is longer than {} bytes", longest_key));
       SIGHTLINE_TRY(names, names_of(*document.find("names")));
       for (const auto& [key, value] : document.entries)
         if (key != "names") file.extra.push_back({key, flow_text(value)});
