@@ -39,7 +39,7 @@ struct Toy {
     spec.recipe.clip = 10;
     spec.recipe.augmentation = modules::Augmentation::none;
     spec.seed = 7;
-    spec.threads = 2;
+    spec.threads = 1;
     write(3);
   }
   void write(std::int64_t classes) {
@@ -106,7 +106,7 @@ Found found_in(const std::string& model, const std::vector<toy::Scene>& scenes) 
 
 TEST(DetectTraining, LearnsThirtyTwoPicturesByHeart) {
   Toy toy;
-  toy.spec.recipe.epochs = 60;
+  toy.spec.recipe.epochs = 50;
   const auto status = toy.run();
   ASSERT_TRUE(status.ok()) << status.error().message;
   const double first = toy.events.front()["loss"].get<double>(), last = toy.events.back()["loss"].get<double>();
@@ -120,7 +120,7 @@ TEST(DetectTraining, LearnsThirtyTwoPicturesByHeart) {
 
 TEST(DetectTraining, InterruptedAndGoneOnWithGivesTheSameBits) {
   const auto everything = [](Toy& toy) {
-    toy.spec.recipe.epochs = 6;
+    toy.spec.recipe.epochs = 4;
     toy.spec.recipe.weight_average = 0.9;
     toy.spec.recipe.augmentation = modules::Augmentation::mosaic;
     toy.spec.recipe.backbone_rate = 0.3;
@@ -137,7 +137,7 @@ TEST(DetectTraining, InterruptedAndGoneOnWithGivesTheSameBits) {
   for (int attempt = 0;; ++attempt) {
     ASSERT_LT(attempt, 20);
     status = torn.run([&](const Json& event) {
-      if (attempt < 5 && event["event"] == "epoch") request_interrupt();
+      if (attempt < 2 && event["event"] == "epoch") request_interrupt();
     });
     clear_interrupt();
     if (status.ok()) break;
@@ -149,12 +149,12 @@ TEST(DetectTraining, InterruptedAndGoneOnWithGivesTheSameBits) {
 
 TEST(DetectTraining, WithBf16LearnsAsWell) {
   Toy exact, rounded;
-  exact.spec.recipe.epochs = rounded.spec.recipe.epochs = 10;
+  exact.spec.recipe.epochs = rounded.spec.recipe.epochs = 6;
   rounded.spec.recipe.bf16 = true;
   ASSERT_TRUE(exact.run().ok());
   ASSERT_TRUE(rounded.run().ok());
   const double a = exact.events.back()["loss"].get<double>(), b = rounded.events.back()["loss"].get<double>();
-  EXPECT_LT(a, 0.5 * exact.events.front()["loss"].get<double>());
+  EXPECT_LT(a, 0.7 * exact.events.front()["loss"].get<double>());
   EXPECT_NEAR(b, a, 0.25 * a);
   EXPECT_NE(exact.model(), rounded.model());
 }
