@@ -84,6 +84,7 @@ TEST(Demand, WrongTypesAndImpossibleValues) {
       {"limits: {size_mb: nan}\n", "not a number"},
       {"seed: 99999999999999999999\n", "not an integer"},
       {"recipe: {augmentation: lots}\n", "flip"},
+      {"recipe: {augmentation: mosaic}\n", "for detect"},
       {"data: &a {path: x}\nseed: *a\n", "d.yaml"},
       {"backbone: {}\n", "one of name"},
       {"backbone: {onnx: a.onnx, weights: b.pth}\n", "one of name"},
