@@ -98,7 +98,7 @@ Result<void> check_cuts(const YamlNode& root, const char* path, const std::vecto
   return {};
 }
 
-Result<void> check_recipe(const YamlNode& root, const RecipePins& recipe, Task task) {
+Result<void> check_recipe(const YamlNode& root, const RecipePins& recipe) {
   if (recipe.side) SIGHTLINE_CHECK(within(root, "recipe.side", *recipe.side, {8, 1024}, "it is the input's side in pixels"));
   if (recipe.batch) SIGHTLINE_CHECK(within(root, "recipe.batch", *recipe.batch, {2, 65536}, ""));
   if (recipe.learning_rate) SIGHTLINE_CHECK(within(root, "recipe.learning_rate", *recipe.learning_rate, {1e-7, 100}, ""));
@@ -116,8 +116,6 @@ Result<void> check_recipe(const YamlNode& root, const RecipePins& recipe, Task t
   if (recipe.augmentation)
     SIGHTLINE_CHECK(one_of(root, "recipe.augmentation", *recipe.augmentation,
                            {"none", "flip", "light", "strong", "light_unflipped", "strong_unflipped", "mosaic"}));
-  if (recipe.augmentation == "mosaic" && task == Task::classify)
-    return node_at(root, "recipe.augmentation").error("mosaic is for detect: a picture put together from four has no one label");
   return {};
 }
 
@@ -187,7 +185,7 @@ Result<void> check_values(const YamlNode& root, const Demand& demand) {
   SIGHTLINE_CHECK(within(root, "compress.calibration_images", demand.compress.calibration_images, {8, 100000}, ""));
   SIGHTLINE_CHECK(check_budget(root, demand.budget));
   SIGHTLINE_CHECK(check_search(root, demand));
-  SIGHTLINE_CHECK(check_recipe(root, demand.recipe, demand.task));
+  SIGHTLINE_CHECK(check_recipe(root, demand.recipe));
   SIGHTLINE_CHECK(check_answers(root, demand));
   SIGHTLINE_CHECK(check_backbone(root, demand));
   return check_composition(root, demand);
