@@ -29,7 +29,7 @@ std::vector<std::int64_t> possible_batches(const graph::Graph& graph, const std:
 std::vector<Tensor> noise_for(const graph::Graph& graph, std::int64_t batch, std::uint64_t seed);
 
 // Largest difference relative to the largest magnitude of `wanted`, over all elements; infinite when dtype or shape differ, or where
-// only one of the two is finite.
+// only one of the two is finite. Rows of `got` beyond those of `wanted` that are all -1 are room that was not used, and do not count.
 double largest_difference(const Tensor& got, const Tensor& wanted);
 
 }  // namespace sightline::cli

@@ -273,6 +273,12 @@ TEST(Difference, IsRelativeToTheScaleAndKnowsWhatIsNotFinite) {
   EXPECT_EQ(largest_difference(of({nan, 2}), of({nan, 2})), 0);
   EXPECT_TRUE(std::isinf(largest_difference(of({nan, 2}), of({1, 2}))));
   EXPECT_TRUE(std::isinf(largest_difference(of({1, 2}), Tensor::of<float>({1, 2}, {1, 2}))));
+  const auto rows = [](std::int64_t count, const std::vector<std::int64_t>& values) {
+    return Tensor::of<std::int64_t>({count, 2}, values);
+  };
+  EXPECT_EQ(largest_difference(rows(3, {0, 7, 1, 4, -1, -1}), rows(2, {0, 7, 1, 4})), 0);
+  EXPECT_GT(largest_difference(rows(3, {0, 7, 1, 5, -1, -1}), rows(2, {0, 7, 1, 4})), 0);
+  EXPECT_TRUE(std::isinf(largest_difference(rows(3, {0, 7, 1, 4, 1, 3}), rows(2, {0, 7, 1, 4}))));
 }
 
 }  // namespace
