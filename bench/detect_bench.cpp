@@ -1,9 +1,8 @@
 // What bench/detect.sh needs beside the programs: the packed set for the rival, and one judge of everybody's answers.
 //   sightline-detect-bench prepare DATA FORMAT SIDE WORK           WORK/manifest.jsonl and WORK/set.pack, the splits as the data bring them
 //   sightline-detect-bench score MANIFEST SPLIT ANSWERS [OTHERS…]  figures of answers as `sightline predict --json` writes them, against
-//   what
-//                                                                  the manifest says of that split; then by how much the first ones are
-//                                                                  ahead of each other, with 95% intervals over draws of pictures
+//                                                                  what the manifest says of that split; then by how much the first ones
+//                                                                  are ahead of each of the others, with 95% intervals over pictures
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -17,10 +16,10 @@
 
 #include "base/files.h"
 #include "base/json.h"
-#include "base/random.h"
 #include "dataset/import.h"
 #include "dataset/packed_set.h"
 #include "dataset/split.h"
+#include "evaluation/compression.h"
 #include "tasks/detect_metrics.h"
 
 namespace {
@@ -28,7 +27,6 @@ namespace {
 using namespace sightline;
 
 constexpr std::int64_t seed = 7;
-constexpr int draws = 2000;
 constexpr const char* compared[] = {"mAP50", "mAP50-95", "AR100"};
 
 Result<void> prepare(const std::vector<std::string>& words) {
@@ -112,21 +110,11 @@ Result<void> score(const std::vector<std::string>& words) {
     fmt::print("\n");
   }
   for (std::size_t other = 1; other < all.size(); ++other) {
-    std::map<std::string, std::vector<double>> ahead;
-    Random random(seed);
-    for (int draw = 0; draw < draws; ++draw) {
-      std::vector<std::int64_t> chosen;
-      for (std::size_t i = 0; i < samples.size(); ++i) chosen.push_back(static_cast<std::int64_t>(random.below(samples.size())));
-      const tasks::Figures ours = all[0].meter->figures(chosen, false), theirs = all[other].meter->figures(chosen, false);
-      for (const char* name : compared) ahead[name].push_back(value_of(ours, name) - value_of(theirs, name));
-    }
-    const tasks::Figures ours = all[0].meter->figures(each, false), theirs = all[other].meter->figures(each, false);
     for (const char* name : compared) {
-      std::vector<double>& values = ahead[name];
-      std::ranges::sort(values);
-      fmt::print("{} ahead of {} in {} by {:+.4f} (95% interval {:+.4f} to {:+.4f}, {} draws of pictures)\n", all[0].source,
-                 all[other].source, name, value_of(ours, name) - value_of(theirs, name), values[static_cast<std::size_t>(0.025 * draws)],
-                 values[static_cast<std::size_t>(0.975 * draws)], draws);
+      SIGHTLINE_TRY(const evaluation::Loss ahead,
+                    evaluation::paired_loss(*all[0].meter, *all[other].meter, static_cast<std::int64_t>(samples.size()), name));
+      fmt::print("{} ahead of {} in {} by {:+.2f} points (95% interval {:+.2f} to {:+.2f}, paired over pictures)\n", all[0].source,
+                 all[other].source, name, ahead.points, ahead.interval.low, ahead.interval.high);
     }
   }
   return {};

@@ -14,6 +14,9 @@ function(sightline_compile_options target)
     # g++ 12 sees maybe-uninitialized where there is none once sanitizers are on.
     target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   endif()
+  if(SIGHTLINE_FUZZ)  # the fuzzers look for new edges in the folders, not in themselves
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
+  endif()
 endfunction()
 
 function(sightline_target_of folder out)

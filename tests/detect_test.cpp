@@ -149,6 +149,12 @@ TEST_F(Detect, RefusesWhatDoesNotGoTogetherBeforeAnythingRuns) {
   EXPECT_THAT(refusal("target: {metric: top1}\n"), HasSubstr("mAP50"));
   write_text(place / "d.yaml", "name: odd\ntask: detect\ndata: {path: set}\nrecipe: {side: 100}\n");
   EXPECT_THAT(run({"build", "d.yaml"}).err, HasSubstr("take 128"));
+  // Boxes are no classes of pictures, nor the other way round.
+  write_text(place / "d.yaml", "name: odd\ntask: classify\ndata: {path: set}\n");
+  EXPECT_THAT(run({"build", "d.yaml"}).err, HasSubstr("write task: detect"));
+  draw_shapes(place / "shapes", 2, 12, 16, 4);
+  write_text(place / "d.yaml", "name: odd\ntask: detect\ndata: {path: shapes}\n");
+  EXPECT_THAT(run({"build", "d.yaml"}).err, HasSubstr("write task: classify"));
 }
 
 }  // namespace

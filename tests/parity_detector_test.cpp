@@ -7,24 +7,14 @@
 #include <set>
 
 #include "autograd/executor.h"
-#include "modules/detector.h"
-#include "modules/modules.h"
+#include "modules/detectors_for_test.h"
+#include "parity_difference.h"
 #include "runtime/session.h"
 
 namespace sightline {
 namespace {
 
 constexpr double tolerance = 1e-3;
-
-modules::DetectorOptions options_for(std::int64_t height, std::int64_t width) {
-  return {.height = height,
-          .width = width,
-          .channels = 3,
-          .classes = 3,
-          .mean = {127.5F, 127.5F, 127.5F},
-          .deviation = {64, 64, 64},
-          .seed = 5};
-}
 
 // Weights as a trained net has them, so that points disagree and boxes differ.
 void disturb(graph::Graph& graph) {
@@ -49,12 +39,6 @@ Tensor pictures(std::int64_t count, std::int64_t height, std::int64_t width) {
   return image;
 }
 
-double difference(const Tensor& a, const torch::Tensor& b) {
-  const torch::Tensor x = autograd::to_torch(a).to(torch::kDouble), y = b.detach().to(torch::kDouble);
-  if (x.sizes() != y.sizes()) return INFINITY;
-  return (x - y).abs().max().item<double>() / std::max(1e-3, y.abs().max().item<double>());
-}
-
 // The rows that hold something.
 std::set<std::vector<std::int64_t>> chosen(const torch::Tensor& selected) {
   std::set<std::vector<std::int64_t>> rows;
@@ -67,7 +51,7 @@ std::set<std::vector<std::int64_t>> chosen(const torch::Tensor& selected) {
 
 TEST(DetectorParity, RuntimeEqualsAutograd) {
   for (const auto& [height, width] : {std::pair<std::int64_t, std::int64_t>{96, 96}, {64, 160}}) {
-    auto graph = modules::build_detector(options_for(height, width));
+    auto graph = modules::build_detector(modules::detector_for_test(height, width, 3));
     ASSERT_TRUE(graph.ok()) << graph.error().message;
     disturb(*graph);
     auto executor = autograd::Executor::create(*graph);
@@ -96,21 +80,14 @@ TEST(DetectorParity, RuntimeEqualsAutograd) {
 }
 
 TEST(DetectorParity, AnAdoptedBackboneIsTheSameFunctionFoldedOrNot) {
-  auto classifier = modules::build_classifier({.backbone = "sight-s",
-                                               .height = 96,
-                                               .width = 96,
-                                               .channels = 3,
-                                               .classes = 2,
-                                               .mean = {127.5F, 127.5F, 127.5F},
-                                               .deviation = {64, 64, 64},
-                                               .seed = 9});
+  auto classifier = modules::sight_s_for_test(9);
   ASSERT_TRUE(classifier.ok());
   disturb(*classifier);
   std::vector<torch::Tensor> boxes;
   const Tensor image = pictures(2, 96, 96);
   const torch::NoGradGuard no_gradient;
   for (const bool folded : {false, true}) {
-    auto detector = modules::build_detector(options_for(96, 96));
+    auto detector = modules::build_detector(modules::detector_for_test(96, 96, 3));
     ASSERT_TRUE(detector.ok());
     disturb(*detector);
     const graph::Graph source = folded ? graph::fold_batch_norm(graph::serving_graph(*classifier)) : *classifier;

@@ -10,6 +10,7 @@
 #include "autograd/operator_cases.h"
 #include "modules/imported.h"
 #include "modules/modules.h"
+#include "parity_difference.h"
 #include "runtime/session.h"
 
 namespace sightline {
@@ -18,15 +19,6 @@ namespace {
 using autograd::operator_cases::Case;
 
 constexpr double tolerance = 1e-4;
-
-// Largest absolute difference, as a share of the largest absolute value of `b` (at least 1e-3).
-double difference(const Tensor& a, const torch::Tensor& b) {
-  const torch::Tensor x = autograd::to_torch(a).to(torch::kDouble);
-  const torch::Tensor y = b.detach().to(torch::kDouble);
-  if (x.sizes() != y.sizes()) return INFINITY;
-  if (x.numel() == 0) return 0;
-  return (x - y).abs().max().item<double>() / std::max(1e-3, y.abs().max().item<double>());
-}
 
 class OperatorParity : public testing::TestWithParam<Case> {};
 

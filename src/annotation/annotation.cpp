@@ -7,13 +7,11 @@
 namespace sightline::annotation {
 namespace {
 
-constexpr double least_score = 0.3;
-
 // Words for the objects of `of` that have no partner in `in`; "" when all have one.
 std::string without_partner(const std::vector<Object>& of, const std::vector<Object>& in, double tolerance, const char* side) {
   std::vector<bool> taken(in.size());
   for (const Object& object : of) {
-    if (object.score < least_score + tolerance) continue;
+    if (object.score < sure_score + tolerance) continue;
     std::size_t best = in.size();
     double most = 0;
     for (std::size_t i = 0; i < in.size(); ++i) {
@@ -38,6 +36,15 @@ std::string without_partner(const std::vector<Object>& of, const std::vector<Obj
 }
 
 }  // namespace
+
+Annotation at_least(Annotation annotation, double score) {
+  std::erase_if(annotation.objects, [&](const Object& object) { return object.score < score; });
+  return annotation;
+}
+
+std::string name_of_class(const std::vector<std::string>& classes, std::int64_t label) {
+  return label >= 0 && label < std::ssize(classes) ? classes[static_cast<std::size_t>(label)] : std::to_string(label);
+}
 
 std::string difference(const Annotation& expected, const Annotation& got, double tolerance) {
   if (!(std::abs(expected.score - got.score) <= tolerance))

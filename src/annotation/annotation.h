@@ -65,13 +65,23 @@ struct Annotation {
     return objects == other.objects && label == other.label && score == other.score && same(mask, other.mask) &&
            same(score_map, other.score_map);
   }
-  // In JSON: the objects. A mask and a map are pictures, and whoever writes them says where.
-  static constexpr auto fields() { return std::tuple{field("objects", &Annotation::objects)}; }
+  // In JSON: all but mask and map, which are pictures, and whoever writes them says where.
+  static constexpr auto fields() {
+    return std::tuple{field("label", &Annotation::label), field("score", &Annotation::score), field("objects", &Annotation::objects)};
+  }
 };
 
+// What scores less is too unsure to be told, drawn or held to, unless somebody asks for it.
+inline constexpr double sure_score = 0.3;
+// Without the objects that score less.
+Annotation at_least(Annotation annotation, double score);
+
+// Of a class by its label; the number itself where there is no such class.
+std::string name_of_class(const std::vector<std::string>& classes, std::int64_t label);
+
 // What of two answers to one picture differs by more than `tolerance` (of scores, the picture's too, and of boxes as 1 - overlap), in
-// words; "" when nothing does. Masks and maps are not compared. An object whose score is below 0.3 is too unsure to be held to it, as is
-// what may fall on either side of that.
+// words; "" when nothing does. Masks and maps are not compared. An object whose score is below sure_score is not held to it, nor is what
+// may fall on either side of that.
 std::string difference(const Annotation& expected, const Annotation& got, double tolerance);
 
 }  // namespace sightline::annotation

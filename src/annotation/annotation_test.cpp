@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/json.h"
+
 namespace sightline::annotation {
 namespace {
 
@@ -49,6 +51,22 @@ TEST(Annotation, WhatIsSaidOfTheWholePictureIsCompared) {
   EXPECT_EQ(one, other);
   one.mask.values<std::uint8_t>()[4] = 1;
   EXPECT_NE(one, other);
+}
+
+TEST(Annotation, JsonHoldsWhatGoldenSamplesAreComparedBy) {
+  Annotation said{.objects = {object(2, {1, 2, 3, 4}, 0.5)}, .label = 1, .score = 0.75};
+  const auto read = struct_from_json<Annotation>(to_json(said));
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  EXPECT_EQ(*read, said);
+  EXPECT_EQ(difference(said, *read, 1e-9), "");
+}
+
+TEST(Annotation, WhatIsLessSureIsLeftOutAndClassesHaveNames) {
+  const Annotation said{{object(0, {0, 0, 1, 1}, 0.29), object(1, {0, 0, 1, 1}, 0.3)}};
+  EXPECT_EQ(at_least(said, sure_score).objects.size(), 1U);
+  EXPECT_EQ(name_of_class({"cell", "disc"}, 1), "disc");
+  EXPECT_EQ(name_of_class({"cell"}, 7), "7");
+  EXPECT_EQ(name_of_class({"cell"}, -1), "-1");
 }
 
 }  // namespace

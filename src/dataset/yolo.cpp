@@ -101,7 +101,8 @@ class YoloReader {
       return Error{ErrorKind::invalid_data,
                    fmt::format("{}: nothing names the classes: neither a data.yaml with \"names\" nor a classes.txt is there", root_)};
     CollectedFile file{.path = table};
-    SIGHTLINE_TRY(const std::string text, read_file(root_ + "/" + table));
+    SIGHTLINE_TRY(std::string text, read_file(root_ + "/" + table));
+    text = as_utf8(text);  // before it is read: keys that differ in a stray byte alone are the same in what is written
     std::vector<std::string> names;
     if (is_yaml(table)) {
       SIGHTLINE_TRY(const YamlNode document, parse_yaml(text, root_ + "/" + table));
@@ -118,7 +119,6 @@ class YoloReader {
     }
     std::set<std::string> seen;
     for (std::string& name : names) {
-      name = as_utf8(name);
       if (!seen.insert(name).second)
         return Error{ErrorKind::invalid_data, fmt::format("{}/{}: the name \"{}\" stands twice", root_, table, name)};
       file.categories.push_back(collection_.categories.size());

@@ -91,15 +91,31 @@ std::vector<Mistake> worst_mistakes(const dataset::Manifest& manifest, const Ans
 
 }  // namespace
 
-Result<double> value_of(const Evaluation& evaluation, const std::string& metric) {
-  if (evaluation.task == "classify") return tasks::metric_value(evaluation.figures, metric);
-  const auto found = evaluation.measured.values.find(metric);
-  if (found != evaluation.measured.values.end()) return found->second;
-  return Error{ErrorKind::usage, fmt::format("{} could not be measured on {} images", metric, evaluation.split)};
+tasks::Figures measured_of(const Evaluation& evaluation) {
+  return evaluation.task == "classify" ? tasks::as_figures(evaluation.figures) : evaluation.measured;
 }
 
-std::int64_t pictures_of(const Evaluation& evaluation) {
-  return evaluation.task == "classify" ? evaluation.figures.count : evaluation.measured.pictures;
+std::vector<std::pair<std::string, double>> told_values(const Evaluation& evaluation) {
+  std::map<std::string, double> values = measured_of(evaluation).values;
+  std::vector<std::pair<std::string, double>> told;
+  if (const auto task = tasks::find_task(evaluation.task); task.ok()) {
+    for (const tasks::Metric& metric : (*task)->metrics)
+      if (const auto value = values.extract(metric.name)) told.emplace_back(metric.name, value.mapped());
+  }
+  told.insert(told.end(), values.begin(), values.end());
+  return told;
+}
+
+Result<double> value_of(const Evaluation& evaluation, const std::string& metric) {
+  const tasks::Figures figures = measured_of(evaluation);
+  const auto found = figures.values.find(metric);
+  if (found != figures.values.end()) return found->second;
+  return Error{ErrorKind::usage, fmt::format("{} could not be measured on the {} images", metric, evaluation.split)};
+}
+
+std::string interval_text(const Evaluation& evaluation, const std::string& metric) {
+  const auto found = evaluation.intervals.find(metric);
+  return found == evaluation.intervals.end() ? "" : fmt::format(" (95% interval {:.4f} to {:.4f})", found->second.low, found->second.high);
 }
 
 Result<Answers> answer(package::Model& model, const dataset::Manifest& manifest, dataset::Split split, bool progress, int threads) {

@@ -92,9 +92,14 @@ struct Evaluation {
   }
 };
 
+// What was measured, whatever the task.
+tasks::Figures measured_of(const Evaluation& evaluation);
+// Its values for people: the task's metrics first, then the others by name.
+std::vector<std::pair<std::string, double>> told_values(const Evaluation& evaluation);
 // Value of a metric. Error usage: it was not measured.
 Result<double> value_of(const Evaluation& evaluation, const std::string& metric);
-std::int64_t pictures_of(const Evaluation& evaluation);
+// 95%, where there is one: " (95% interval 0.8848 to 0.9351)".
+std::string interval_text(const Evaluation& evaluation, const std::string& metric);
 
 struct Answers;
 struct Options {

@@ -22,7 +22,7 @@ int digits_for(double a, double b, int least) {
 
 std::string measured(const std::string& metric, double value, const Evaluation& evaluation, int digits) {
   const auto interval = evaluation.intervals.find(metric);
-  const std::string images = plural(static_cast<std::uint64_t>(std::max<std::int64_t>(0, pictures_of(evaluation))), "image");
+  const std::string images = plural(static_cast<std::uint64_t>(std::max<std::int64_t>(0, measured_of(evaluation).pictures)), "image");
   if (interval == evaluation.intervals.end()) return fmt::format("{} {:.{}f} on {}", metric, value, digits, images);
   return fmt::format("{} {:.{}f} (95% interval {:.{}f} to {:.{}f}, {})", metric, value, digits, interval->second.low, digits,
                      interval->second.high, digits, images);
@@ -30,13 +30,13 @@ std::string measured(const std::string& metric, double value, const Evaluation& 
 
 GateLine target_line(const demand::Target& target, const Evaluation& evaluation) {
   GateLine line{target.metric, false, ""};
+  if (measured_of(evaluation).pictures <= 0) {
+    line.sentence = fmt::format("{} could not be measured: the {} split has no images", target.metric, evaluation.split);
+    return line;
+  }
   const Result<double> value = value_of(evaluation, target.metric);
   if (!value.ok()) {
     line.sentence = value.error().message;
-    return line;
-  }
-  if (pictures_of(evaluation) <= 0) {
-    line.sentence = fmt::format("{} could not be measured: the {} split has no images", target.metric, evaluation.split);
     return line;
   }
   const int digits = digits_for(*value, target.at_least, 4);
@@ -101,7 +101,7 @@ GateLine release_line(const std::string& metric, const Evaluation& evaluation, c
     return line;
   }
   const Result<double> ours = value_of(evaluation, metric), theirs = value_of(*in_force, metric);
-  if (!ours.ok() || !theirs.ok() || pictures_of(*in_force) <= 0) {
+  if (!ours.ok() || !theirs.ok() || measured_of(*in_force).pictures <= 0) {
     line.sentence = fmt::format("the release in force has no {} to compare with", metric);
     return line;
   }

@@ -105,7 +105,8 @@ std::string head(const ReportInput& input) {
       enum_name(input.demand.task), html_text(input.created),
       html_text(shortened(input.demand.name.empty() ? evaluation.model : input.demand.name, 120)), verdict.release ? "pass" : "fail",
       verdict.release ? "yes" : "no", verdict.release ? "\xE2\x9C\x93 Released" : "\xE2\x9C\x97 Refused", html_text(sentence), tiles(input),
-      plural(static_cast<std::uint64_t>(std::max<std::int64_t>(0, pictures_of(evaluation))), "image"), html_text(evaluation.split));
+      plural(static_cast<std::uint64_t>(std::max<std::int64_t>(0, measured_of(evaluation).pictures)), "image"),
+      html_text(evaluation.split));
 }
 
 std::string gate_section(const ReportInput& input) {

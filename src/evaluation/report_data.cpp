@@ -17,10 +17,6 @@ constexpr std::size_t kMistakes = 32, kSuspects = 32;     // pictures in each ga
 constexpr std::size_t kFindings = 4, kPerFinding = 6;     // examples of each kind, pictures of each example
 constexpr std::size_t kRejections = 40, kClassRows = 25;  // rows before a list is cut or folded
 
-std::string class_name(const std::vector<std::string>& classes, int label) {
-  return label >= 0 && static_cast<std::size_t>(label) < classes.size() ? classes[static_cast<std::size_t>(label)] : std::to_string(label);
-}
-
 std::string named(const std::string& name) { return fmt::format("<bdi>{}</bdi>", html_text(shortened(name, 60))); }
 
 const dataset::Sample* sample_of(const ReportInput& input, std::int64_t index) {
@@ -94,7 +90,8 @@ std::string mistakes_section(const ReportInput& input, const Pictures& pictures)
       shown == 1 ? std::string("is the worst") : fmt::format("are the worst {}", shown));
   for (std::size_t i = 0; i < shown; ++i) {
     const Mistake& mistake = evaluation.worst[i];
-    const std::string given = class_name(evaluation.classes, mistake.given), predicted = class_name(evaluation.classes, mistake.predicted);
+    const std::string given = annotation::name_of_class(evaluation.classes, mistake.given),
+                      predicted = annotation::name_of_class(evaluation.classes, mistake.predicted);
     body += card(pictures, mistake.path, fmt::format("given {}, predicted {}", shortened(given, 60), shortened(predicted, 60)),
                  fmt::format("<dl><dt>predicted, <span class=\"num\">{:.3f}</span></dt><dd>{}</dd><dt>given, <span "
                              "class=\"num\">{:.3f}</span></dt><dd>{}</dd></dl>",
@@ -116,8 +113,8 @@ std::string suspects_section(const ReportInput& input, const Pictures& pictures)
       plural(input.suspects.size(), "image"), human_count(likely), likely == 1 ? "is" : "are");
   for (const dataset::Suspect& suspect : shown) {
     const std::string& path = sample_of(input, suspect.sample)->path;
-    const std::string given = class_name(input.manifest->classes, suspect.given),
-                      suggested = class_name(input.manifest->classes, suspect.suggested);
+    const std::string given = annotation::name_of_class(input.manifest->classes, suspect.given),
+                      suggested = annotation::name_of_class(input.manifest->classes, suspect.suggested);
     body += card(pictures, path, fmt::format("labelled {}, looks like {}", shortened(given, 60), shortened(suggested, 60)),
                  fmt::format("<dl><dt>labelled</dt><dd>{}</dd><dt>looks like</dt><dd>{}</dd></dl>", named(given), named(suggested)));
   }
@@ -144,9 +141,10 @@ std::string audit_section(const ReportInput& input, const Pictures& pictures) {
         const dataset::Sample* sample = sample_of(input, finding.samples[i]);
         if (sample == nullptr) continue;
         ++drawn;
-        details += fmt::format("<figure title=\"{}\">{}<figcaption>{}<br>{}</figcaption></figure>", html_text(sample->path),
-                               pictures.html(sample->path, shortened_path(sample->path, 60)),
-                               named(shortened(class_name(input.manifest->classes, sample->label), 14)), enum_name(sample->split));
+        details +=
+            fmt::format("<figure title=\"{}\">{}<figcaption>{}<br>{}</figcaption></figure>", html_text(sample->path),
+                        pictures.html(sample->path, shortened_path(sample->path, 60)),
+                        named(shortened(annotation::name_of_class(input.manifest->classes, sample->label), 14)), enum_name(sample->split));
       }
       if (finding.samples.size() > drawn && drawn > 0)
         details += fmt::format("<span class=\"soft small\">and {} more</span>", finding.samples.size() - drawn);

@@ -12,19 +12,11 @@
 namespace sightline::evaluation {
 namespace {
 
-// What is less sure is not drawn.
-constexpr double kLeastScore = 0.3;
 constexpr std::size_t kMostCurves = 12;
 
 const tasks::Task* row_of(const ReportInput& input) {
   const auto row = tasks::find_task(input.evaluation.task);
   return row.ok() && (*row)->draw != nullptr ? *row : nullptr;
-}
-
-annotation::Annotation sure(const annotation::Annotation& answer) {
-  annotation::Annotation kept = answer;
-  std::erase_if(kept.objects, [](const annotation::Object& object) { return object.score < kLeastScore; });
-  return kept;
 }
 
 std::string key_of(std::size_t i, bool answer) { return fmt::format("{} {}", answer ? "answer" : "given", i); }
@@ -92,8 +84,9 @@ void want_answers(const ReportInput& input, Pictures& pictures) {
     const std::vector<std::string>& classes = input.evaluation.classes;
     pictures.want_drawn(key_of(i, false), one.path,
                         [row, &one, &classes](image::Image& picture) { row->draw_truth(picture, one.truth, classes); });
-    pictures.want_drawn(key_of(i, true), one.path,
-                        [row, &one, &classes](image::Image& picture) { row->draw(picture, sure(one.answer), classes); });
+    pictures.want_drawn(key_of(i, true), one.path, [row, &one, &classes](image::Image& picture) {
+      row->draw(picture, annotation::at_least(one.answer, annotation::sure_score), classes);
+    });
   }
 }
 
@@ -103,7 +96,7 @@ std::string answers_section(const ReportInput& input, const Pictures& pictures) 
       "<p class=\"soft\">Left what was given, right what the model answers with a score of {:g} or more. The pictures with the worst "
       "answers "
       "come first; the last ones are taken evenly from all others.</p><div class=\"answers\">",
-      kLeastScore);
+      annotation::sure_score);
   for (std::size_t i = 0; i < input.evaluation.shown.size(); ++i) {
     const ShownCase& one = input.evaluation.shown[i];
     body += fmt::format(
@@ -111,7 +104,8 @@ std::string answers_section(const ReportInput& input, const Pictures& pictures) 
         "class=\"num\">{:.0f}%</span> wrong<br><span class=\"path\" title=\"{}\"><bdi>{}</bdi></span></figcaption></figure>",
         pictures.html(key_of(i, false), "given: " + shortened_path(one.path, 60)),
         pictures.html(key_of(i, true), "answered: " + shortened_path(one.path, 60)), one.truth.objects.size(),
-        sure(one.answer).objects.size(), 100 * one.wrongness, html_text(one.path), html_text(shortened_path(one.path, 60)));
+        annotation::at_least(one.answer, annotation::sure_score).objects.size(), 100 * one.wrongness, html_text(one.path),
+        html_text(shortened_path(one.path, 60)));
   }
   return section("answers", "Answers", body + "</div>");
 }

@@ -103,14 +103,10 @@ Json data_lineage(const dataset::Manifest& manifest) {
 }
 
 Result<void> put_evaluation(line::StepContext& context, const evaluation::Evaluation& evaluation) {
-  if (evaluation.task == "classify") {
-    context.figure("top1", evaluation.figures.top1);
-    context.figure("macro_f1", evaluation.figures.macro_f1);
-  }
   SIGHTLINE_TRY(const tasks::Task* task, tasks::find_task(evaluation.task));
+  const tasks::Figures figures = evaluation::measured_of(evaluation);
   for (const tasks::Metric& metric : task->metrics)
-    if (const auto value = evaluation.measured.values.find(metric.name); value != evaluation.measured.values.end())
-      context.figure(metric.name, value->second);
+    if (const auto value = figures.values.find(metric.name); value != figures.values.end()) context.figure(metric.name, value->second);
   context.figure("p95_ms", evaluation.latency.p95);
   context.figure("size_bytes", evaluation.size_bytes);
   return context.put("evaluation", json_text(to_json(evaluation)));

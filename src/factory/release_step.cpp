@@ -36,22 +36,13 @@ Result<std::optional<store::Release>> competitor(const store::Registry& registry
 
 std::string card_text(const demand::Demand& demand, const evaluation::Evaluation& evaluation, const evaluation::Verdict& verdict,
                       const evaluation::Compression& compression, const Json& lineage) {
-  const auto interval = [&](const std::string& metric) {
-    const auto found = evaluation.intervals.find(metric);
-    return found == evaluation.intervals.end() ? std::string()
-                                               : fmt::format(" (95% interval {:.4f} to {:.4f})", found->second.low, found->second.high);
-  };
   std::string text = fmt::format("# {}\n\n{}\n\n", demand.name, verdict.sentence);
   text += fmt::format("Measured with the packaged model on {} untouched test images:\n\n",
-                      human_count(static_cast<std::uint64_t>(evaluation::pictures_of(evaluation))));
-  if (evaluation.task == "classify") {
-    text +=
-        fmt::format("- top1 {:.4f}{}\n- top5 {:.4f}\n- macro_f1 {:.4f}{}\n- log loss {:.4f}\n", evaluation.figures.top1, interval("top1"),
-                    evaluation.figures.top5, evaluation.figures.macro_f1, interval("macro_f1"), evaluation.figures.log_loss);
-    text += fmt::format("- expected calibration error {:.4f} (before temperature scaling {:.4f})\n", evaluation.figures.calibration_error,
-                        evaluation.calibration_error_before);
-  }
-  for (const auto& [metric, value] : evaluation.measured.values) text += fmt::format("- {} {:.4f}{}\n", metric, value, interval(metric));
+                      human_count(static_cast<std::uint64_t>(evaluation::measured_of(evaluation).pictures)));
+  for (const auto& [metric, value] : evaluation::told_values(evaluation))
+    text += fmt::format("- {} {:.4f}{}\n", metric, value, evaluation::interval_text(evaluation, metric));
+  if (evaluation.calibration_error_before > 0)
+    text += fmt::format("- calibration error before temperature scaling {:.4f}\n", evaluation.calibration_error_before);
   text +=
       fmt::format("- latency at batch 1 after decoding: p50 {:.3f} ms, p95 {:.3f} ms, p99 {:.3f} ms on {}\n", evaluation.latency.p50,
                   evaluation.latency.p95, evaluation.latency.p99, plural(static_cast<std::uint64_t>(evaluation.latency.threads), "core"));
@@ -193,15 +184,7 @@ line::Step release_step(const BuildContext& build) {
     release.evaluation = context.input("evaluation");
     release.report = page;
     release.figures = {{"p95_ms", report.evaluation.latency.p95}, {"size_bytes", report.evaluation.size_bytes}};
-    if (build.classifies()) {
-      const tasks::ClassifyFigures& figures = report.evaluation.figures;
-      release.figures.update({{"balanced_accuracy", figures.balanced_accuracy},
-                              {"top1", figures.top1},
-                              {"top5", figures.top5},
-                              {"macro_f1", figures.macro_f1},
-                              {"log_loss", figures.log_loss}});
-    }
-    release.figures.update(to_json(report.evaluation.measured.values));
+    release.figures.update(to_json(evaluation::measured_of(report.evaluation).values));
     release.lineage = report.lineage;
     SIGHTLINE_TRY(const std::vector<store::Run> runs, workspace.registry().runs(build.demand.name));
     for (const store::Run& run : runs) release.run = std::max(release.run, run.id);

@@ -6,7 +6,7 @@
 
 #include <cmath>
 
-#include "modules/modules.h"
+#include "modules/detectors_for_test.h"
 
 namespace sightline::modules {
 namespace {
@@ -14,26 +14,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-DetectorOptions options_for(std::int64_t height, std::int64_t width) {
-  return {.height = height,
-          .width = width,
-          .channels = 3,
-          .classes = 5,
-          .mean = {127.5F, 127.5F, 127.5F},
-          .deviation = {64, 64, 64},
-          .seed = 3};
-}
-
-Result<graph::Graph> sight_s_classifier(std::uint64_t seed) {
-  return build_classifier({.backbone = "sight-s",
-                           .height = 96,
-                           .width = 96,
-                           .channels = 3,
-                           .classes = 2,
-                           .mean = {127.5F, 127.5F, 127.5F},
-                           .deviation = {64, 64, 64},
-                           .seed = seed});
-}
+DetectorOptions options_for(std::int64_t height, std::int64_t width) { return detector_for_test(height, width, 5); }
 
 TEST(Detector, HasTheOutputsThatItsContractNames) {
   const auto graph = build_detector(options_for(96, 160));
@@ -127,7 +108,7 @@ TEST(Detector, RefusesWhatItCannotBe) {
 TEST(AdoptBackbone, TakesWeightsAndStatisticsLayerByLayer) {
   auto detector = build_detector(options_for(96, 96));
   const graph::Graph before = *detector;
-  auto classifier = sight_s_classifier(8);
+  auto classifier = sight_s_for_test(8);
   ASSERT_TRUE(detector.ok() && classifier.ok());
   for (float& mean : classifier->initializers.at("batch_normalization_3.mean").values<float>()) mean = 0.25F;
   const auto taken = adopt_backbone(*detector, *classifier);
@@ -142,7 +123,7 @@ TEST(AdoptBackbone, TakesWeightsAndStatisticsLayerByLayer) {
 
 TEST(AdoptBackbone, AFoldedOneTakesTheNormalisationAway) {
   auto detector = build_detector(options_for(96, 96));
-  const auto classifier = sight_s_classifier(8);
+  const auto classifier = sight_s_for_test(8);
   ASSERT_TRUE(detector.ok() && classifier.ok());
   const std::size_t nodes = detector->nodes.size();
   const graph::Graph folded = graph::fold_batch_norm(graph::serving_graph(*classifier));

@@ -135,6 +135,7 @@ Result<void> write_golden(const std::string& folder, const std::vector<GoldenSam
     SIGHTLINE_CHECK(write_file(fmt::format("{}/{}/{}", folder, golden_folder, file), image::encode_png(sample.picture)));
     if (model.annotates()) {
       SIGHTLINE_TRY(annotation::Annotation annotation, annotate(model, sample.picture));
+      if (!std::isfinite(annotation.score)) return not_finite();
       for (const annotation::Object& object : annotation.objects)
         if (!std::isfinite(object.score)) return not_finite();
       annotated.samples.push_back({.file = file, .name = sample.name, .annotation = std::move(annotation)});

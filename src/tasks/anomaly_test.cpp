@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "tasks/anomaly_metrics.h"
+#include "tasks/golden_for_test.h"
 
 namespace sightline::tasks {
 namespace {
@@ -41,28 +42,6 @@ Case case_from(const Json& picture, std::int64_t rows, std::int64_t columns) {
   return one;
 }
 
-void expect_near(const std::map<std::string, double>& got, const Json& expected) {
-  EXPECT_EQ(got.size(), expected.size());
-  for (const auto& [name, value] : expected.items()) {
-    const auto found = got.find(name);
-    if (found == got.end()) {
-      ADD_FAILURE() << name << " is missing";
-    } else {
-      EXPECT_NEAR(found->second, value.get<double>(), kTolerance.figure) << name;
-    }
-  }
-}
-
-void expect_near(const Figures& got, const Json& expected) {
-  EXPECT_EQ(got.count, expected["count"].get<std::int64_t>());
-  expect_near(got.values, expected["values"]);
-  ASSERT_EQ(got.per_class.size(), expected["per_class"].size());
-  for (std::size_t k = 0; k < got.per_class.size(); ++k) {
-    EXPECT_EQ(got.per_class[k].count, expected["per_class"][k]["count"].get<std::int64_t>());
-    expect_near(got.per_class[k].values, expected["per_class"][k]["values"]);
-  }
-}
-
 TEST(AnomalyMetrics, EqualTheGoldenNumbers) {
   const auto json = read_json_file("tests/golden/anomaly.json");
   ASSERT_TRUE(json.ok()) << json.error().message;
@@ -74,8 +53,8 @@ TEST(AnomalyMetrics, EqualTheGoldenNumbers) {
       meter->add(case_from(picture, each["rows"].get<std::int64_t>(), each["columns"].get<std::int64_t>()));
     std::vector<std::int64_t> all(each["pictures"].size());
     std::iota(all.begin(), all.end(), 0);
-    expect_near(meter->figures(all, false), each["figures"]);
-    expect_near(meter->figures(each["chosen"].get<std::vector<std::int64_t>>(), false), each["figures_of_chosen"]);
+    expect_figures(meter->figures(all, false), each["figures"], kTolerance.figure);
+    expect_figures(meter->figures(each["chosen"].get<std::vector<std::int64_t>>(), false), each["figures_of_chosen"], kTolerance.figure);
   }
 }
 

@@ -205,6 +205,17 @@ Tensor apply_temperature(const Tensor& probabilities, double temperature) {
   return result;
 }
 
+Figures as_figures(const ClassifyFigures& figures) {
+  Figures all{.pictures = figures.count, .count = figures.count};
+  if (figures.count <= 0) return all;
+  all.values = {{"top1", figures.top1},         {"top5", figures.top5},
+                {"macro_f1", figures.macro_f1}, {"balanced_accuracy", figures.balanced_accuracy},
+                {"log_loss", figures.log_loss}, {"calibration_error", figures.calibration_error}};
+  for (const ClassFigures& each : figures.per_class)
+    all.per_class.push_back({each.name, each.count, {{"precision", each.precision}, {"recall", each.recall}, {"f1", each.f1}}});
+  return all;
+}
+
 std::vector<std::string> metric_names() {
   std::vector<std::string> names;
   for (const Metric& metric : all_tasks().front().metrics) names.emplace_back(metric.name);

@@ -8,6 +8,7 @@
 
 #include "base/fields.h"
 #include "base/result.h"
+#include "tasks/tasks.h"
 #include "tensor/tensor.h"
 
 namespace sightline::tasks {
@@ -54,6 +55,9 @@ struct ClassifyFigures {
 // probabilities f32 N×K, finite; labels N in [0, K). Without samples everything is 0. Classes without samples do not count in macro_f1 and
 // balanced_accuracy.
 ClassifyFigures measure(const Tensor& probabilities, std::span<const std::int32_t> labels, const std::vector<std::string>& classes);
+
+// The same in the words of every task: values by the names of the metrics, log_loss and calibration_error among them.
+Figures as_figures(const ClassifyFigures& figures);
 
 // The share of one sample in log_loss: probabilities f32 K, clipped to [1e-15, 1 - 1e-15] and divided by their sum, as scikit-learn does.
 double log_loss_of(std::span<const float> probabilities, std::int32_t label);

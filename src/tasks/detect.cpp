@@ -75,11 +75,6 @@ struct Pen {
   }
 };
 
-std::string name_of_label(const Object& object, const std::vector<std::string>& classes) {
-  const auto label = static_cast<std::size_t>(object.label);
-  return label < classes.size() ? classes[label] : std::to_string(object.label);
-}
-
 // above: over the top edge, else under the bottom edge; inside of the box where the picture ends. Nothing where it would cover too much.
 void draw_label(image::Image& picture, const Box& box, const std::string& text, double letters, image::Colour background, bool above) {
   const image::TextSize size = image::text_size(text, letters);
@@ -143,7 +138,8 @@ void draw_detect(image::Image& picture, const Annotation& annotation, const std:
   }
   for (const Object& object : objects) {
     const image::Colour colour = image::class_colour(static_cast<std::size_t>(object.label));
-    draw_label(picture, object.box, fmt::format("{} {:.2f}", name_of_label(object, classes), object.score), pen.letters, colour, true);
+    draw_label(picture, object.box, fmt::format("{} {:.2f}", annotation::name_of_class(classes, object.label), object.score), pen.letters,
+               colour, true);
   }
 }
 
@@ -156,7 +152,7 @@ void draw_detect_truth(image::Image& picture, const Annotation& annotation, cons
   }
   for (const Object& object : annotation.objects) {
     const char* remark = object.crowd ? " (crowd)" : object.difficult ? " (difficult)" : "";
-    draw_label(picture, object.box, name_of_label(object, classes) + remark, pen.letters, {24, 24, 24}, false);
+    draw_label(picture, object.box, annotation::name_of_class(classes, object.label) + remark, pen.letters, {24, 24, 24}, false);
   }
 }
 

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "tasks/detect_matches.h"
+#include "tasks/golden_for_test.h"
 
 namespace sightline::tasks {
 namespace {
@@ -47,29 +48,6 @@ std::vector<Object> objects_from(const Json& rows, bool truth) {
   return objects;
 }
 
-void expect_equal(const std::map<std::string, double>& got, const Json& expected) {
-  EXPECT_EQ(got.size(), expected.size());
-  for (const auto& [name, value] : expected.items()) {
-    const auto found = got.find(name);
-    if (found == got.end()) {
-      ADD_FAILURE() << name << " is missing";
-    } else {
-      EXPECT_EQ(found->second, value.get<double>()) << name << " differs by " << found->second - value.get<double>();
-    }
-  }
-}
-
-void expect_equal(const Figures& got, const Json& expected) {
-  EXPECT_EQ(got.count, expected["count"].get<std::int64_t>());
-  expect_equal(got.values, expected["values"]);
-  ASSERT_EQ(got.per_class.size(), expected["per_class"].size());
-  for (std::size_t k = 0; k < got.per_class.size(); ++k) {
-    SCOPED_TRACE(got.per_class[k].name);
-    EXPECT_EQ(got.per_class[k].count, expected["per_class"][k]["count"].get<std::int64_t>());
-    expect_equal(got.per_class[k].values, expected["per_class"][k]["values"]);
-  }
-}
-
 TEST(DetectMetrics, EqualTheGoldenNumbersToTheLastBit) {
   const auto json = read_json_file("tests/golden/detect.json");
   ASSERT_TRUE(json.ok()) << json.error().message;
@@ -79,9 +57,9 @@ TEST(DetectMetrics, EqualTheGoldenNumbersToTheLastBit) {
     const auto meter = detect_meter(names(each["classes"].get<std::size_t>()));
     for (const Json& picture : each["pictures"])
       meter->add({.truth = {objects_from(picture["truth"], true)}, .prediction = {objects_from(picture["found"], false)}});
-    expect_equal(meter->figures(all_of(each["pictures"].size()), false), each["figures"]);
+    expect_figures(meter->figures(all_of(each["pictures"].size()), false), each["figures"], 0);
     // A picture that is chosen twice counts as two pictures, and the order of the choice decides between equal scores.
-    expect_equal(meter->figures(each["chosen"].get<std::vector<std::int64_t>>(), false), each["figures_of_chosen"]);
+    expect_figures(meter->figures(each["chosen"].get<std::vector<std::int64_t>>(), false), each["figures_of_chosen"], 0);
   }
 }
 

@@ -12,27 +12,12 @@ import os
 
 import numpy as np
 
+from generator import Generator
+
 OVERLAPS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
 MOST = [1, 10, 100]
 AREAS = [("all", 0, 1e5**2), ("small", 0, 32**2), ("medium", 32**2, 96**2), ("large", 96**2, 1e5**2)]
-
-
-class Generator:
-    """Numerical Recipes' linear congruential generator: the same numbers with every Python."""
-
-    def __init__(self, seed):
-        self.state = seed
-
-    def uniform(self):
-        self.state = (self.state * 1664525 + 1013904223) % 2**32
-        return (self.state + 0.5) / 2**32
-
-    def below(self, bound):
-        return int(self.uniform() * bound)
-
-    def among(self, choices):
-        return choices[self.below(len(choices))]
 
 
 # A box is kept as [x, y, width, height], as in COCO's files. Rows of truth: [label, left, top, right, bottom, flags], flags 1 crowd,

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <sstream>
 
-#include "app/cli/run.h"
+#include "app/cli/call_for_test.h"
 #include "base/files.h"
 #include "base/json.h"
 #include "base/temporary_folder.h"
@@ -15,19 +15,6 @@ namespace sightline::cli {
 namespace {
 
 using ::testing::HasSubstr;
-
-struct Outcome {
-  int code = 0;
-  std::string out, err;
-  Json json() const { return Json::parse(out); }
-};
-
-Outcome call(const std::vector<std::string>& words) {
-  std::istringstream in;
-  std::ostringstream out, err;
-  const int code = run(words, in, out, err);
-  return {code, out.str(), err.str()};
-}
 
 class DataWithObjects : public ::testing::Test {
  protected:

@@ -33,26 +33,14 @@ Result<dataset::Split> choose_split(dataset::Manifest& manifest, const Options& 
   return split;
 }
 
-std::string with_interval(const evaluation::Evaluation& evaluation, const std::string& metric) {
-  const auto found = evaluation.intervals.find(metric);
-  return found == evaluation.intervals.end() ? "" : fmt::format("{:.4f} to {:.4f}", found->second.low, found->second.high);
-}
-
 void print_figures(const Console& console, const evaluation::Evaluation& evaluation) {
-  const tasks::ClassifyFigures& figures = evaluation.figures;
   std::vector<std::vector<std::string>> rows;
-  const auto row = [&](const std::string& name, double value) {
-    rows.push_back({name, fmt::format("{:.4f}", value), with_interval(evaluation, name)});
-  };
-  if (evaluation.task == "classify") {
-    row("top1", figures.top1);
-    row("top5", figures.top5);
-    row("macro_f1", figures.macro_f1);
-    row("balanced_accuracy", figures.balanced_accuracy);
-    row("log_loss", figures.log_loss);
-    row("calibration_error", figures.calibration_error);
+  for (const auto& [metric, value] : evaluation::told_values(evaluation)) {
+    const auto interval = evaluation.intervals.find(metric);
+    rows.push_back(
+        {metric, fmt::format("{:.4f}", value),
+         interval == evaluation.intervals.end() ? "" : fmt::format("{:.4f} to {:.4f}", interval->second.low, interval->second.high)});
   }
-  for (const auto& [metric, value] : evaluation.measured.values) row(metric, value);
   console.table({"metric", "value", "95% interval"}, rows);
   console.say("latency at batch 1: p50 {:.3f} ms, p95 {:.3f} ms, p99 {:.3f} ms on {}", evaluation.latency.p50, evaluation.latency.p95,
               evaluation.latency.p99, plural(static_cast<std::uint64_t>(evaluation.latency.threads), "thread"));
@@ -60,14 +48,15 @@ void print_figures(const Console& console, const evaluation::Evaluation& evaluat
               human_bytes(evaluation.peak_memory_bytes));
 }
 
-void print_measured_classes(const Console& console, const evaluation::Evaluation& evaluation) {
+void print_classes(const Console& console, const evaluation::Evaluation& evaluation) {
+  const tasks::Figures figures = evaluation::measured_of(evaluation);
   std::set<std::string> names;
-  for (const tasks::ClassValues& each : evaluation.measured.per_class)
+  for (const tasks::ClassValues& each : figures.per_class)
     for (const auto& [name, value] : each.values) names.insert(name);
   std::vector<std::string> head{"class", "count"};
   head.insert(head.end(), names.begin(), names.end());
   std::vector<std::vector<std::string>> rows;
-  for (const tasks::ClassValues& each : evaluation.measured.per_class) {
+  for (const tasks::ClassValues& each : figures.per_class) {
     std::vector<std::string>& row = rows.emplace_back(std::vector<std::string>{each.name, std::to_string(each.count)});
     for (const std::string& name : names) {
       const auto value = each.values.find(name);
@@ -76,16 +65,6 @@ void print_measured_classes(const Console& console, const evaluation::Evaluation
   }
   console.say("");
   console.table(head, rows);
-}
-
-void print_classes(const Console& console, const evaluation::Evaluation& evaluation) {
-  if (evaluation.task != "classify") return print_measured_classes(console, evaluation);
-  std::vector<std::vector<std::string>> rows;
-  for (const tasks::ClassFigures& each : evaluation.figures.per_class)
-    rows.push_back({each.name, std::to_string(each.count), fmt::format("{:.4f}", each.precision), fmt::format("{:.4f}", each.recall),
-                    fmt::format("{:.4f}", each.f1)});
-  console.say("");
-  console.table({"class", "images", "precision", "recall", "f1"}, rows);
 }
 
 Result<int> evaluate(const Options& options, Console& console) {
@@ -100,8 +79,8 @@ Result<int> evaluate(const Options& options, Console& console) {
   SIGHTLINE_TRY(const evaluation::Evaluation evaluation,
                 evaluation::evaluate(opened.model, manifest, opened.source.path,
                                      {.split = split, .threads = options.threads, .progress = !console.json && !console.quiet}));
-  console.say("{} on {} of {}", opened.source.name, plural(static_cast<std::uint64_t>(evaluation::pictures_of(evaluation)), "image"),
-              options.data);
+  console.say("{} on {} of {}", opened.source.name,
+              plural(static_cast<std::uint64_t>(evaluation::measured_of(evaluation).pictures), "image"), options.data);
   print_figures(console, evaluation);
   if (evaluation.decisions)
     for (const std::string& sentence : evaluation.decisions->sentences) console.say("{}", sentence);
@@ -122,8 +101,9 @@ Action declare(Arguments& arguments) {
   arguments.positional("DATA", options->data, "labelled images: class folders, an IDX folder, a CSV file; for detectors COCO, YOLO or VOC");
   arguments.option("--split", options->split, "SPLIT", "which images; without it: the test split if the data bring one, else all",
                    {"train", "validation", "test", "all"});
-  arguments.option("--format", options->format, "FORMAT", "how the data are stored",
-                   {"auto", "folders", "idx", "csv", "coco", "yolo", "voc"});
+  std::vector<std::string> formats = dataset::format_names();
+  formats.insert(formats.begin(), "auto");
+  arguments.option("--format", options->format, "FORMAT", "how the data are stored", formats);
   arguments.flag("--classes", options->classes, "also precision, recall and f1 of every class");
   arguments.option("--threads", options->threads, "N", "cores to use; 0: all that this process may use");
   return [options](Console& console) { return evaluate(*options, console); };

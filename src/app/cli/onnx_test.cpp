@@ -4,7 +4,7 @@
 
 #include <sstream>
 
-#include "app/cli/run.h"
+#include "app/cli/call_for_test.h"
 #include "base/json.h"
 #include "base/temporary_folder.h"
 #include "graph/builder.h"
@@ -17,19 +17,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
-
-struct Outcome {
-  int code = 0;
-  std::string out, err;
-  Json json() const { return Json::parse(out); }
-};
-
-Outcome call(const std::vector<std::string>& words) {
-  std::istringstream in;
-  std::ostringstream out, err;
-  const int code = run(words, in, out, err);
-  return {code, out.str(), err.str()};
-}
 
 graph::Graph small_net(std::uint64_t seed, std::int64_t middle = 4, bool relu = true) {
   graph::Builder builder(seed);

@@ -26,8 +26,8 @@ struct Options {
   int top = 1;
   int threads = 0;
   bool lines = false;
-  double score = 0.3;  // of what is told, least
-  std::string drawn;   // folder for pictures with the answers drawn onto them; "": none
+  double score = annotation::sure_score;  // of what is told, least
+  std::string drawn;                      // folder for pictures with the answers drawn onto them; "": none
 };
 
 struct Picture {
@@ -125,8 +125,7 @@ Result<std::vector<Answer>> answer_batch(std::span<const Picture> pictures, cons
     SIGHTLINE_TRY(std::vector<annotation::Annotation> said, model.annotations(batch, placements));
     for (std::size_t row = 0; row < readable.size(); ++row) {
       Answer& answer = answers[readable[row]];
-      answer.annotation = std::move(said[row]);
-      std::erase_if(answer.annotation->objects, [&](const annotation::Object& object) { return object.score < options.score; });
+      answer.annotation = annotation::at_least(std::move(said[row]), options.score);
       if (options.drawn.empty()) continue;
       model.task_row().draw(decoded[readable[row]], *answer.annotation, model.labels());
       SIGHTLINE_TRY(answer.drawn, write_drawn(options.drawn, answer.path, decoded[readable[row]]));
@@ -152,17 +151,13 @@ Result<std::vector<Answer>> answer_batch(std::span<const Picture> pictures, cons
   return answers;
 }
 
-std::string name_of_label(const std::vector<std::string>& labels, std::int32_t label) {
-  return label >= 0 && static_cast<std::size_t>(label) < labels.size() ? labels[static_cast<std::size_t>(label)] : std::to_string(label);
-}
-
 Json json_of_answer(const Answer& answer, const std::vector<std::string>& labels) {
   if (!answer.failure.empty()) return {{"file", answer.path}, {"error", answer.failure}};
   if (answer.annotation) {
     Json objects = Json::array();
     for (const annotation::Object& object : answer.annotation->objects)
       objects.push_back({{"label", object.label},
-                         {"name", name_of_label(labels, object.label)},
+                         {"name", annotation::name_of_class(labels, object.label)},
                          {"score", object.score},
                          {"box", {object.box.left, object.box.top, object.box.right, object.box.bottom}}});
     Json json = {{"file", answer.path}, {"objects", objects}};
@@ -181,7 +176,7 @@ void print_objects(const Console& console, const std::vector<Answer>& answers, c
     if (!answer.annotation) continue;
     if (answer.annotation->objects.empty()) rows.push_back({answer.path, "(nothing found)", "", ""});
     for (const annotation::Object& object : answer.annotation->objects)
-      rows.push_back({&object == answer.annotation->objects.data() ? answer.path : "", name_of_label(labels, object.label),
+      rows.push_back({&object == answer.annotation->objects.data() ? answer.path : "", annotation::name_of_class(labels, object.label),
                       fmt::format("{:.3f}", object.score),
                       fmt::format("{:.1f} {:.1f} {:.1f} {:.1f}", object.box.left, object.box.top, object.box.right, object.box.bottom)});
   }

@@ -102,21 +102,13 @@ Result<int> run_show(Console& console, const std::string& reference) {
   document["folder"] = folder;
   document["evaluation_figures"] = to_json(evaluation);
   console.document(document);
-  const auto interval = [&](const std::string& metric) {
-    const auto found = evaluation.intervals.find(metric);
-    return found == evaluation.intervals.end() ? std::string()
-                                               : fmt::format("  (95% interval {:.4f} to {:.4f})", found->second.low, found->second.high);
-  };
   console.say("{} version {}{}, released {}", console.paint(Colour::bold, release.name), release.version,
               release.in_force ? " (in force)" : "", release.created);
   console.say("  folder      {}\n  package     {}", folder, release.package);
-  if (evaluation.task == "classify") {
-    console.say("  top1        {:.4f}{}", evaluation.figures.top1, interval("top1"));
-    console.say("  macro_f1    {:.4f}{}", evaluation.figures.macro_f1, interval("macro_f1"));
-    console.say("  calibration {:.4f} (before temperature scaling {:.4f})", evaluation.figures.calibration_error,
-                evaluation.calibration_error_before);
-  }
-  for (const auto& [metric, value] : evaluation.measured.values) console.say("  {:<11} {:.4f}{}", metric, value, interval(metric));
+  for (const auto& [metric, value] : evaluation::told_values(evaluation))
+    console.say("  {:<17} {:.4f}{}", metric, value, evaluation::interval_text(evaluation, metric));
+  if (evaluation.calibration_error_before > 0)
+    console.say("  (calibration error before temperature scaling {:.4f})", evaluation.calibration_error_before);
   console.say("  latency     p50 {:.3f} ms, p95 {:.3f} ms, p99 {:.3f} ms", evaluation.latency.p50, evaluation.latency.p95,
               evaluation.latency.p99);
   console.say("  size        {}", human_bytes(evaluation.size_bytes));
@@ -139,15 +131,9 @@ Result<int> run_compare(Console& console, const std::string& a_text, const std::
     int digits;
   };
   std::vector<Row> figures;
-  if (ea.task == "classify")
-    figures = {{"top1", ea.figures.top1, eb.figures.top1, 4},
-               {"top5", ea.figures.top5, eb.figures.top5, 4},
-               {"macro_f1", ea.figures.macro_f1, eb.figures.macro_f1, 4},
-               {"log_loss", ea.figures.log_loss, eb.figures.log_loss, 4},
-               {"calibration_error", ea.figures.calibration_error, eb.figures.calibration_error, 4}};
-  for (const auto& [metric, value] : ea.measured.values)
-    if (const auto other = eb.measured.values.find(metric); other != eb.measured.values.end())
-      figures.push_back({metric, value, other->second, 4});
+  const tasks::Figures theirs = evaluation::measured_of(eb);
+  for (const auto& [metric, value] : evaluation::told_values(ea))
+    if (const auto other = theirs.values.find(metric); other != theirs.values.end()) figures.push_back({metric, value, other->second, 4});
   figures.push_back({"p50_ms", ea.latency.p50, eb.latency.p50, 3});
   figures.push_back({"p95_ms", ea.latency.p95, eb.latency.p95, 3});
   figures.push_back({"size_kb", static_cast<double>(ea.size_bytes) / 1e3, static_cast<double>(eb.size_bytes) / 1e3, 1});
@@ -173,9 +159,9 @@ Result<int> run_compare(Console& console, const std::string& a_text, const std::
   document["lineage_differs"] = differs;
   console.document(document);
   console.table({"", name_a, name_b, "difference"}, rows);
-  if (evaluation::pictures_of(ea) != evaluation::pictures_of(eb))
-    console.warn("the test sets differ in size ({} and {} images): the figures are not comparable", evaluation::pictures_of(ea),
-                 evaluation::pictures_of(eb));
+  if (evaluation::measured_of(ea).pictures != evaluation::measured_of(eb).pictures)
+    console.warn("the test sets differ in size ({} and {} images): the figures are not comparable", evaluation::measured_of(ea).pictures,
+                 evaluation::measured_of(eb).pictures);
   console.say("\n{}", differs.empty() ? "the lineage is the same" : "lineage:");
   for (const std::string& line : differs) console.say("  {}", line);
   return 0;

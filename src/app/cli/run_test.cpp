@@ -7,6 +7,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "app/cli/call_for_test.h"
 #include "app/cli/help.h"
 #include "app/cli/verbs.h"
 
@@ -17,19 +18,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
-
-struct Outcome {
-  int code = 0;
-  std::string out, err;
-  Json json() const { return Json::parse(out); }
-};
-
-Outcome call(const std::vector<std::string>& words) {
-  std::istringstream in;
-  std::ostringstream out, err;
-  const int code = run(words, in, out, err);
-  return {code, out.str(), err.str()};
-}
 
 TEST(Run, AloneItSaysWhatItIsAndHowToBegin) {
   const Outcome outcome = call({});

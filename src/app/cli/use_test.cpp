@@ -8,7 +8,7 @@
 #include <map>
 #include <sstream>
 
-#include "app/cli/run.h"
+#include "app/cli/call_for_test.h"
 #include "base/files.h"
 #include "base/json.h"
 #include "base/random.h"
@@ -26,12 +26,6 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-
-struct Outcome {
-  int code = 0;
-  std::string out, err;
-  Json json() const { return Json::parse(out); }
-};
 
 image::Image grey(int level) {
   return {.width = 8, .height = 8, .channels = 1, .pixels = std::vector<std::uint8_t>(64, static_cast<std::uint8_t>(level))};
@@ -89,10 +83,7 @@ class Use : public ::testing::Test {
   static std::string at(const std::string& name) { return (root_ / name).string(); }
   static Outcome call(std::vector<std::string> words, const std::string& input = "") {
     words.insert(words.end(), {"--workspace", at("workspace")});
-    std::istringstream in(input);
-    std::ostringstream out, err;
-    const int code = run(words, in, out, err);
-    return {code, out.str(), err.str()};
+    return cli::call(words, input);
   }
 
   static inline fs::path root_;
