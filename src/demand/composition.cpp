@@ -12,7 +12,7 @@ bool trained(const Demand& demand) {
 }
 bool brings_network(const Demand& demand) { return demand.backbone && (demand.backbone->onnx || demand.backbone->name); }
 
-bool classifies(const Demand& demand) { return demand.task == Task::classify; }
+bool classifies(const Demand& demand) { return demand.task == "classify"; }
 
 constexpr const char* other_task = "a task other than classify";
 constexpr const char* of_classifiers = "it is about probabilities of classes, of which a picture has one answer";

@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "base/yaml.h"
 #include "demand/composition.h"
+#include "tasks/tasks.h"
 
 namespace sightline::demand {
 namespace {
@@ -173,7 +174,8 @@ Result<void> check_values(const YamlNode& root, const Demand& demand) {
   SIGHTLINE_CHECK(one_of(root, "data.format", demand.data.format, {"auto", "folders", "idx", "csv", "mvtec", "coco", "yolo", "voc"}));
   SIGHTLINE_CHECK(within(root, "data.max_rejected", demand.data.max_rejected, {0, 1}, "it is a share"));
   SIGHTLINE_CHECK(check_split(root, demand.split));
-  SIGHTLINE_CHECK(one_of(root, "target.metric", demand.target.metric, metrics_of(demand.task)));
+  SIGHTLINE_TRY(const tasks::Task* task, tasks::find_task(demand.task));
+  SIGHTLINE_CHECK(one_of(root, "target.metric", demand.target.metric, tasks::names_of(task->metrics)));
   SIGHTLINE_CHECK(within(root, "target.at_least", demand.target.at_least, {0, 1}, "write 92.5% as 0.925"));
   if (demand.limits.latency_ms) SIGHTLINE_CHECK(within(root, "limits.latency_ms", *demand.limits.latency_ms, {0.001, 1e6}, ""));
   if (demand.limits.size_mb) SIGHTLINE_CHECK(within(root, "limits.size_mb", *demand.limits.size_mb, {0.001, 1e6}, ""));
@@ -193,14 +195,6 @@ Result<void> check_values(const YamlNode& root, const Demand& demand) {
 
 }  // namespace
 
-std::vector<std::string> metrics_of(Task task) {
-  switch (task) {
-    case Task::classify: return {"top1", "top5", "macro_f1", "balanced_accuracy"};
-    case Task::detect: return {"mAP50", "mAP50-95", "AR100"};
-  }
-  return {};
-}
-
 std::vector<std::string> cuts_of(const Demand& demand) {
   if (demand.recipe.cut) return *demand.recipe.cut;
   return demand.backbone ? demand.backbone->cut : std::vector<std::string>{"auto"};
@@ -215,8 +209,10 @@ Result<Demand> demand_from(const YamlNode& root) {
   for (const char* key : {"name", "task", "data"}) {
     if (root.find(key) == nullptr) return root.error(fmt::format("\"{}\" is missing; name, task and data must be given", key));
   }
+  const Result<const tasks::Task*> task = tasks::find_task(demand.task);
+  if (!task.ok()) return node_at(root, "task").error(fmt::format("task: {}", task.error().message));
   if (const YamlNode* target = root.find("target"); target == nullptr || target->find("metric") == nullptr)
-    demand.target.metric = metrics_of(demand.task).front();
+    demand.target.metric = (*task)->metrics.front().name;
   SIGHTLINE_CHECK(check_values(root, demand));
   return demand;
 }

@@ -13,7 +13,6 @@
 
 namespace sightline::demand {
 
-enum class Task { classify, detect };
 // A box without area, beyond its picture, or of no known class: leave it out, keep what of it lies in the picture, or build nothing.
 enum class BadBoxes { reject, clip, stop };
 enum class GroupBy { none, folder, pattern, column, near_duplicates };
@@ -206,7 +205,7 @@ struct PredictionSets {
 
 struct Demand {
   std::string name;
-  Task task = Task::classify;
+  std::string task = "classify";  // a row of tasks/tasks.h
   Data data;
   SplitPlan split;
   Target target;
@@ -221,7 +220,7 @@ struct Demand {
   std::int64_t seed = 0;
   static constexpr auto fields() {
     return std::tuple{field("name", &Demand::name, "names the model: letters, digits, - and _"),
-                      field("task", &Demand::task, "classify or detect"),
+                      field("task", &Demand::task, "what is answered about a picture: classify or detect"),
                       field("data", &Demand::data),
                       field("split", &Demand::split),
                       field("target", &Demand::target),
@@ -236,9 +235,6 @@ struct Demand {
                       field("seed", &Demand::seed, "decides every random choice")};
   }
 };
-
-// What a demand for this task may target, the one first that it does when it says nothing.
-std::vector<std::string> metrics_of(Task task);
 
 // What of the demand's network the head reads: recipe.cut, else backbone.cut ({"auto"}).
 std::vector<std::string> cuts_of(const Demand& demand);
@@ -257,10 +253,6 @@ Result<Demand> read_demand(const std::string& path);
 
 }  // namespace sightline::demand
 
-template <>
-struct sightline::EnumNames<sightline::demand::Task> {
-  static constexpr std::array<const char*, 2> names{"classify", "detect"};
-};
 template <>
 struct sightline::EnumNames<sightline::demand::BadBoxes> {
   static constexpr std::array<const char*, 3> names{"reject", "clip", "stop"};

@@ -41,10 +41,12 @@ Result<Annotated> annotate(package::Model& model, const dataset::Manifest& manif
   Annotated annotated;
   SIGHTLINE_TRY(annotated.samples, samples_of(manifest, split));
   std::vector<image::Placement> placements;
+  const bool objects = dataset::holds_objects(manifest);  // a picture then has no class
   for (const std::int64_t i : annotated.samples) {
     const dataset::Sample& sample = manifest.samples[static_cast<std::size_t>(i)];
     tasks::Case& one = annotated.cases.emplace_back();
     one.truth = sample.annotation;
+    if (!objects) one.truth.label = label_of[static_cast<std::size_t>(sample.label)];
     one.width = sample.width;
     one.height = sample.height;
     for (annotation::Object& object : one.truth.objects) object.label = label_of[static_cast<std::size_t>(object.label)];

@@ -110,6 +110,11 @@ Result<double> value_of(const Evaluation& evaluation, const std::string& metric)
   const tasks::Figures figures = measured_of(evaluation);
   const auto found = figures.values.find(metric);
   if (found != figures.values.end()) return found->second;
+  SIGHTLINE_TRY(const tasks::Task* task, tasks::find_task(evaluation.task));
+  const std::vector<std::string> names = tasks::names_of(task->metrics);
+  if (std::ranges::find(names, metric) == names.end())
+    return Error{ErrorKind::usage, fmt::format("no metric is called \"{}\"{} (of {} there are {})", metric, did_you_mean(metric, names),
+                                               task->name, join(names, ", "))};
   return Error{ErrorKind::usage, fmt::format("{} could not be measured on the {} images", metric, evaluation.split)};
 }
 

@@ -125,15 +125,5 @@ TEST(Gate, OtherClassesAreNotCompared) {
   EXPECT_THAT(line_of(verdict, "release in force").sentence, HasSubstr("other classes"));
 }
 
-TEST(Gate, EveryTaskOfADemandAimsAtTheMetricsOfItsRow) {
-  for (std::size_t i = 0; i < EnumNames<demand::Task>::names.size(); ++i) {
-    const auto row = tasks::find_task(EnumNames<demand::Task>::names[i]);
-    ASSERT_TRUE(row.ok()) << row.error().message;
-    std::vector<std::string> names;
-    for (const tasks::Metric& metric : (*row)->metrics) names.emplace_back(metric.name);
-    EXPECT_EQ(names, demand::metrics_of(static_cast<demand::Task>(i)));
-  }
-}
-
 }  // namespace
 }  // namespace sightline::evaluation

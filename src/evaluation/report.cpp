@@ -102,7 +102,7 @@ std::string head(const ReportInput& input) {
       "<p class=\"soft small\">Every figure was measured with the packaged model and the runtime that serves it, on {} of the {} split "
       "that it was never "
       "trained on.</p>\n</header>\n",
-      enum_name(input.demand.task), html_text(input.created),
+      html_text(input.demand.task), html_text(input.created),
       html_text(shortened(input.demand.name.empty() ? evaluation.model : input.demand.name, 120)), verdict.release ? "pass" : "fail",
       verdict.release ? "yes" : "no", verdict.release ? "\xE2\x9C\x93 Released" : "\xE2\x9C\x97 Refused", html_text(sentence), tiles(input),
       plural(static_cast<std::uint64_t>(std::max<std::int64_t>(0, measured_of(evaluation).pictures)), "image"),

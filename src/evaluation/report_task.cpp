@@ -92,19 +92,22 @@ void want_answers(const ReportInput& input, Pictures& pictures) {
 
 std::string answers_section(const ReportInput& input, const Pictures& pictures) {
   if (row_of(input) == nullptr || input.evaluation.shown.empty()) return "";
+  const bool objects = std::ranges::any_of(input.evaluation.shown, [](const ShownCase& one) { return !one.truth.objects.empty(); });
   std::string body = fmt::format(
-      "<p class=\"soft\">Left what was given, right what the model answers with a score of {:g} or more. The pictures with the worst "
-      "answers "
-      "come first; the last ones are taken evenly from all others.</p><div class=\"answers\">",
-      annotation::sure_score);
+      "<p class=\"soft\">Left what was given, right what the model answers{}. The pictures with the worst answers come first; the last "
+      "ones are taken evenly from all others.</p><div class=\"answers\">",
+      objects ? fmt::format(" with a score of {:g} or more", annotation::sure_score) : "");
   for (std::size_t i = 0; i < input.evaluation.shown.size(); ++i) {
     const ShownCase& one = input.evaluation.shown[i];
+    const std::string counts =
+        objects ? fmt::format("<span class=\"num\">{}</span> given, <span class=\"num\">{}</span> answered, ", one.truth.objects.size(),
+                              annotation::at_least(one.answer, annotation::sure_score).objects.size())
+                : "";
     body += fmt::format(
-        "<figure>{}{}<figcaption class=\"caption\"><span class=\"num\">{}</span> given, <span class=\"num\">{}</span> answered, <span "
-        "class=\"num\">{:.0f}%</span> wrong<br><span class=\"path\" title=\"{}\"><bdi>{}</bdi></span></figcaption></figure>",
+        "<figure>{}{}<figcaption class=\"caption\">{}<span class=\"num\">{:.0f}%</span> wrong<br><span class=\"path\" "
+        "title=\"{}\"><bdi>{}</bdi></span></figcaption></figure>",
         pictures.html(key_of(i, false), "given: " + shortened_path(one.path, 60)),
-        pictures.html(key_of(i, true), "answered: " + shortened_path(one.path, 60)), one.truth.objects.size(),
-        annotation::at_least(one.answer, annotation::sure_score).objects.size(), 100 * one.wrongness, html_text(one.path),
+        pictures.html(key_of(i, true), "answered: " + shortened_path(one.path, 60)), counts, 100 * one.wrongness, html_text(one.path),
         html_text(shortened_path(one.path, 60)));
   }
   return section("answers", "Answers", body + "</div>");

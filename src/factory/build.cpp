@@ -18,7 +18,6 @@
 #include "factory/shipped.h"
 #include "factory/step_inputs.h"
 #include "line/worker.h"
-#include "modules/modules.h"
 
 namespace sightline::factory {
 
@@ -43,36 +42,21 @@ Result<std::string> worker_version(const std::string& worker, const store::Works
   return version;
 }
 
-namespace {
-
-// That there is such a net, and that it suits the side, is known before anything runs.
-Result<void> check_net(const demand::Demand& demand) {
-  if (!demand.recipe.backbone) return {};
-  SIGHTLINE_TRY(const modules::Backbone* backbone, modules::find_backbone(*demand.recipe.backbone));
-  if (demand.recipe.side && *demand.recipe.side < backbone->least_side)
-    return Error{
-        ErrorKind::usage,
-        fmt::format("recipe.side: {} and recipe.backbone: {} do not go together: that net is for pictures of {} pixels a side or more; "
-                    "raise recipe.side, or name another net (`sightline modules backbone`)",
-                    *demand.recipe.side, backbone->name, backbone->least_side)};
-  return {};
-}
-
-}  // namespace
-
 Result<std::vector<line::Step>> build_steps(const demand::Demand& stated, store::Workspace& workspace, const BuildOptions& options) {
+  SIGHTLINE_TRY(const TaskLine* task, find_line(stated.task));
   std::optional<demand::Demand> on_default;
-  if (stated.task == demand::Task::classify) {
+  if (stated.task == "classify") {
     SIGHTLINE_TRY(on_default, on_default_backbone(stated, workspace, usable_cores()));
   }
   SIGHTLINE_TRY(const demand::Demand demand, with_backbone_file(on_default ? *on_default : stated, workspace));
-  BuildContext context{.workspace = &workspace, .demand = demand, .options = options, .sources = options.sources, .intake = options.intake};
+  BuildContext context{
+      .workspace = &workspace, .demand = demand, .task = task, .options = options, .sources = options.sources, .intake = options.intake};
   context.by_default = on_default.has_value();
   if (context.sources == nullptr) context.sources = std::make_shared<FeatureSources>();
   context.threads = demand.limits.cores > 0 ? std::min(demand.limits.cores, usable_cores()) : usable_cores();
   if (options.threads > 0) context.threads = std::min(context.threads, options.threads);
-  SIGHTLINE_CHECK(context.classifies() ? check_net(demand) : check_detector_pins(demand));
-  if (!context.classifies()) {
+  if (task->check_demand != nullptr) SIGHTLINE_CHECK(task->check_demand(demand));
+  if (task->starts) {
     SIGHTLINE_TRY(context.start, starting_weights());
   }
   SIGHTLINE_CHECK(context.sources->check_pins(demand));
@@ -117,14 +101,18 @@ Result<std::vector<line::Step>> build_steps(const demand::Demand& stated, store:
   }
   steps.push_back(split_step(context));
   steps.push_back(audit_step(context));
-  SIGHTLINE_TRY(const std::string worker, line::find_worker("sightline-train"));
-  SIGHTLINE_TRY(const std::string version, worker_version(worker, workspace));
   steps.push_back(recipe_step(context));
-  steps.push_back(pack_step(context));
-  if (context.classifies()) steps.push_back(label_errors_step(context));
-  if (context.imports()) steps.push_back(probe_step(context));
-  steps.push_back(train_step(context, worker, version));
-  if (context.imports()) steps.push_back(choose_step(context));
+  if (task->fit_step != nullptr) {
+    steps.push_back(task->fit_step(context));
+  } else {
+    SIGHTLINE_TRY(const std::string worker, line::find_worker("sightline-train"));
+    SIGHTLINE_TRY(const std::string version, worker_version(worker, workspace));
+    steps.push_back(pack_step(context));
+    if (context.classifies()) steps.push_back(label_errors_step(context));
+    if (context.imports()) steps.push_back(probe_step(context));
+    steps.push_back(train_step(context, worker, version));
+    if (context.imports()) steps.push_back(choose_step(context));
+  }
   steps.push_back(package_step(context));
   steps.push_back(compress_step(context));
   steps.push_back(evaluate_step(context));

@@ -9,8 +9,9 @@
 //   … pack → probe → train → choose → package …
 // With freeze: backbone nothing is trained, and pictures are only looked at through the backbone (frozen_steps.cpp):
 //   import → audit, backbone → head → package → compress → evaluate → release
-// Tasks other than classify are trained as a whole net of their own (annotation_steps.cpp):
+// Tasks other than classify have nets of their own, trained as a whole, or fitted without training where the task says how (task_line.h):
 //   import → split → audit, recipe → pack → train → package → compress → evaluate → release
+//   import → split → audit, recipe → fit → package → compress → evaluate → release
 // With search: candidates compete for its minutes in place of what the line would choose (search_steps.h):
 //   import → split → audit, search → package → compress → evaluate → release
 #pragma once
@@ -24,6 +25,7 @@
 #include "demand/demand.h"
 #include "factory/feature_sources.h"
 #include "factory/recipe.h"
+#include "factory/task_line.h"
 #include "line/line.h"
 #include "store/workspace.h"
 
@@ -67,15 +69,16 @@ Result<BuildOutcome> build(const demand::Demand& demand, store::Workspace& works
 struct BuildContext {
   store::Workspace* workspace = nullptr;
   demand::Demand demand;
+  const TaskLine* task = nullptr;
   BuildOptions options;
   int threads = 0;                            // of training and measurements
   Digest backbone = {};                       // of the files that demand.backbone names
-  std::optional<StartingWeights> start = {};  // of tasks other than classify; nothing: no backbone is shipped
+  std::optional<StartingWeights> start = {};  // where the task begins with it; nothing: no backbone is shipped
   bool by_default = false;                    // the demand names no backbone and escalates from the default one
   std::shared_ptr<FeatureSources> sources;
   std::shared_ptr<dataset::Intake> intake;
 
-  bool classifies() const { return demand.task == demand::Task::classify; }
+  bool classifies() const { return demand.task == "classify"; }
   bool imports() const { return demand.backbone && demand.backbone->onnx; }
   bool searches() const { return demand.search.has_value(); }
   // The head comes first, on the frozen backbone; with freeze: auto more may be tuned then.
@@ -83,7 +86,9 @@ struct BuildContext {
   bool escalates() const { return !searches() && imports() && demand.backbone->freeze == demand::Freeze::automatic; }
   // The steps that leave the model to begin training with and the trained one ("model", "history").
   std::string initial_step() const { return imports() ? "probe" : "recipe"; }
-  std::string trained_step() const { return searches() ? "package" : frozen() ? "head" : imports() ? "choose" : "train"; }
+  std::string trained_step() const {
+    return searches() ? "package" : frozen() ? "head" : imports() ? "choose" : task->fit_step != nullptr ? "fit" : "train";
+  }
   std::string manifest_step() const { return frozen() ? "import" : "split"; }
   std::string suspects_step() const { return searches() ? "search" : frozen() ? "head" : "label-errors"; }
 };

@@ -58,19 +58,6 @@ std::string compare_manifests(const store::Workspace& workspace, const Digest& b
   return join(parts, ", ");
 }
 
-// One class a picture is something else than boxes in it: neither may be taken for the other.
-Result<void> check_task(demand::Task task, const dataset::Manifest& manifest) {
-  const bool objects = dataset::holds_objects(manifest);
-  if (objects == (task == demand::Task::detect)) return {};
-  return Error{ErrorKind::invalid_data,
-               objects ? fmt::format("{}: the {} annotations say what is where in a picture, and task: classify wants one class for each; "
-                                     "write task: detect",
-                                     manifest.root, manifest.format)
-                       : fmt::format("{}: the data ({}) have one class for each picture and no boxes; write task: classify, or bring COCO, "
-                                     "YOLO or VOC annotations",
-                                     manifest.root, manifest.format)};
-}
-
 Result<void> split_samples(const BuildContext& build, line::StepContext& context, dataset::Manifest& manifest) {
   SIGHTLINE_CHECK(dataset::assign_splits(manifest, build.demand.split, build.demand.seed));
   std::array<std::int64_t, 3> counts{};
@@ -117,7 +104,7 @@ line::Step import_step(const BuildContext& build, const Digest& listing) {
       SIGHTLINE_TRY(intake, dataset::Intake::open(context.workspace().root() + "/intake"));
     }
     SIGHTLINE_TRY(dataset::Manifest manifest, dataset::import_data(build.demand.data, build.demand.split, intake.get()));
-    SIGHTLINE_CHECK(check_task(build.demand.task, manifest));
+    SIGHTLINE_CHECK(build.task->check_data(manifest));
     context.figure("images", manifest.samples.size());
     context.figure("rejected", manifest.rejected.size());
     context.figure("classes", manifest.classes.size());
@@ -162,17 +149,14 @@ line::Step pack_step(const BuildContext& build) {
   line::Step step{.name = "pack", .version = 1, .says = "decode and resize the images once"};
   step.inputs = {{.name = "manifest", .step = "split", .output = "manifest"}, {.name = "recipe", .step = "recipe", .output = "recipe"}};
   step.outputs = {"images"};
-  if (!build.classifies()) step.parameters["task"] = enum_name(build.demand.task);
+  if (!build.classifies()) step.parameters["task"] = build.demand.task;
   step.describe_change = describe_manifest_change(build);
   step.body = [build](line::StepContext& context) -> Result<void> {
     SIGHTLINE_TRY(const dataset::Manifest manifest, read_manifest(context));
     SIGHTLINE_TRY(const modules::Recipe recipe, read_recipe(context));
     const std::string path = context.work_folder() + "/images";
-    const dataset::PackOptions options{.width = recipe.side,
-                                       .height = recipe.side,
-                                       .channels = recipe.channels,
-                                       .fit = fit_of(build.demand.task),
-                                       .objects = !build.classifies()};
+    const dataset::PackOptions options{
+        .width = recipe.side, .height = recipe.side, .channels = recipe.channels, .fit = build.task->fit, .objects = build.task->objects};
     SIGHTLINE_CHECK(dataset::pack(manifest, options, path));
     return context.put_file("images", path);
   };

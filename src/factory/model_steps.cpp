@@ -14,7 +14,6 @@
 #include "factory/step_inputs.h"
 #include "graph/graph.h"
 #include "line/worker.h"
-#include "modules/detector.h"
 #include "modules/imported.h"
 #include "modules/modules.h"
 #include "package/package.h"
@@ -86,8 +85,6 @@ Result<std::vector<package::GoldenSample>> choose_golden(const dataset::Manifest
   return golden;
 }
 
-image::Fit fit_of(demand::Task task) { return task == demand::Task::classify ? image::Fit::stretch : image::Fit::fit; }
-
 Json data_lineage(const dataset::Manifest& manifest) {
   std::array<std::int64_t, 3> counts{};
   for (const dataset::Sample& sample : manifest.samples) ++counts[static_cast<std::size_t>(sample.split)];
@@ -137,7 +134,7 @@ line::Step recipe_step(const BuildContext& build) {
   line::Step step{.name = "recipe", .version = 2, .says = "choose the net and how to train it"};
   step.parameters = recipe_parameters(build.demand);
   step.environment = {{"modules", modules::version}};
-  if (!build.classifies()) step.environment["detector"] = modules::detector_version;
+  if (build.task->versions.is_object()) step.environment.update(build.task->versions);
   if (build.demand.backbone) {
     const demand::Backbone& backbone = *build.demand.backbone;
     step.parameters["backbone"] = {{"cut", demand::cuts_of(build.demand)},
@@ -153,10 +150,7 @@ line::Step recipe_step(const BuildContext& build) {
   step.describe_change = describe_manifest_change(build);
   step.body = [build](line::StepContext& context) -> Result<void> {
     SIGHTLINE_TRY(const dataset::Manifest manifest, read_manifest(context));
-    SIGHTLINE_TRY(const ChosenRecipe chosen, !build.classifies()
-                                                 ? choose_detector_recipe(build.demand, manifest, build.start, build.threads)
-                                             : build.imports() ? choose_imported_recipe(build.demand, manifest, build.threads)
-                                                               : choose_recipe(build.demand, manifest, build.threads));
+    SIGHTLINE_TRY(const ChosenRecipe chosen, build.task->choose(build.demand, manifest, build.start, build.threads));
     SIGHTLINE_TRY(const graph::Cost cost, graph::cost_of(chosen.graph));
     context.figure("backbone", chosen.recipe.backbone);
     context.figure("side", chosen.recipe.side);
@@ -216,7 +210,7 @@ line::Step train_step(const BuildContext& build, const std::string& worker, cons
     SIGHTLINE_TRY(spec.recipe, read_recipe(context));
     spec.graph = context.input_path("graph");
     spec.data = context.input_path("images");
-    spec.task = enum_name(build.demand.task);
+    spec.task = build.demand.task;
     spec.seed = build.demand.seed;
     spec.threads = build.threads;
     if (auto status = train_with_worker(context, worker, spec, "train"); !status.ok()) {
@@ -277,10 +271,10 @@ line::Step package_step(const BuildContext& build) {
     SIGHTLINE_TRY(const graph::Graph trained, graph::read_onnx(context.input_path("model")));
     package::Contents contents;
     contents.name = build.demand.name;
-    contents.task = enum_name(build.demand.task);
+    contents.task = build.demand.task;
     contents.graph = graph::serving_graph(trained);
     contents.labels = manifest.classes;
-    contents.preprocessing = {.width = recipe.side, .height = recipe.side, .channels = recipe.channels, .fit = fit_of(build.demand.task)};
+    contents.preprocessing = {.width = recipe.side, .height = recipe.side, .channels = recipe.channels, .fit = build.task->fit};
     SIGHTLINE_TRY(contents.lineage, lineage_of(build, manifest, recipe, history));
     SIGHTLINE_TRY(contents.golden, choose_golden(manifest, golden_count));
 

@@ -37,8 +37,6 @@ Result<std::vector<package::GoldenSample>> choose_golden(const dataset::Manifest
 // a constant "inverse_temperature" between logits and softmax.
 Result<double> write_calibrated(const BuildContext& build, package::Contents& contents, const dataset::Manifest& manifest,
                                 const std::string& folder);
-// How pictures come to the network's size: where places in the picture count they keep their proportions.
-image::Fit fit_of(demand::Task task);
 // {"data": what the samples are, where they come from and under which licence}
 Json data_lineage(const dataset::Manifest& manifest);
 

@@ -81,6 +81,12 @@ Result<std::vector<Annotation>> decode_anomaly(const Outputs& outputs, std::span
   return answers;
 }
 
+Told tell_anomaly(const Annotation& annotation, const std::vector<std::string>& /*classes*/) {
+  const bool alarm = annotation.score > kAlarm;
+  return {.json = {{"score", annotation.score}, {"alarm", alarm}},
+          .rows = {{fmt::format("{:.3f}", annotation.score), alarm ? "alarm" : ""}}};
+}
+
 void draw_anomaly(image::Image& picture, const Annotation& annotation, const std::vector<std::string>& /*classes*/) {
   if (annotation.score_map.defined() && annotation.score_map.count() > 0) {
     const auto map = annotation.score_map.values<float>();

@@ -9,6 +9,7 @@
 // mask.
 #pragma once
 
+#include <array>
 #include <map>
 #include <span>
 #include <string>
@@ -33,6 +34,10 @@ Result<void> check_anomaly_outputs(const std::map<std::string, std::pair<Dtype, 
 // picture. Errors: unsupported as above; invalid_data when the batch has more or fewer pictures than placements, or a score is not a
 // number.
 Result<std::vector<annotation::Annotation>> decode_anomaly(const Outputs& outputs, std::span<const image::Placement> placements);
+
+inline constexpr std::array kAnomalyColumns{"score", "alarm"};
+// {"score": 0 to 1, "alarm": whether it is above kAlarm}
+Told tell_anomaly(const annotation::Annotation& annotation, const std::vector<std::string>& classes);
 
 // The map as colours, a line around what is above the alarm, and the score.
 void draw_anomaly(image::Image& picture, const annotation::Annotation& annotation, const std::vector<std::string>& classes);

@@ -127,6 +127,21 @@ Result<std::vector<Annotation>> decode_detect(const Outputs& outputs, std::span<
   return answers;
 }
 
+Told tell_detect(const Annotation& annotation, const std::vector<std::string>& classes) {
+  Told told{.json = {{"objects", Json::array()}}, .rows = {}};
+  for (const Object& object : annotation.objects) {
+    const Box& box = object.box;
+    told.json["objects"].push_back({{"label", object.label},
+                                    {"name", annotation::name_of_class(classes, object.label)},
+                                    {"score", object.score},
+                                    {"box", {box.left, box.top, box.right, box.bottom}}});
+    told.rows.push_back({annotation::name_of_class(classes, object.label), fmt::format("{:.3f}", object.score),
+                         fmt::format("{:.1f} {:.1f} {:.1f} {:.1f}", box.left, box.top, box.right, box.bottom)});
+  }
+  if (told.rows.empty()) told.rows.push_back({"(nothing found)", "", ""});
+  return told;
+}
+
 void draw_detect(image::Image& picture, const Annotation& annotation, const std::vector<std::string>& classes) {
   const Pen pen(picture);
   std::vector<Object> objects = annotation.objects;

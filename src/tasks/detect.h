@@ -6,6 +6,7 @@
 //   selected  i64 S×3     image, class, point of what non-maximum suppression kept; rows of -1 are not used
 #pragma once
 
+#include <array>
 #include <map>
 #include <span>
 #include <string>
@@ -30,6 +31,10 @@ Result<std::vector<annotation::Annotation>> decode_detect(const Outputs& outputs
 
 // What a model found: whole lines in the colour of the class, label and score above. Lines and text grow with the picture; labels that
 // would cover too much of a small one are left out.
+inline constexpr std::array kDetectColumns{"object", "score", "left top right bottom"};
+// {"objects": [{"label", "name", "score", "box": [left, top, right, bottom]}]}
+Told tell_detect(const annotation::Annotation& annotation, const std::vector<std::string>& classes);
+
 void draw_detect(image::Image& picture, const annotation::Annotation& annotation, const std::vector<std::string>& classes);
 // What people said: dashed lines, the label below, so that both can be drawn on one picture.
 void draw_detect_truth(image::Image& picture, const annotation::Annotation& annotation, const std::vector<std::string>& classes);

@@ -31,32 +31,51 @@ constexpr std::array kAnomalyMetrics{
     Metric{"aupro", "mean share of each defect that is found, while up to 0.3 of the good pixels are taken for bad"},
     Metric{"average_precision", "precision over the pictures that are not good, in the order of their scores"},
 };
-constexpr std::array kTasks{
-    Task{"classify", "one label per picture", kClassifyMetrics},
-    Task{.name = "detect",
-         .description = "boxes of things in a picture",
-         .metrics = kDetectMetrics,
-         .check_outputs = check_detect_outputs,
-         .decode = decode_detect,
-         .meter = detect_meter,
-         .draw = draw_detect,
-         .draw_truth = draw_detect_truth},
-    Task{.name = "anomaly",
-         .description = "what is not as it should be, learned from good pictures only",
-         .metrics = kAnomalyMetrics,
-         .check_outputs = check_anomaly_outputs,
-         .decode = decode_anomaly,
-         .meter = anomaly_meter,
-         .draw = draw_anomaly,
-         .draw_truth = draw_anomaly_truth},
-};
+std::vector<Task>& table() {
+  static std::vector<Task> rows{
+      Task{"classify", "one label per picture", kClassifyMetrics},
+      Task{.name = "detect",
+           .description = "boxes of things in a picture",
+           .metrics = kDetectMetrics,
+           .check_outputs = check_detect_outputs,
+           .decode = decode_detect,
+           .columns = kDetectColumns,
+           .tell = tell_detect,
+           .meter = detect_meter,
+           .draw = draw_detect,
+           .draw_truth = draw_detect_truth},
+      Task{.name = "anomaly",
+           .description = "what is not as it should be, learned from good pictures only",
+           .metrics = kAnomalyMetrics,
+           .check_outputs = check_anomaly_outputs,
+           .decode = decode_anomaly,
+           .columns = kAnomalyColumns,
+           .tell = tell_anomaly,
+           .meter = anomaly_meter,
+           .draw = draw_anomaly,
+           .draw_truth = draw_anomaly_truth},
+  };
+  return rows;
+}
 }  // namespace
 
-std::span<const Task> all_tasks() { return kTasks; }
+std::vector<std::string> names_of(std::span<const Metric> metrics) {
+  std::vector<std::string> names;
+  for (const Metric& metric : metrics) names.emplace_back(metric.name);
+  return names;
+}
+
+std::span<const Task> all_tasks() { return table(); }
+
+Result<void> add_task(const Task& task) {
+  if (find_task(task.name).ok()) return Error{ErrorKind::conflict, fmt::format("there is a task \"{}\" already", task.name)};
+  table().push_back(task);
+  return {};
+}
 
 Result<const Task*> find_task(const std::string& name) {
   std::vector<std::string> names;
-  for (const Task& task : kTasks) {
+  for (const Task& task : table()) {
     if (name == task.name) return &task;
     names.emplace_back(task.name);
   }

@@ -10,6 +10,7 @@
 
 #include "annotation/annotation.h"
 #include "base/fields.h"
+#include "base/json.h"
 #include "base/result.h"
 #include "image/image.h"
 #include "tensor/tensor.h"
@@ -20,6 +21,8 @@ struct Metric {
   const char* name;  // the field's standard name, as a demand writes it; the larger, the better
   const char* description;
 };
+
+std::vector<std::string> names_of(std::span<const Metric> metrics);
 
 // One picture of an evaluation.
 struct Case {
@@ -79,6 +82,12 @@ class Meter {
 // Outputs of a served graph by name, for a batch.
 using Outputs = std::map<std::string, Tensor>;
 
+// One answer as `predict` tells it.
+struct Told {
+  Json json;                                   // an object: keys beside the file's
+  std::vector<std::vector<std::string>> rows;  // of a table whose columns are Task::columns
+};
+
 struct Task {
   const char* name;
   const char* description;
@@ -90,6 +99,8 @@ struct Task {
   Result<void> (*check_outputs)(const std::map<std::string, std::pair<Dtype, Shape>>& outputs, std::size_t classes) = nullptr;
   // Answers to a batch, each in its own picture's frame. placements: where each picture lay in the network's input.
   Result<std::vector<annotation::Annotation>> (*decode)(const Outputs& outputs, std::span<const image::Placement> placements) = nullptr;
+  std::span<const char* const> columns = {};
+  Told (*tell)(const annotation::Annotation& annotation, const std::vector<std::string>& classes) = nullptr;
   std::unique_ptr<Meter> (*meter)(const std::vector<std::string>& classes) = nullptr;
   // Draws what a model answered onto its picture; and what people say of it, so that both can stand on one picture.
   void (*draw)(image::Image& picture, const annotation::Annotation& annotation, const std::vector<std::string>& classes) = nullptr;
@@ -97,6 +108,8 @@ struct Task {
 };
 
 std::span<const Task> all_tasks();
+// One more row, of a program or test that brings a task of its own; before anything reads the table. Error conflict: the name is taken.
+Result<void> add_task(const Task& task);
 // Error not_found names the nearest match.
 Result<const Task*> find_task(const std::string& name);
 

@@ -151,40 +151,39 @@ Result<std::vector<Answer>> answer_batch(std::span<const Picture> pictures, cons
   return answers;
 }
 
-Json json_of_answer(const Answer& answer, const std::vector<std::string>& labels) {
+Json json_of_answer(const Answer& answer, const package::Model& model) {
   if (!answer.failure.empty()) return {{"file", answer.path}, {"error", answer.failure}};
+  Json json = {{"file", answer.path}};
   if (answer.annotation) {
-    Json objects = Json::array();
-    for (const annotation::Object& object : answer.annotation->objects)
-      objects.push_back({{"label", object.label},
-                         {"name", annotation::name_of_class(labels, object.label)},
-                         {"score", object.score},
-                         {"box", {object.box.left, object.box.top, object.box.right, object.box.bottom}}});
-    Json json = {{"file", answer.path}, {"objects", objects}};
+    json.update(model.task_row().tell(*answer.annotation, model.labels()).json);
     if (!answer.drawn.empty()) json["drawn"] = answer.drawn;
     return json;
   }
-  Json json = {{"file", answer.path}, {"classes", to_json(answer.classes)}};
+  json["classes"] = to_json(answer.classes);
   if (answer.decision) json["decision"] = answer.decision->empty() ? Json(nullptr) : Json(*answer.decision);
   if (answer.set) json["set"] = *answer.set;
   return json;
 }
 
-void print_objects(const Console& console, const std::vector<Answer>& answers, const std::vector<std::string>& labels) {
+void print_annotations(const Console& console, const std::vector<Answer>& answers, const package::Model& model) {
+  const tasks::Task& task = model.task_row();
+  std::vector<std::string> head{"file"};
+  head.insert(head.end(), task.columns.begin(), task.columns.end());
   std::vector<std::vector<std::string>> rows;
   for (const Answer& answer : answers) {
     if (!answer.annotation) continue;
-    if (answer.annotation->objects.empty()) rows.push_back({answer.path, "(nothing found)", "", ""});
-    for (const annotation::Object& object : answer.annotation->objects)
-      rows.push_back({&object == answer.annotation->objects.data() ? answer.path : "", annotation::name_of_class(labels, object.label),
-                      fmt::format("{:.3f}", object.score),
-                      fmt::format("{:.1f} {:.1f} {:.1f} {:.1f}", object.box.left, object.box.top, object.box.right, object.box.bottom)});
+    bool first = true;
+    for (std::vector<std::string>& row : task.tell(*answer.annotation, model.labels()).rows) {
+      row.insert(row.begin(), first ? answer.path : "");
+      rows.push_back(std::move(row));
+      first = false;
+    }
   }
-  if (!rows.empty()) console.table({"file", "object", "score", "left top right bottom"}, rows);
+  if (!rows.empty()) console.table(head, rows);
 }
 
 void print_table(const Console& console, const std::vector<Answer>& answers, const package::Model& model) {
-  if (model.annotates()) return print_objects(console, answers, model.labels());
+  if (model.annotates()) return print_annotations(console, answers, model);
   const bool decides = std::ranges::any_of(answers, [](const Answer& answer) { return answer.decision.has_value(); });
   const bool has_sets = std::ranges::any_of(answers, [](const Answer& answer) { return answer.set.has_value(); });
   std::vector<std::string> head{"file", "label", "probability"};
@@ -204,17 +203,16 @@ void print_table(const Console& console, const std::vector<Answer>& answers, con
 
 // Gives the exit code.
 int print_answers(const Console& console, const Options& options, const OpenModel& opened, const std::vector<Answer>& answers) {
-  const std::vector<std::string>& labels = opened.model.labels();
   Json answered = Json::array(), failed = Json::array(), left_out = Json::array();
   std::vector<std::string> failures;
   for (const Answer& answer : answers) {
     if (answer.left_out) {
       left_out.push_back(answer.path);
     } else if (!answer.failure.empty()) {
-      failed.push_back(json_of_answer(answer, labels));
+      failed.push_back(json_of_answer(answer, opened.model));
       failures.push_back(fmt::format("{}: {}", answer.path, answer.failure));
     } else if (console.json) {
-      answered.push_back(json_of_answer(answer, labels));
+      answered.push_back(json_of_answer(answer, opened.model));
     }
   }
   if (!options.lines) {
@@ -258,7 +256,7 @@ Result<int> predict(const Options& options, Console& console) {
     const std::size_t count = std::min(batch_size, pictures.size() - begin);
     SIGHTLINE_TRY(auto batch, answer_batch(std::span(pictures).subspan(begin, count), standard_input, options, opened.model, decisions));
     for (Answer& answer : batch) {
-      if (options.lines && !answer.left_out) console.json_line(json_of_answer(answer, opened.model.labels()));
+      if (options.lines && !answer.left_out) console.json_line(json_of_answer(answer, opened.model));
       answers.push_back(std::move(answer));
     }
     if (progress) progress->advance(count);
