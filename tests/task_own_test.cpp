@@ -81,7 +81,7 @@ TEST_F(OwnTask, DataOfAnotherKindAreRefused) {
   EXPECT_THAT(built.err, HasSubstr("the folders must be called"));
 }
 
-TEST(OwnTaskTwice, IsRefused) {
+TEST_F(OwnTask, AddedTwiceIsRefused) {
   const auto again = brightest_quadrant::add();
   ASSERT_FALSE(again.ok());
   EXPECT_THAT(again.error().message, HasSubstr("already"));
