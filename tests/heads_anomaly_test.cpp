@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
+#include <vector>
 
 #include "base/random.h"
 #include "graph/builder.h"
@@ -101,6 +104,9 @@ TEST(Places, StandOnTheFinestGridAndAreProjectedWhereTheyAreTooMany) {
   };
   const float corner = (at(fine, 2, 0, 0) + at(fine, 2, 0, 1) + at(fine, 2, 1, 0) + at(fine, 2, 1, 1)) / 4;
   EXPECT_NEAR(at(whole, 14 + 2, 0, 0), corner, 1e-5);
+  const auto alone = heads::append_places(backbone(), {"fine"}, {.around = 1});
+  ASSERT_TRUE(alone.ok()) << alone.error().message;
+  EXPECT_EQ(at(run(*alone, input), 2, 3, 3), at(fine, 2, 3, 3));
 }
 
 TEST(Places, AreRefusedWhereThereAreNone) {
@@ -112,6 +118,7 @@ TEST(Places, AreRefusedWhereThereAreNone) {
   ASSERT_FALSE(flat.ok());
   EXPECT_THAT(flat.error().message, HasSubstr("a map f32 N×C×h×w of known size is needed"));
   EXPECT_FALSE(heads::append_places(backbone(), {}).ok());
+  EXPECT_FALSE(heads::append_places(backbone(), {"fine"}, {.around = 2}).ok());
 }
 
 TEST(MemoryBank, AnswersInTheGraphAsItDoesAlone) {
@@ -123,6 +130,48 @@ TEST(MemoryBank, AnswersInTheGraphAsItDoesAlone) {
   ASSERT_TRUE(graph.ok()) << graph.error().message;
   const Tensor input = pictures(5, 2, true);
   expect_near(run(*graph, input), heads::distances_to(*bank, run(places, input)), kTolerance.distance);
+}
+
+TEST(MemoryBank, ByPlaceEachIsMeasuredAgainstItsOwnMeanAndSpread) {
+  const graph::Graph places = with_places();
+  const Tensor good = run(places, pictures(20, 1, false));
+  const auto bank = heads::fit_memory_bank(good, {.least = 40, .most = 40, .by_place = true});
+  ASSERT_TRUE(bank.ok()) << bank.error().message;
+  ASSERT_EQ(bank->place_mean.shape(), (Shape{1, 16, 8, 8}));
+  double mean = 0, square = 0;  // channel 3 at row 2, column 5
+  const std::int64_t at = 3 * 64 + 2 * 8 + 5;
+  for (std::int64_t n = 0; n < 20; ++n) {
+    const auto value = static_cast<double>(good.values<float>()[static_cast<std::size_t>(n * 16 * 64 + at)]);
+    mean += value / 20;
+    square += value * value / 20;
+  }
+  EXPECT_NEAR(bank->place_mean.values<float>()[static_cast<std::size_t>(at)], mean, 1e-4);
+  EXPECT_NEAR(1 / bank->place_scale.values<float>()[static_cast<std::size_t>(at)], std::sqrt(square - mean * mean), 1e-3);
+  const auto graph = heads::append_memory_bank(places, *bank);
+  ASSERT_TRUE(graph.ok()) << graph.error().message;
+  const Tensor input = pictures(5, 2, true);
+  expect_near(run(*graph, input), heads::distances_to(*bank, run(places, input)), kTolerance.distance);
+}
+
+TEST(Anomaly, AShareOfThePlacesIsTheMeanOfTheLargest) {
+  const graph::Graph places = with_places();
+  const auto bank = heads::fit_memory_bank(run(places, pictures(12, 1, false)), {.least = 40, .most = 40});
+  ASSERT_TRUE(bank.ok());
+  const auto distances = heads::append_memory_bank(places, *bank);
+  ASSERT_TRUE(distances.ok());
+  EXPECT_EQ(heads::places_in(0.05, 64), 3);
+  EXPECT_EQ(heads::places_in(0, 64), 1);
+  const auto graph = heads::append_scores(*distances, {.height = kSide, .width = kSide, .threshold = 2, .share = 0.05});
+  ASSERT_TRUE(graph.ok()) << graph.error().message;
+  const Tensor input = pictures(4, 2, true);
+  const Tensor each = run(*distances, input), score = scored(*graph, input).score;
+  for (std::int64_t n = 0; n < 4; ++n) {
+    std::vector<float> row(each.values<float>().begin() + n * 64, each.values<float>().begin() + (n + 1) * 64);
+    std::sort(row.begin(), row.end(), std::greater<>());
+    const double distance = (static_cast<double>(row[0]) + static_cast<double>(row[1]) + static_cast<double>(row[2])) / 3;
+    EXPECT_NEAR(score.values<float>()[static_cast<std::size_t>(n)], distance / (distance + 2), kTolerance.score);
+  }
+  EXPECT_FALSE(heads::append_scores(*distances, {.height = kSide, .width = kSide, .share = 1.5}).ok());
 }
 
 TEST(GaussianField, AnswersInTheGraphAsItDoesAlone) {
@@ -149,10 +198,10 @@ TEST(Anomaly, OneGraphTellsBlotsFromGoodPicturesAndSaysWhere) {
     ASSERT_TRUE(distances.ok());
     const auto raw = heads::append_scores(*distances, {.height = kSide, .width = kSide, .blur = 2});
     ASSERT_TRUE(raw.ok()) << raw.error().message;
-    EXPECT_EQ(raw->training_outputs, std::vector<std::string>{heads::largest_distance});
+    EXPECT_EQ(raw->training_outputs, std::vector<std::string>{heads::picture_distance});
     // The threshold from other good pictures; with 1 as threshold a score s says a distance of s / (1 - s).
     graph::Graph largest = *raw;
-    largest.outputs = {{heads::largest_distance, Dtype::f32, {-1}, {}}};
+    largest.outputs = {{heads::picture_distance, Dtype::f32, {-1}, {}}};
     const Tensor held_out = run(largest, pictures(60, 3, false));
     const auto alarm = heads::alarm_of({held_out.values<float>().begin(), held_out.values<float>().end()}, 0.05);
     ASSERT_TRUE(alarm.ok());

@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "annotation/maps.h"
 #include "base/fields.h"
+#include "base/result.h"
 #include "tensor/tensor.h"
 
 namespace sightline::annotation {
@@ -52,36 +54,89 @@ struct Object {
   }
 };
 
+// In a mask of classes: a pixel of which nothing is said.
+inline constexpr std::uint8_t unjudged_pixel = 255;
+
+// Whether one label of a vocabulary is true of the picture as a whole (attributes.h).
+struct Attribute {
+  enum Said : std::int8_t { unknown = -1, no = 0, yes = 1 };
+  std::int8_t said = unknown;
+  double score = 0;  // the probability of yes, of a model; where a person says it 0 or 1
+
+  bool operator==(const Attribute&) const = default;
+  static constexpr auto fields() { return std::tuple{field("said", &Attribute::said), field("score", &Attribute::score)}; }
+};
+
+// Two pictures of a set, by their places in it, that are to be compared: whether they show the same thing is what their labels say.
+struct Pair {
+  std::int64_t first = 0, second = 0;
+  std::int32_t fold = 0;  // of a protocol with folds, from 1 on
+  bool operator==(const Pair&) const = default;
+};
+
+// One way in which a model reads what is written in a picture.
+struct Reading {
+  std::string text;                // UTF-8
+  double probability = 0;          // that this is the whole text, 0 to 1
+  std::vector<double> characters;  // of each of its characters, given the others; may be empty where it is not the best reading
+
+  bool operator==(const Reading&) const = default;
+  static constexpr auto fields() {
+    return std::tuple{field("text", &Reading::text), field("probability", &Reading::probability),
+                      field("characters", &Reading::characters)};
+  }
+};
+
 // All that is said of one picture. What a task does not speak of stays as it is here.
 struct Annotation {
   std::vector<Object> objects;
   std::int32_t label = -1;  // of the picture as a whole: index into the classes; -1: nothing is said
   double score = 0;         // how far from good the picture as a whole is, 0 to 1; people say 0 or 1
-  Tensor mask;              // u8 H×W of the picture: not 0 where it is not good
-  Tensor score_map;         // f32 h×w over the whole picture, coarser or not: how far from good it is there, 0 to 1
+  // u8 H×W of the picture. Segmentation: 0 background, k + 1 class k, unjudged_pixel where nothing is said. Anomaly: not 0 where it is not
+  // good.
+  Tensor mask;
+  Tensor instances;                   // i32 H×W of the picture: 0, or i + 1 where objects[i] is
+  Tensor score_map;                   // f32 h×w over the whole picture, coarser or not: how far from good it is there, 0 to 1
+  std::vector<float> embedding;       // of unit length: pictures of one thing lie close together
+  std::vector<Attribute> attributes;  // one a class; empty: nothing is said of any
+  std::string text;                   // what is written in the picture, UTF-8; a model's best reading
+  std::vector<Reading> readings;      // of a model, most probable first; the first one is the text
 
   bool operator==(const Annotation& other) const {
     const auto same = [](const Tensor& a, const Tensor& b) { return a.defined() == b.defined() && (!a.defined() || a.same_as(b)); };
-    return objects == other.objects && label == other.label && score == other.score && same(mask, other.mask) &&
-           same(score_map, other.score_map);
+    return objects == other.objects && label == other.label && score == other.score && embedding == other.embedding &&
+           attributes == other.attributes && same(mask, other.mask) && same(instances, other.instances) &&
+           same(score_map, other.score_map) && text == other.text && readings == other.readings;
   }
-  // In JSON: all but mask and map, which are pictures, and whoever writes them says where.
+  // In JSON: all but the map of scores, which is a picture, and whoever writes it says where.
   static constexpr auto fields() {
-    return std::tuple{field("label", &Annotation::label), field("score", &Annotation::score), field("objects", &Annotation::objects)};
+    return std::tuple{field("label", &Annotation::label),           field("score", &Annotation::score),
+                      field("objects", &Annotation::objects),       field("embedding", &Annotation::embedding),
+                      field("attributes", &Annotation::attributes), field("text", &Annotation::text),
+                      field("readings", &Annotation::readings),     field("mask", &Annotation::mask),
+                      field("instances", &Annotation::instances)};
   }
 };
 
 // What scores less is too unsure to be told, drawn or held to, unless somebody asks for it.
 inline constexpr double sure_score = 0.3;
-// Without the objects that score less.
+// Without the objects that score less, and without their pixels among the instances.
 Annotation at_least(Annotation annotation, double score);
 
 // Of a class by its label; the number itself where there is no such class.
 std::string name_of_class(const std::vector<std::string>& classes, std::int64_t label);
 
 // What of two answers to one picture differs by more than `tolerance` (of scores, the picture's too, and of boxes as 1 - overlap), in
-// words; "" when nothing does. Masks and maps are not compared. An object whose score is below sure_score is not held to it, nor is what
-// may fall on either side of that.
+// words, and of embeddings as half their distance; "" when nothing does. Texts must be the same unless the two readings are as probable as
+// that. Of masks, a share of the pixels may differ (the tolerance, and 0.2% on top: at a border, the last bit of a score decides); scores
+// of objects that are sets of pixels may differ by 2%. Maps of scores are not compared. An object whose score is below sure_score is not
+// held to it, nor is what may fall on either side of that.
 std::string difference(const Annotation& expected, const Annotation& got, double tolerance);
+
+// A score_map as text, for where JSON must hold one: "ROWS COLUMNS " and two hexadecimal digits (score · 255, rounded) a cell, row after
+// row. At most `most` cells a side; each is the mean of what it covers. "" of a map that is not there.
+std::string text_of_map(const Tensor& map, std::int64_t most);
+// f32 h×w; error invalid_data: not such a text. An undefined tensor from "".
+Result<Tensor> map_of_text(const std::string& text);
 
 }  // namespace sightline::annotation

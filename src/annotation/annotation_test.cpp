@@ -69,5 +69,19 @@ TEST(Annotation, WhatIsLessSureIsLeftOutAndClassesHaveNames) {
   EXPECT_EQ(name_of_class({"cell"}, -1), "-1");
 }
 
+TEST(Annotation, MapsAsTextAreMeansOfTheirCells) {
+  const Tensor map = Tensor::of<float>({2, 4}, {0, 0.2F, 1, 1, 0.4F, 0.6F, 1, 2});
+  EXPECT_EQ(text_of_map(map, 4), "2 4 0033ffff6699ffff");
+  EXPECT_EQ(text_of_map(map, 2), "2 2 1aff80ff");
+  EXPECT_EQ(text_of_map({}, 4), "");
+  const auto read = map_of_text("2 2 1aff80ff");
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(read->shape(), (Shape{2, 2}));
+  EXPECT_FLOAT_EQ(read->values<float>()[2], 128 / 255.0F);
+  EXPECT_FALSE(map_of_text("")->defined());
+  for (const char* bad : {"2", "2 2", "2 2 1aff80", "2 2 1aff80fg", "0 0 ", "-1 2 ffff", "9999 9999 00", "x"})
+    EXPECT_FALSE(map_of_text(bad).ok()) << bad;
+}
+
 }  // namespace
 }  // namespace sightline::annotation

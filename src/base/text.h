@@ -12,6 +12,11 @@ std::string join(const std::vector<std::string>& parts, std::string_view between
 std::vector<std::string> split(std::string_view text, char separator);
 std::string trim(std::string_view text);
 
+// Bytes of the first character of UTF-8 text (RFC 3629), 0 when there is none: what else there is, is no character.
+std::size_t character_length(std::string_view text);
+// Its characters (code points), one after the other; a byte that is none stands for itself.
+std::vector<std::string> characters_of(std::string_view text);
+
 // Damerau-Levenshtein distance (adjacent swaps count as one).
 int edit_distance(std::string_view a, std::string_view b);
 // The candidate nearest to `word`, or "" when none is near (more than a third of its letters differ).

@@ -60,7 +60,8 @@ Robust robust(const std::vector<double>& values) {
 
 class Auditor {
  public:
-  explicit Auditor(const Manifest& manifest) : manifest_(manifest), objects_(holds_objects(manifest)) {}
+  explicit Auditor(const Manifest& manifest)
+      : manifest_(manifest), objects_(holds_objects(manifest)), texts_(holds_texts(manifest)), one_class_(one_class_each(manifest)) {}
 
   Audit run() {
     duplicates();
@@ -112,6 +113,7 @@ class Auditor {
           static_cast<double>(members.size()));
       conflicts_and_leaks(members, true);
     }
+    if (texts_) return;  // plates and lines all look alike to a hash
     const DuplicateClusters near = clusters_to_report(manifest_);
     for (const auto& members : near.members) {
       const std::int64_t first = exact.cluster_of[static_cast<std::size_t>(members.front())];
@@ -128,10 +130,12 @@ class Auditor {
   // "3 RBC, 1 WBC".
   std::string contents(const Sample& sample) const {
     std::map<std::int32_t, std::size_t> counts;
-    for (const annotation::Object& object : sample.annotation.objects) ++counts[object.label];
+    if (texts_) return fmt::format("\"{}\"", sample.annotation.text);
+    for (const std::int32_t label : classes_within(manifest_, sample)) ++counts[label];
     std::vector<std::string> parts;
-    for (const auto& [label, count] : counts) parts.push_back(fmt::format("{} {}", count, class_name(label)));
-    return parts.empty() ? "no object" : join(parts, ", ");
+    for (const auto& [label, count] : counts)
+      parts.push_back(objects_ ? fmt::format("{} {}", count, class_name(label)) : class_name(label));
+    return parts.empty() ? "nothing" : join(parts, ", ");
   }
 
   void conflicts_and_leaks(const std::vector<std::int64_t>& members, bool exact) {
@@ -141,11 +145,14 @@ class Auditor {
     const char* same = exact ? "the same bytes" : "nearly the same picture";
     // Equal bytes are certain and come before look-alikes.
     const double certain = exact ? 1 : 0;
-    if (objects_) {
+    if (!one_class_) {
       // What moves between neighbouring frames is no conflict; the same bytes hold the same objects.
       if (exact && differ([](const Sample& sample) { return sample.annotation; }))
         add("conflicting_labels",
-            fmt::format("the same bytes with other objects, or other boxes: {}",
+            fmt::format("the same bytes with {}: {}",
+                        texts_     ? "other texts"
+                        : objects_ ? "other objects, or other boxes"
+                                   : "other attributes",
                         list(members, [&](const Sample& sample) { return fmt::format("{} has {}", sample.path, contents(sample)); })),
             members, certain);
     } else if (differ([](const Sample& sample) { return sample.label; })) {
@@ -242,6 +249,7 @@ class Auditor {
   }
 
   void imbalance() {
+    if (manifest_.masks) return;  // how many pixels each class has is not known here
     struct Count {
       std::size_t things = 0;  // pictures of the class, or objects
       std::vector<std::int64_t> samples;
@@ -257,8 +265,8 @@ class Auditor {
     for (std::size_t i = 0; i < manifest_.samples.size(); ++i) {
       const Sample& sample = manifest_.samples[i];
       if (sample.split != Split::train) continue;
-      if (!objects_) count(sample.label, i);
-      for (const annotation::Object& object : sample.annotation.objects) count(object.label, i);
+      if (one_class_) count(sample.label, i);
+      for (const std::int32_t label : classes_within(manifest_, sample)) count(label, i);
     }
     std::size_t largest = 0;
     for (std::size_t k = 0; k < by_class.size(); ++k) {
@@ -269,14 +277,16 @@ class Auditor {
       if (ratio < imbalance_ratio) continue;
       add("imbalance",
           fmt::format("class \"{}\" has {} for training, class \"{}\" has {}", manifest_.classes[k],
-                      plural(by_class[k].things, objects_ ? "object" : "image"), manifest_.classes[largest],
-                      human_count(by_class[largest].things)),
+                      plural(by_class[k].things, texts_     ? "symbol"
+                                                 : objects_ ? "object"
+                                                            : "image"),
+                      manifest_.classes[largest], human_count(by_class[largest].things)),
           std::move(by_class[k].samples), ratio);
     }
   }
 
   const Manifest& manifest_;
-  const bool objects_;
+  const bool objects_, texts_, one_class_;
   std::vector<Finding> findings_;
 };
 

@@ -15,8 +15,12 @@
 #include "base/parallel.h"
 #include "base/progress.h"
 #include "base/text.h"
+#include "dataset/good_pictures.h"
+#include "dataset/import_attributes.h"
+#include "dataset/import_masks.h"
 #include "dataset/import_mvtec.h"
 #include "dataset/importers.h"
+#include "dataset/lfw_pairs.h"
 #include "dataset/object_checks.h"
 
 namespace sightline::dataset {
@@ -29,16 +33,21 @@ struct Importer {
   bool (*detect)(const Source&);
   Result<Listing> (*list)(const Source&, const demand::SplitPlan&);  // of pictures with a class each
   Result<Collection> (*collect)(const Source&);                      // or of pictures with objects
+  bool one_class = false;                                            // tried only for a task that takes one
 };
-constexpr std::array<Importer, 7> importers{{
+constexpr std::array<Importer, 10> importers{{
     {"coco", "a JSON file with images, annotations and categories", looks_like_coco, nullptr, collect_coco},
     {"voc", "XML files with <annotation>", looks_like_voc, nullptr, collect_voc},
     {"yolo", "text files with a class number and four shares a line, beside a data.yaml or classes.txt that names the classes",
      looks_like_yolo, nullptr, collect_yolo},
     {"idx", "IDX pairs such as train-images-idx3-ubyte.gz with train-labels-idx1-ubyte.gz", looks_like_idx, list_idx, nullptr},
+    {"texts", "a CSV file with the columns path and text", looks_like_texts, list_texts, nullptr},
     {"csv", "a CSV file with the columns path and label", looks_like_csv, list_csv, nullptr},
     {"mvtec", "train/good beside test/KIND, with masks in ground_truth/KIND", looks_like_mvtec, list_mvtec, nullptr},
+    {"masks", "a PNG mask for each image, in masks/ or instances/ beside images/, or beside the image", looks_like_masks, list_masks,
+     nullptr},
     {"folders", "a folder of images per class, below train, validation, test or not", looks_like_folders, list_folders, nullptr},
+    {"pictures", "images directly in the folder, all of them good (task: anomaly)", looks_like_pictures, list_good_pictures, nullptr, true},
 }};
 
 std::string extension_of(std::string_view path) {
@@ -68,9 +77,9 @@ std::string what_is_there(const Source& source) {
   return text;
 }
 
-Result<const Importer*> detect(const Source& source) {
+Result<const Importer*> detect(const Source& source, bool from_good) {
   for (const Importer& importer : importers) {
-    if (!importer.detect(source)) continue;
+    if ((importer.one_class && !from_good) || !importer.detect(source)) continue;
     // The same objects in two forms, or half of them in each: only a person knows.
     for (const Importer& other : importers) {
       if (&other == &importer || importer.collect == nullptr || other.collect == nullptr || !other.detect(source)) continue;
@@ -86,31 +95,13 @@ Result<const Importer*> detect(const Source& source) {
                fmt::format("{}: no known form of data. Looked for: {}; {}", source.root, join(wanted, "; "), what_is_there(source))};
 }
 
-Result<const Importer*> importer_for(const demand::Data& data, const Source& source) {
-  if (data.format == "auto") return detect(source);
+Result<const Importer*> importer_for(const demand::Data& data, const Source& source, bool from_good) {
+  if (data.format == "auto") return detect(source, from_good);
   for (const Importer& importer : importers) {
     if (data.format == importer.name) return &importer;
   }
   return Error{ErrorKind::usage, fmt::format("data.format \"{}\" is none of auto, {}{}", data.format, join(format_names(), ", "),
                                              did_you_mean(data.format, format_names()))};
-}
-
-// RFC 3629. Manifests are JSON, and JSON is UTF-8.
-std::size_t utf8_length(std::string_view text) {  // bytes of the first character, 0 when it is none
-  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
-  const auto tail = [&](std::size_t i) { return (byte(i) & 0xC0U) == 0x80U; };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first < 0xE0) return tail(1) ? 2 : 0;
-  if (first >= 0xE0 && first < 0xF0) {
-    const bool overlong = first == 0xE0 && byte(1) < 0xA0, surrogate = first == 0xED && byte(1) >= 0xA0;
-    return tail(1) && tail(2) && !overlong && !surrogate ? 3 : 0;
-  }
-  if (first >= 0xF0 && first < 0xF5) {
-    const bool overlong = first == 0xF0 && byte(1) < 0x90, beyond = first == 0xF4 && byte(1) >= 0x90;
-    return tail(1) && tail(2) && tail(3) && !overlong && !beyond ? 4 : 0;
-  }
-  return 0;
 }
 
 Result<Listing> list_with(const Importer& importer, const Source& source, const demand::SplitPlan& plan) {
@@ -246,6 +237,16 @@ std::vector<std::string> classes_in_use(const Listing& listing, const std::vecto
   return classes;
 }
 
+// All of the file that lists them, or those of the texts that are there, in the order of their code points (as UTF-8 sorts them).
+Result<std::vector<std::string>> symbols_in_use(const Listing& listing, const Source& source, const std::vector<std::string>& reasons) {
+  if (!source.symbols.empty()) return read_symbols(source.symbols);
+  std::set<std::string> used;
+  for (std::size_t i = 0; i < reasons.size(); ++i)
+    if (reasons[i].empty())
+      for (std::string& symbol : characters_of(listing.entries[i].text)) used.insert(std::move(symbol));
+  return std::vector<std::string>(used.begin(), used.end());
+}
+
 // More than data.max_rejected of the files, or of the objects.
 Result<void> check_losses(const std::string& root, const std::vector<Refusal>& lost, std::size_t accepted, const char* noun,
                           double allowed) {
@@ -256,12 +257,38 @@ Result<void> check_losses(const std::string& root, const std::vector<Refusal>& l
                   root, human_count(lost.size()), plural(lost.size() + accepted, noun), allowed * 100, list_of(lost))};
 }
 
+// Those that do not fit their pictures say nothing.
+Result<void> reject_bad_masks(Manifest& manifest, double allowed) {
+  SIGHTLINE_TRY(const std::vector<Rejection> bad, bad_masks(manifest));
+  if (bad.empty()) return {};
+  std::vector<Refusal> lost;
+  for (const Rejection& each : bad) {
+    lost.push_back({each.path, each.reason, Loss::object});
+    // It stands there already, as the mask of a picture.
+    const auto known = std::ranges::find(manifest.rejected, each.path, &Rejection::path);
+    if (known != manifest.rejected.end()) known->reason = each.reason;
+  }
+  const auto others =
+      static_cast<std::size_t>(std::ranges::count_if(manifest.samples, [](const Sample& sample) { return sample.label != 0; }));
+  SIGHTLINE_CHECK(check_losses(manifest.root, lost, others - std::min(others, lost.size()), "mask", allowed));
+  log_warning("{} rejected; the manifest says why", plural(lost.size(), "mask"));
+  return {};
+}
+
+// Relative to the folder of the pictures where it lies there.
+Result<std::string> pairs_file(const demand::Data& data, const Source& source) {
+  const std::string inside = source.root + "/" + *data.pairs,
+                    path = !data.pairs->starts_with('/') && path_exists(inside) ? inside : *data.pairs;
+  if (path_exists(path)) return path;
+  return Error{ErrorKind::not_found, fmt::format("{}: there is no such file (data.pairs in the demand)", *data.pairs)};
+}
+
 }  // namespace
 
 std::string as_utf8(std::string_view text) {
   std::string out;
   while (!text.empty()) {
-    const std::size_t length = utf8_length(text);
+    const std::size_t length = character_length(text);
     out += length == 0 ? std::string_view("\xEF\xBF\xBD") : text.substr(0, length);
     text.remove_prefix(std::max<std::size_t>(length, 1));
   }
@@ -321,6 +348,8 @@ Result<Source> list_source(const demand::Data& data) {
   if (as_utf8(source.root) != source.root)
     return Error{ErrorKind::unsupported, fmt::format("{}: the folder's name is not UTF-8; rename it", as_utf8(source.root))};
   source.labels = data.labels.value_or("");
+  if (data.attributes) source.attributes = *data.attributes;
+  source.symbols = data.symbols.value_or("");
   if (!is_directory(source.root)) {
     const std::size_t slash = source.root.rfind('/');
     source.labels = source.root.substr(slash + 1);
@@ -351,7 +380,7 @@ std::vector<std::string> format_names() {
 
 Result<std::string> detect_format(const std::string& root) {
   SIGHTLINE_TRY(const Source source, list_source({.path = root, .labels = std::nullopt}));
-  SIGHTLINE_TRY(const Importer* importer, detect(source));
+  SIGHTLINE_TRY(const Importer* importer, detect(source, false));
   return std::string(importer->name);
 }
 
@@ -362,6 +391,15 @@ Result<Digest> listing_digest(const demand::Data& data) {
   if (source.labels.starts_with('/')) {
     SIGHTLINE_TRY(const Digest table, sha256_of_file(source.labels));
     hash.add_field(table);
+  }
+  if (data.pairs) {
+    SIGHTLINE_TRY(const std::string pairs, pairs_file(data, source));
+    SIGHTLINE_TRY(const Digest digest, sha256_of_file(pairs));
+    hash.add_field(digest);
+  }
+  if (!source.symbols.empty()) {
+    SIGHTLINE_TRY(const Digest symbols, sha256_of_file(source.symbols));
+    hash.add_field(symbols);
   }
   for (const Refusal& problem : source.problems) hash.add_field(problem.path).add_field(problem.reason);
   for (const std::string& path : source.files) {
@@ -375,7 +413,7 @@ Result<Digest> listing_digest(const demand::Data& data) {
 
 Result<std::vector<std::string>> list_pictures(const demand::Data& data, const demand::SplitPlan& split) {
   SIGHTLINE_TRY(const Source source, list_source(data));
-  SIGHTLINE_TRY(const Importer* importer, importer_for(data, source));
+  SIGHTLINE_TRY(const Importer* importer, importer_for(data, source, true));
   SIGHTLINE_TRY(const Listing listing, list_with(*importer, source, split));
   std::vector<std::string> paths;
   for (const Entry& entry : listing.entries)
@@ -383,16 +421,26 @@ Result<std::vector<std::string>> list_pictures(const demand::Data& data, const d
   return paths;
 }
 
+Result<std::vector<std::string>> list_classes(const demand::Data& data) {
+  SIGHTLINE_TRY(const Source source, list_source(data));
+  SIGHTLINE_TRY(const Importer* importer, importer_for(data, source, true));
+  if (importer->collect != nullptr) return std::vector<std::string>();
+  SIGHTLINE_TRY(const Listing listing, importer->list(source, {}));
+  std::set<std::string> names;
+  for (const Entry& entry : listing.entries) names.insert(as_utf8(entry.class_name));
+  return std::vector<std::string>(names.begin(), names.end());
+}
+
 Result<Collection> read_collection(const demand::Data& data) {
   SIGHTLINE_TRY(const Source source, list_source(data));
-  SIGHTLINE_TRY(const Importer* importer, importer_for(data, source));
+  SIGHTLINE_TRY(const Importer* importer, importer_for(data, source, false));
   if (importer->collect != nullptr) return importer->collect(source);
   return Error{ErrorKind::invalid_data, fmt::format("{}: {} data have a class a picture, and no objects", source.root, importer->name)};
 }
 
-Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& split, Intake* intake) {
+Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& split, Intake* intake, bool from_good) {
   SIGHTLINE_TRY(const Source source, list_source(data));
-  SIGHTLINE_TRY(const Importer* importer, importer_for(data, source));
+  SIGHTLINE_TRY(const Importer* importer, importer_for(data, source, from_good));
   SIGHTLINE_TRY(Listing listing, list_with(*importer, source, split));
   listing.refused.insert(listing.refused.end(), source.problems.begin(), source.problems.end());
   std::erase_if(listing.entries, [&](const Entry& entry) {
@@ -414,12 +462,24 @@ Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& 
                     .classes = {},
                     .given_test = false,
                     .given_validation = false,
+                    .masks = std::nullopt,
                     .rejected = {},
                     .samples = {}};
-  const bool with_objects = importer->collect != nullptr;
-  if (with_objects) {
+  const bool with_objects = importer->collect != nullptr, with_attributes = !source.attributes.empty(),
+             with_texts = importer->list == list_texts, with_masks = importer->list == list_masks,
+             with_label = !with_objects && !with_attributes && !with_texts && !with_masks;
+  if (with_attributes && importer->list != list_csv)
+    return Error{ErrorKind::invalid_data,
+                 fmt::format("{}: data.attributes names columns of a CSV file, and the data are {}", source.root, importer->name)};
+  if (with_masks) {
+    SIGHTLINE_CHECK(settle_masks(source, listing, data.bad_boxes, samples, reasons, manifest));
+  } else if (with_objects) {
     fill_objects(listing, data.bad_boxes, samples, reasons);
     for (const CollectedCategory& category : listing.collection->categories) manifest.classes.push_back(as_utf8(category.name));
+  } else if (with_attributes) {
+    SIGHTLINE_TRY(manifest.classes, fill_attributes(source.attributes, listing, samples, reasons));
+  } else if (with_texts) {
+    SIGHTLINE_TRY(manifest.classes, symbols_in_use(listing, source, reasons));
   } else {
     manifest.classes = classes_in_use(listing, reasons);
   }
@@ -433,7 +493,8 @@ Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& 
       listing.refused.push_back({listing.entries[i].path, std::move(reasons[i]), Loss::picture});
       continue;
     }
-    samples[i].label = with_objects ? 0 : label_of[listing.entries[i].class_name];
+    samples[i].label = with_label ? label_of[listing.entries[i].class_name] : 0;
+    samples[i].annotation.text = listing.entries[i].text;
     objects += samples[i].annotation.objects.size();
     manifest.given_test = manifest.given_test || samples[i].split == Split::test;
     manifest.given_validation = manifest.given_validation || samples[i].split == Split::validation;
@@ -450,6 +511,10 @@ Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& 
     }
   }
 
+  if (data.pairs) {
+    SIGHTLINE_TRY(const std::string pairs, pairs_file(data, source));
+    SIGHTLINE_CHECK(read_pairs(pairs, data.max_rejected, manifest));
+  }
   const std::size_t accepted = manifest.samples.size();
   SIGHTLINE_CHECK(check_losses(source.root, lost, accepted, "file", data.max_rejected));
   if (data.bad_boxes == demand::BadBoxes::stop && !lost_objects.empty())
@@ -459,7 +524,10 @@ Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& 
   if (accepted == 0) return Error{ErrorKind::invalid_data, fmt::format("{}: no images ({})", source.root, what_is_there(source))};
   if (with_objects && objects == 0)
     return Error{ErrorKind::invalid_data, fmt::format("{}: none of the {} has an object", source.root, plural(accepted, "image"))};
-  if (!with_objects && manifest.classes.size() < 2)
+  if (from_good && with_label) {
+    SIGHTLINE_CHECK(settle_good_class(manifest, data.good));
+    SIGHTLINE_CHECK(reject_bad_masks(manifest, data.max_rejected));
+  } else if (with_label && manifest.classes.size() < 2)
     return Error{ErrorKind::invalid_data,
                  fmt::format("{}: only one class, \"{}\"; a classifier needs two or more", source.root, manifest.classes.front())};
   if (!lost.empty()) log_warning("{} rejected; the manifest says why", plural(lost.size(), "file"));

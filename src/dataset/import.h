@@ -1,5 +1,6 @@
 // From a folder to a manifest without splits decided: class folders (ImageFolder, with train/val/test above the classes or not), IDX pairs
-// (.gz too), CSV (path,label[,split][,group…]); pictures with objects as COCO JSON, Pascal VOC or YOLO (docs/formats/annotations.md). Every
+// (.gz too), CSV (path,label[,split][,group…]); texts as CSV
+// (path,text[,x,y,w,h][,split][,group…]); pictures with objects as COCO JSON, Pascal VOC or YOLO (docs/formats/annotations.md). Every
 // file is accepted, or rejected with a reason; nothing is dropped in silence. A CSV
 // outside of the folder (data.labels absolute) says alone what the data are: files that it does not name are not looked at.
 //
@@ -28,6 +29,10 @@ Result<std::string> detect_format(const std::string& root);
 // Digest of what the folder holds as far as stat tells (paths, sizes, modification times): cheap, for the dirty check.
 Result<Digest> listing_digest(const demand::Data& data);
 
+// The classes of the pictures, sorted, as far as names tell: opens none. Pictures that lie directly in the folder are of one class; those
+// with objects have none. Errors as list_pictures.
+Result<std::vector<std::string>> list_classes(const demand::Data& data);
+
 // What COCO, VOC or YOLO files say, before any picture is opened. Errors as list_pictures; invalid_data for the other formats.
 Result<Collection> read_collection(const demand::Data& data);
 
@@ -37,7 +42,10 @@ Result<Collection> read_collection(const demand::Data& data);
 // those of files in class folders, rows of the CSV and files with an image's extension, not those of side files such as a README. Hidden
 // files (".x") are not looked at. Errors: not_found, invalid_data (no images, one class only, no object at all, more files or boxes
 // rejected than data.max_rejected: lists the first ones), interrupted.
-Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& split, Intake* intake = nullptr);
+//
+// from_good (task: anomaly) takes a single class, and pictures that lie directly in the folder, as good ones; its manifests are settled
+// (good_pictures.h), and masks that do not fit count as boxes do.
+Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& split, Intake* intake = nullptr, bool from_good = false);
 
 // The files of pictures that import_data would look at, absolute, in no particular order; pictures inside IDX files are left out. Opens no
 // picture. Errors as import_data.

@@ -14,26 +14,12 @@
 namespace sightline::dataset {
 namespace {
 
-constexpr std::array<std::string_view, 6> path_names{"path", "file", "filename", "file_name", "image", "image_path"};
-constexpr std::array<std::string_view, 4> label_names{"label", "class", "class_name", "category"};
-constexpr std::array<std::string_view, 2> split_names{"split", "subset"};
-
 struct Columns {
   std::optional<std::size_t> path, label, split;
 };
 
-template <std::size_t N>
-std::optional<std::size_t> find_column(const std::vector<std::string>& header, const std::array<std::string_view, N>& names) {
-  for (const std::string_view name : names) {
-    for (std::size_t i = 0; i < header.size(); ++i) {
-      if (lower_case(trim(header[i])) == name) return i;
-    }
-  }
-  return std::nullopt;
-}
-
 Columns columns_of(const std::vector<std::string>& header) {
-  return {find_column(header, path_names), find_column(header, label_names), find_column(header, split_names)};
+  return {find_column(header, path_columns), find_column(header, label_columns), find_column(header, split_columns)};
 }
 
 bool is_table(std::string_view file) {
@@ -43,6 +29,7 @@ bool is_table(std::string_view file) {
 
 // The table beside the pictures whose first row names a file that is there.
 std::optional<std::string> find_table(const Source& source) {
+  const bool wants_label = source.attributes.empty();
   for (const std::string& file : source.files) {
     if (file.find('/') != std::string::npos || !is_table(file)) continue;
     const auto text = read_file(source.root + "/" + file);
@@ -51,15 +38,25 @@ std::optional<std::string> find_table(const Source& source) {
     std::vector<std::string> header, row;
     if (auto more = reader.next(header); !more.ok() || !*more) continue;
     const Columns columns = columns_of(header);
-    if (!columns.path || !columns.label) continue;
+    if (!columns.path || (wants_label && !columns.label)) continue;
     if (auto more = reader.next(row); !more.ok() || !*more || row.size() != header.size()) continue;
     if (std::binary_search(source.files.begin(), source.files.end(), trim(row[*columns.path]))) return file;
   }
   return std::nullopt;
 }
 
-// The path as list_files writes it, or "" when it leaves the folder. No file system is asked.
-std::string inside(std::string path, const std::string& root) {
+}  // namespace
+
+std::optional<std::size_t> find_column(const std::vector<std::string>& header, std::span<const std::string_view> names) {
+  for (const std::string_view name : names) {
+    for (std::size_t i = 0; i < header.size(); ++i) {
+      if (lower_case(trim(header[i])) == name) return i;
+    }
+  }
+  return std::nullopt;
+}
+
+std::string path_inside(std::string path, const std::string& root) {
   if (path.starts_with(root + "/")) path.erase(0, root.size() + 1);
   std::string clean;
   for (const std::string& part : split(path, '/')) {
@@ -73,8 +70,6 @@ std::string inside(std::string path, const std::string& root) {
   return clean;
 }
 
-}  // namespace
-
 Result<std::vector<std::string>> files_of_table(const std::string& table, const std::string& root) {
   SIGHTLINE_TRY(const std::string text, read_file(table));
   CsvReader reader(text, table);
@@ -86,7 +81,7 @@ Result<std::vector<std::string>> files_of_table(const std::string& table, const 
     SIGHTLINE_TRY(const bool more, reader.next(row));
     if (!more) break;
     if (row.size() <= *columns.path) continue;
-    const std::string path = inside(trim(row[*columns.path]), root);
+    const std::string path = path_inside(trim(row[*columns.path]), root);
     if (!path.empty() && path_exists(root + "/" + path)) files.push_back(path);
   }
   std::sort(files.begin(), files.end());
@@ -115,10 +110,21 @@ Result<Listing> list_csv(const Source& source, const demand::SplitPlan& plan) {
   if (!any) return Error{ErrorKind::invalid_data, table_path + ": the file is empty; a header such as path,label is needed"};
   for (std::string& name : header) name = trim(name);
   const Columns columns = columns_of(header);
-  for (const auto& [column, wanted] : {std::pair{columns.path, "path"}, std::pair{columns.label, "label"}}) {
-    if (!column)
-      return Error{ErrorKind::invalid_data, fmt::format("{}:1: no column \"{}\"; the columns are {}{}", table_path, wanted,
-                                                        join(header, ", "), did_you_mean(wanted, header))};
+  const auto no_column = [&](const std::string& wanted) {
+    return Error{ErrorKind::invalid_data, fmt::format("{}:1: no column \"{}\"; the columns are {}{}", table_path, wanted,
+                                                      join(header, ", "), did_you_mean(wanted, header))};
+  };
+  if (!columns.path) return no_column("path");
+  if (!columns.label && source.attributes.empty()) {
+    Error error = no_column("label");
+    error.message += "; for several questions about each picture name their columns in data.attributes";
+    return error;
+  }
+  std::vector<std::size_t> asked;
+  for (const std::string& name : source.attributes) {
+    const auto found = std::find(header.begin(), header.end(), name);
+    if (found == header.end()) return no_column(name);
+    asked.push_back(static_cast<std::size_t>(found - header.begin()));
   }
   std::optional<std::size_t> group;
   if (plan.group_by == demand::GroupBy::column) {
@@ -141,11 +147,11 @@ Result<Listing> list_csv(const Source& source, const demand::SplitPlan& plan) {
     };
     if (row.size() != header.size()) return broken(fmt::format("{} where the header has {}", plural(row.size(), "field"), header.size()));
     const std::string written = trim(row[*columns.path]);
-    const std::string label = trim(row[*columns.label]);
+    const std::string label = asked.empty() ? trim(row[*columns.label]) : "";
     const auto refuse = [&](const std::string& reason, Loss loss) {
       listing.refused.push_back({written, fmt::format("{} (line {} of {})", reason, reader.line(), table), loss});
     };
-    const std::string path = inside(written, source.root);
+    const std::string path = path_inside(written, source.root);
     if (path.empty()) {
       refuse(written.empty() ? "no path" : "outside the folder", Loss::picture);
       continue;
@@ -160,17 +166,19 @@ Result<Listing> list_csv(const Source& source, const demand::SplitPlan& plan) {
         return broken(fmt::format("the split \"{}\" is none of train, validation, test", name));
     }
     if (group) entry.column = trim(row[*group]);
+    for (const std::size_t column : asked) entry.cells.push_back(trim(row[column]));
     if (const std::size_t slash = path.rfind('/'); slash != std::string::npos) entry.folder = path.substr(0, slash);
     if (!exists) {
       refuse("no such file", Loss::picture);
-    } else if (label.empty()) {
+    } else if (asked.empty() && label.empty()) {
       refuse("no label", Loss::picture);
     } else if (const auto [at, added] = entry_of.emplace(path, listing.entries.size()); added) {
       listing.entries.push_back(std::move(entry));
     } else {
       const Entry& first = listing.entries[at->second];
-      const bool same = first.class_name == label && first.split == entry.split;
-      refuse(same ? "listed twice" : fmt::format("listed again as {}, before as {}", label, first.class_name),
+      const bool same = first.class_name == label && first.cells == entry.cells && first.split == entry.split;
+      const auto said = [](const Entry& each) { return each.cells.empty() ? each.class_name : join(each.cells, ", "); };
+      refuse(same ? "listed twice" : fmt::format("listed again as {}, before as {}", said(entry), said(first)),
              same ? Loss::none : Loss::picture);
     }
   }

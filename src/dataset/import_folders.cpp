@@ -92,4 +92,31 @@ Result<Listing> list_folders(const Source& source, const demand::SplitPlan& plan
   return listing;
 }
 
+bool looks_like_pictures(const Source& source) {
+  bool any = false;
+  for (const std::string& path : source.files) {
+    if (!has_image_extension(path)) continue;
+    if (path.find('/') != std::string::npos) return false;
+    any = true;
+  }
+  return any;
+}
+
+Result<Listing> list_good_pictures(const Source& source, const demand::SplitPlan& plan) {
+  if (plan.group_by == demand::GroupBy::column)
+    return Error{ErrorKind::invalid_data,
+                 "split.group_by is column, but a folder of pictures has no columns; use folder, pattern or near_duplicates"};
+  Listing listing;
+  for (const std::string& path : source.files) {
+    if (std::string reason = side_file_reason(path); !reason.empty()) {
+      listing.refused.push_back({path, std::move(reason), Loss::none});
+    } else if (path.find('/') != std::string::npos) {
+      listing.refused.push_back({path, "not directly in the folder", loss_of(path)});
+    } else {
+      listing.entries.push_back({.path = path, .class_name = "good", .split = Split::train, .folder = {}, .column = {}});
+    }
+  }
+  return listing;
+}
+
 }  // namespace sightline::dataset

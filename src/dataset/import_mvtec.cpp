@@ -36,21 +36,23 @@ std::string mvtec_mask_of(std::string_view picture) {
 
 bool looks_like_mvtec(const Source& source) {
   if (!source.labels.empty()) return false;
-  bool good = false, tested = false;
+  bool good = false, tested = false, masks = false, misplaced = false;
   for (const std::string& path : source.files) {
     if (!has_image_extension(path)) continue;
     const auto place = place_of(path);
     if (!place) return false;
     if (place->part == "train") {
-      if (place->kind != mvtec_good) return false;
-      good = true;
+      (place->kind == mvtec_good ? good : misplaced) = true;
     } else if (place->part == "test") {
       tested = true;
-    } else if (!path.starts_with(masks_folder)) {
+    } else if (path.starts_with(masks_folder)) {
+      masks = true;
+    } else {
       return false;
     }
   }
-  return good && tested;
+  // Kinds in the training part are a mistake where there are masks, and two classes of a classifier where there are none.
+  return good && tested && (masks || !misplaced);
 }
 
 Result<Listing> list_mvtec(const Source& source, const demand::SplitPlan& plan) {

@@ -1,7 +1,9 @@
 // What the importers of import.cpp's table share. Internal to this folder.
 #pragma once
 
+#include <array>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,10 +17,12 @@ namespace sightline::dataset {
 
 // The folder as listed, before any file is opened.
 struct Source {
-  std::string root;                // absolute
-  std::string labels;              // the CSV or JSON file, relative to root, when the demand names one; absolute when it lies elsewhere
-  std::vector<std::string> files;  // relative to root, sorted
-  std::vector<Refusal> problems;   // what could not be listed
+  std::string root;     // absolute
+  std::string labels;   // the CSV or JSON file, relative to root, when the demand names one; absolute when it lies elsewhere
+  std::string symbols;  // the file that lists the symbols of texts, absolute; "": none
+  std::vector<std::string> attributes;  // columns of the table that the demand names
+  std::vector<std::string> files;       // relative to root, sorted
+  std::vector<Refusal> problems;        // what could not be listed
 };
 Result<Source> list_source(const demand::Data& data);
 
@@ -26,10 +30,13 @@ Result<Source> list_source(const demand::Data& data);
 struct Entry {
   std::string path;  // as Sample::path
   std::string class_name;
+  std::string text;  // what is written in it, of data with texts: these have no classes but symbols
   Split split = Split::train;
-  std::string folder;       // its group for group_by folder
-  std::string column;       // its group for group_by column
-  std::size_t picture = 0;  // of Listing::collection
+  std::string folder;                   // its group for group_by folder
+  std::string column;                   // its group for group_by column
+  std::size_t picture = 0;              // of Listing::collection
+  std::string mask;                     // the file with its mask
+  std::vector<std::string> cells = {};  // of Source::attributes
 };
 
 struct Listing {
@@ -41,12 +48,28 @@ struct Listing {
 
 bool looks_like_folders(const Source& source);
 Result<Listing> list_folders(const Source& source, const demand::SplitPlan& plan);
+// Images directly in the folder and none below it: one class, called good.
+bool looks_like_pictures(const Source& source);
+Result<Listing> list_good_pictures(const Source& source, const demand::SplitPlan& plan);
 bool looks_like_idx(const Source& source);
 Result<Listing> list_idx(const Source& source, const demand::SplitPlan& plan);
 // Paths (relative to root) of the files that the table names and that are there, sorted. Errors as list_csv.
 Result<std::vector<std::string>> files_of_table(const std::string& table, const std::string& root);
 bool looks_like_csv(const Source& source);
 Result<Listing> list_csv(const Source& source, const demand::SplitPlan& plan);
+
+bool looks_like_texts(const Source& source);
+Result<Listing> list_texts(const Source& source, const demand::SplitPlan& plan);
+// One symbol a line. Errors: invalid_data (file and line: more than one, or one twice), not_found, io.
+Result<std::vector<std::string>> read_symbols(const std::string& file);
+
+// Names of a table's columns, and which column has one of them, in any case.
+inline constexpr std::array<std::string_view, 6> path_columns{"path", "file", "filename", "file_name", "image", "image_path"};
+inline constexpr std::array<std::string_view, 4> label_columns{"label", "class", "class_name", "category"};
+inline constexpr std::array<std::string_view, 2> split_columns{"split", "subset"};
+std::optional<std::size_t> find_column(const std::vector<std::string>& header, std::span<const std::string_view> names);
+// The path as list_files writes it, or "" when it leaves the folder. No file system is asked.
+std::string path_inside(std::string path, const std::string& root);
 
 bool looks_like_coco(const Source& source);
 bool looks_like_yolo(const Source& source);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "dataset/gzip.h"
 #include "dataset/json_lines.h"
 
@@ -18,7 +19,8 @@ struct Head {
   std::string root, format, licence, origin;
   std::vector<std::string> classes;
   bool given_test = false, given_validation = false;
-  std::uint64_t rejected = 0, samples = 0;  // how many lines follow: a file that was cut off at a line's end is noticed
+  std::optional<MaskMeaning> masks;
+  std::uint64_t rejected = 0, samples = 0, pairs = 0;  // how many lines follow: a file that was cut off at a line's end is noticed
   static constexpr auto fields() {
     return std::tuple{field("sightline_manifest", &Head::sightline_manifest),
                       field("root", &Head::root),
@@ -28,8 +30,10 @@ struct Head {
                       field("classes", &Head::classes),
                       field("given_test", &Head::given_test),
                       field("given_validation", &Head::given_validation),
+                      field("masks", &Head::masks),
                       field("rejected", &Head::rejected),
-                      field("samples", &Head::samples)};
+                      field("samples", &Head::samples),
+                      field("pairs", &Head::pairs)};
   }
 };
 
@@ -51,6 +55,17 @@ void append_objects(std::string& text, const std::vector<annotation::Object>& ob
   append_json_tail(text, tail + "]");
 }
 
+// {"pair":[first,second,fold]}, of pictures that there are.
+bool read_pair(std::string_view line, std::size_t samples, annotation::Pair& pair) {
+  LineReader reader(line);
+  std::string key;
+  const bool whole = reader.take('{') && reader.read(key) && key == "pair" && reader.take(':') && reader.take('[') &&
+                     reader.read(pair.first) && reader.take(',') && reader.read(pair.second) && reader.take(',') &&
+                     reader.read(pair.fold) && reader.take(']') && reader.take('}') && reader.at_end();
+  const auto there = [&](std::int64_t place) { return place >= 0 && static_cast<std::uint64_t>(place) < samples; };
+  return whole && there(pair.first) && there(pair.second) && pair.fold >= 0;
+}
+
 bool read_objects(LineReader& reader, std::vector<annotation::Object>& objects) {
   if (!objects.empty() || !reader.take('[')) return false;
   do {
@@ -66,11 +81,85 @@ bool read_objects(LineReader& reader, std::vector<annotation::Object>& objects) 
   return reader.take(']');
 }
 
+void append_attributes(std::string& text, const std::vector<annotation::Attribute>& attributes) {
+  std::string said;
+  for (const annotation::Attribute& each : attributes)
+    said += each.said == annotation::Attribute::yes ? '1' : each.said == annotation::Attribute::no ? '0' : '?';
+  append_json_tail(text, "\"attributes\":\"" + said + "\"");
+}
+
+bool read_attributes(LineReader& reader, std::vector<annotation::Attribute>& attributes) {
+  std::string said;
+  if (!attributes.empty() || !reader.read(said)) return false;
+  for (const char each : said) {
+    if (each != '0' && each != '1' && each != '?') return false;
+    annotation::Attribute& attribute = attributes.emplace_back();
+    if (each != '?') attribute = {each == '1' ? annotation::Attribute::yes : annotation::Attribute::no, each == '1' ? 1.0 : 0.0};
+  }
+  return true;
+}
+
+void append_mask(std::string& text, const MaskFile& mask) {
+  std::string tail = "\"mask\":[";
+  append_json_value(tail, mask.path);
+  tail += ',';
+  append_json_value(tail, mask.digest);
+  append_json_tail(text, tail + "]");
+}
+
+bool read_mask_file(LineReader& reader, MaskFile& mask) {
+  return mask.path.empty() && reader.take('[') && reader.read(mask.path) && reader.take(',') && reader.read(mask.digest) &&
+         reader.take(']') && !mask.path.empty() && is_digest(mask.digest);
+}
+
+Result<void> check_masks(const Manifest& manifest) {
+  const auto wrong = [](const std::string& what) { return Error{ErrorKind::invalid_data, what}; };
+  if (!manifest.masks) {
+    const auto masked = [](const Sample& sample) { return !sample.mask.path.empty(); };
+    if (std::any_of(manifest.samples.begin(), manifest.samples.end(), masked)) return wrong("what masks mean is not said (\"masks\")");
+    return {};
+  }
+  const MaskMeaning& meaning = *manifest.masks;
+  if (meaning.instances ? manifest.classes.size() != 1 || !meaning.values.empty() : meaning.values.size() != manifest.classes.size())
+    return wrong("\"masks\" does not fit the classes");
+  for (const int value : meaning.values)
+    if (value < 1 || value > 255) return wrong(fmt::format("{} is no value of a class in a mask", value));
+  for (const Sample& sample : manifest.samples)
+    if (sample.mask.path.empty()) return wrong(fmt::format("{} has no mask", sample.path));
+  return {};
+}
+
 }  // namespace
 
 bool holds_objects(const Manifest& manifest) {
   return std::any_of(manifest.samples.begin(), manifest.samples.end(),
                      [](const Sample& sample) { return !sample.annotation.objects.empty(); });
+}
+
+bool holds_attributes(const Manifest& manifest) {
+  return std::any_of(manifest.samples.begin(), manifest.samples.end(),
+                     [](const Sample& sample) { return !sample.annotation.attributes.empty(); });
+}
+
+bool holds_texts(const Manifest& manifest) {
+  return std::any_of(manifest.samples.begin(), manifest.samples.end(),
+                     [](const Sample& sample) { return !sample.annotation.text.empty(); });
+}
+
+bool one_class_each(const Manifest& manifest) {
+  return !manifest.masks && !holds_objects(manifest) && !holds_attributes(manifest) && !holds_texts(manifest);
+}
+
+std::vector<std::int32_t> classes_within(const Manifest& manifest, const Sample& sample) {
+  std::vector<std::int32_t> classes;
+  for (const annotation::Object& object : sample.annotation.objects) classes.push_back(object.label);
+  for (std::size_t i = 0; i < sample.annotation.attributes.size(); ++i)
+    if (sample.annotation.attributes[i].said == annotation::Attribute::yes) classes.push_back(static_cast<std::int32_t>(i));
+  for (const std::string& symbol : characters_of(sample.annotation.text)) {
+    const auto found = std::find(manifest.classes.begin(), manifest.classes.end(), symbol);
+    if (found != manifest.classes.end()) classes.push_back(static_cast<std::int32_t>(found - manifest.classes.begin()));
+  }
+  return classes;
 }
 
 std::string write_manifest(const Manifest& manifest) {
@@ -82,16 +171,28 @@ std::string write_manifest(const Manifest& manifest) {
                   .classes = manifest.classes,
                   .given_test = manifest.given_test,
                   .given_validation = manifest.given_validation,
+                  .masks = manifest.masks,
                   .rejected = manifest.rejected.size(),
-                  .samples = manifest.samples.size()};
-  std::string text = json_text(to_json(head)) + "\n";
+                  .samples = manifest.samples.size(),
+                  .pairs = manifest.pairs.size()};
+  Json json = to_json(head);
+  if (!head.masks) json.erase("masks");
+  std::string text = json_text(json) + "\n";
   constexpr std::size_t usual_line = 360;
   text.reserve(text.size() + usual_line * (manifest.samples.size() + manifest.rejected.size()));
   for (const Rejection& rejection : manifest.rejected) append_json_line(text, rejection);
   for (const Sample& sample : manifest.samples) {
     append_json_line(text, sample);
     if (!sample.annotation.objects.empty()) append_objects(text, sample.annotation.objects);
+    if (!sample.annotation.attributes.empty()) append_attributes(text, sample.annotation.attributes);
+    if (!sample.annotation.text.empty()) {
+      std::string tail = "\"text\":";
+      append_json_value(tail, sample.annotation.text);
+      append_json_tail(text, tail);
+    }
+    if (!sample.mask.path.empty()) append_mask(text, sample.mask);
   }
+  for (const annotation::Pair& pair : manifest.pairs) text += fmt::format("{{\"pair\":[{},{},{}]}}\n", pair.first, pair.second, pair.fold);
   return text;
 }
 
@@ -133,6 +234,7 @@ Result<Manifest> parse_manifest(const std::string& text, const std::string& sour
                     .classes = std::move(head->classes),
                     .given_test = head->given_test,
                     .given_validation = head->given_validation,
+                    .masks = std::move(head->masks),
                     .rejected = {},
                     .samples = {}};
   constexpr std::uint64_t shortest_line = 20;  // so that a false count cannot make us allocate more than the text is long
@@ -145,20 +247,36 @@ Result<Manifest> parse_manifest(const std::string& text, const std::string& sour
     if (!next_line(line)) return broken(fmt::format("the file ends after {} of {} samples", i, head->samples));
     Sample& sample = manifest.samples.emplace_back();
     const auto read_annotation = [&](std::string_view key, LineReader& reader) {
-      if (key != "objects") return Tail::unknown;
-      return read_objects(reader, sample.annotation.objects) ? Tail::known : Tail::broken;
+      if (key == "objects") return read_objects(reader, sample.annotation.objects) ? Tail::known : Tail::broken;
+      if (key == "attributes") return read_attributes(reader, sample.annotation.attributes) ? Tail::known : Tail::broken;
+      if (key == "mask") return read_mask_file(reader, sample.mask) ? Tail::known : Tail::broken;
+      if (key != "text") return Tail::unknown;
+      const bool first = sample.annotation.text.empty();
+      return first && reader.read(sample.annotation.text) && !sample.annotation.text.empty() ? Tail::known : Tail::broken;
     };
     if (auto status = parse_json_line(line, sample, read_annotation); !status.ok()) return broken(status.error().message);
     for (const annotation::Object& object : sample.annotation.objects) {
       if (object.label < 0 || static_cast<std::size_t>(object.label) >= manifest.classes.size())
         return broken(fmt::format("the label {} of an object is not one of the {} classes", object.label, manifest.classes.size()));
     }
+    if (const std::size_t count = sample.annotation.attributes.size(); count > 0 && count != manifest.classes.size())
+      return broken(fmt::format("{} attributes, but there are {} classes", count, manifest.classes.size()));
+    for (const std::string& symbol : characters_of(sample.annotation.text))
+      if (std::ranges::find(manifest.classes, symbol) == manifest.classes.end())
+        return broken(
+            fmt::format("the text \"{}\" has a symbol that is not one of the {} classes", sample.annotation.text, manifest.classes.size()));
     if (!is_digest(sample.digest)) return broken("\"digest\" is not 64 hexadecimal characters");
     if (sample.label < 0 || static_cast<std::size_t>(sample.label) >= manifest.classes.size())
       return broken(fmt::format("label {} is not one of the {} classes", sample.label, manifest.classes.size()));
     if (sample.width <= 0 || sample.height <= 0 || (sample.channels != 1 && sample.channels != 3)) return broken("impossible size");
   }
+  for (std::uint64_t i = 0; i < head->pairs; ++i) {
+    if (!next_line(line)) return broken(fmt::format("the file ends after {} of {} pairs", i, head->pairs));
+    if (!read_pair(line, manifest.samples.size(), manifest.pairs.emplace_back()))
+      return broken("no pair of two samples, like {\"pair\":[0,1,1]}");
+  }
   if (next_line(line)) return broken("more lines than the header announces");
+  if (const auto status = check_masks(manifest); !status.ok()) return status.error().in(source);
   return manifest;
 }
 

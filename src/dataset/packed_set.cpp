@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -15,6 +16,7 @@
 #include "base/parallel.h"
 #include "base/progress.h"
 #include "base/text.h"
+#include "dataset/masks.h"
 
 namespace sightline::dataset {
 namespace {
@@ -29,10 +31,12 @@ struct Head {
   std::vector<std::string> classes;
   std::int64_t targets = 0;
   std::int64_t objects = -1;  // -1: the set has none, not even the places for them
+  std::int64_t symbols = -1;  // of texts, likewise
+  std::int64_t masks = 0;     // 0: none; 1: classes; 2: and instances
   static constexpr auto fields() {
     return std::tuple{field("count", &Head::count),       field("height", &Head::height),   field("width", &Head::width),
                       field("channels", &Head::channels), field("classes", &Head::classes), field("targets", &Head::targets),
-                      field("objects", &Head::objects)};
+                      field("objects", &Head::objects),   field("symbols", &Head::symbols), field("masks", &Head::masks)};
   }
 };
 
@@ -40,7 +44,8 @@ constexpr std::size_t aligned(std::size_t size) { return (size + alignment - 1) 
 
 // Where everything lies; the header's length is known.
 struct Layout {
-  std::size_t labels_at = 0, splits_at = 0, pixels_at = 0, targets_at = 0, first_at = 0, objects_at = 0, image_bytes = 0, total = 0;
+  std::size_t labels_at = 0, splits_at = 0, pixels_at = 0, targets_at = 0, first_at = 0, objects_at = 0, first_symbol_at = 0,
+              symbols_at = 0, masks_at = 0, instances_at = 0, area = 0, image_bytes = 0, total = 0;
 };
 
 // False when the numbers are impossible or do not fit into 63 bits.
@@ -50,11 +55,14 @@ bool lay_out(std::size_t header_length, const Head& head, Layout& layout) {
     return false;
   if (head.channels < 1 || head.channels > longest_side) return false;
   if (head.height * head.width > (std::int64_t{1} << 46U) / head.channels) return false;
-  if (head.targets < 0 || head.targets > most_targets || head.objects < -1 || head.objects > most) return false;
+  if (head.targets < 0 || head.targets > most_targets || head.objects < -1 || head.objects > most || head.symbols < -1 ||
+      head.symbols > most || head.masks < 0 || head.masks > 2)
+    return false;
   const auto count = static_cast<std::size_t>(head.count);
-  layout.image_bytes = static_cast<std::size_t>(head.height * head.width * head.channels);
+  layout.area = static_cast<std::size_t>(head.height * head.width);
+  layout.image_bytes = layout.area * static_cast<std::size_t>(head.channels);
   const std::size_t target_bytes = static_cast<std::size_t>(head.targets) * sizeof(float);
-  if (count > (std::numeric_limits<std::size_t>::max() >> 1U) / (layout.image_bytes + target_bytes + 32)) return false;
+  if (count > (std::numeric_limits<std::size_t>::max() >> 1U) / (layout.image_bytes + 3 * layout.area + target_bytes + 32)) return false;
   layout.labels_at = magic.size() + sizeof(std::uint64_t) + header_length;
   layout.splits_at = layout.labels_at + count * sizeof(std::int32_t);
   layout.pixels_at = aligned(layout.splits_at + count);
@@ -68,6 +76,19 @@ bool lay_out(std::size_t header_length, const Head& head, Layout& layout) {
     layout.objects_at = aligned(layout.first_at + (count + 1) * sizeof(std::uint64_t));
     layout.total = layout.objects_at + static_cast<std::size_t>(head.objects) * sizeof(PackedObject);
   }
+  if (head.symbols >= 0) {
+    layout.first_symbol_at = aligned(layout.total);
+    layout.symbols_at = aligned(layout.first_symbol_at + (count + 1) * sizeof(std::uint64_t));
+    layout.total = layout.symbols_at + static_cast<std::size_t>(head.symbols) * sizeof(std::int32_t);
+  }
+  if (head.masks > 0) {
+    layout.masks_at = aligned(layout.total);
+    layout.total = layout.masks_at + count * layout.area;
+  }
+  if (head.masks > 1) {
+    layout.instances_at = aligned(layout.total);
+    layout.total = layout.instances_at + count * layout.area * sizeof(std::uint16_t);
+  }
   return true;
 }
 
@@ -76,6 +97,8 @@ std::string header_of(const Head& head) {
   Json json = to_json(head);
   if (head.targets == 0) json.erase("targets");
   if (head.objects < 0) json.erase("objects");
+  if (head.symbols < 0) json.erase("symbols");
+  if (head.masks == 0) json.erase("masks");
   std::string header = json_text(json);
   const std::size_t prefix = magic.size() + sizeof(std::uint64_t);
   header.resize(aligned(prefix + header.size()) - prefix, ' ');
@@ -198,6 +221,40 @@ std::vector<PackedObject> packed_objects(const Sample& sample, const PackOptions
   return objects;
 }
 
+// What a map says at the centre of each packed pixel; `outside` beyond the picture.
+template <class T, class From>
+std::vector<T> packed_map(const Tensor& map, const PackOptions& options, T outside) {
+  const auto rows = map.dim(0), columns = map.dim(1);
+  const image::Placement place =
+      image::placement_of(static_cast<int>(columns), static_cast<int>(rows), options.width, options.height, options.fit);
+  const auto source_of = [](int at, double scale, double offset) {
+    return static_cast<std::int64_t>(std::floor((at + 0.5 - offset) / scale));
+  };
+  const auto values = map.values<From>();
+  std::vector<T> packed(static_cast<std::size_t>(options.width) * static_cast<std::size_t>(options.height), outside);
+  for (int y = 0; y < options.height; ++y) {
+    const std::int64_t from_y = source_of(y, place.scale_y, place.offset_y);
+    for (int x = 0; x < options.width; ++x) {
+      const std::int64_t from_x = source_of(x, place.scale_x, place.offset_x);
+      if (from_y < 0 || from_y >= rows || from_x < 0 || from_x >= columns) continue;
+      packed[static_cast<std::size_t>(y) * static_cast<std::size_t>(options.width) + static_cast<std::size_t>(x)] =
+          static_cast<T>(values[static_cast<std::size_t>(from_y * columns + from_x)]);
+    }
+  }
+  return packed;
+}
+
+Result<void> write_masks(const NewFile& file, const Layout& layout, const Manifest& manifest, std::size_t i, const PackOptions& options) {
+  annotation::Annotation truth;
+  SIGHTLINE_CHECK(read_mask(manifest, manifest.samples[i], truth));
+  const auto mask = packed_map<std::uint8_t, std::uint8_t>(truth.mask, options, annotation::unjudged_pixel);
+  SIGHTLINE_CHECK(file.write_at(layout.masks_at + i * layout.area, mask.data(), mask.size()));
+  if (!truth.instances.defined()) return {};
+  const auto instances = packed_map<std::uint16_t, std::int32_t>(truth.instances, options, 0);
+  return file.write_at(layout.instances_at + i * layout.area * sizeof(std::uint16_t), instances.data(),
+                       instances.size() * sizeof(std::uint16_t));
+}
+
 }  // namespace
 
 Result<void> pack_rows(const Tensor& rows, std::span<const std::int32_t> labels, std::span<const Split> splits,
@@ -224,20 +281,35 @@ Result<void> pack(const Manifest& manifest, const PackOptions& options, const st
   std::vector<std::uint8_t> splits;
   std::vector<std::uint64_t> first{0};
   std::vector<PackedObject> objects;
+  std::vector<std::uint64_t> first_symbols{0};
+  std::vector<std::int32_t> symbols;
   for (const Sample& sample : manifest.samples) {
     labels.push_back(sample.label);
     splits.push_back(static_cast<std::uint8_t>(sample.split));
+    if (options.texts) {
+      const std::vector<std::int32_t> own = classes_within(manifest, {.annotation = {.text = sample.annotation.text}});
+      symbols.insert(symbols.end(), own.begin(), own.end());
+      first_symbols.push_back(symbols.size());
+    }
     if (!options.objects) continue;
     const std::vector<PackedObject> own = packed_objects(sample, options);
     objects.insert(objects.end(), own.begin(), own.end());
     first.push_back(objects.size());
   }
   if (options.objects) head.objects = std::ssize(objects);
+  if (options.texts) head.symbols = std::ssize(symbols);
+  if (options.masks && !manifest.masks)
+    return Error{ErrorKind::usage, fmt::format("{}: the data ({}) have no masks", manifest.root, manifest.format)};
+  if (options.masks) head.masks = manifest.masks->instances ? 2 : 1;
   Layout layout;
   SIGHTLINE_TRY(NewFile file, begin_file(head, labels, splits, path, layout));
   if (options.objects) {
     SIGHTLINE_CHECK(file.write_at(layout.first_at, first.data(), first.size() * sizeof(std::uint64_t)));
     SIGHTLINE_CHECK(file.write_at(layout.objects_at, objects.data(), objects.size() * sizeof(PackedObject)));
+  }
+  if (options.texts) {
+    SIGHTLINE_CHECK(file.write_at(layout.first_symbol_at, first_symbols.data(), first_symbols.size() * sizeof(std::uint64_t)));
+    SIGHTLINE_CHECK(file.write_at(layout.symbols_at, symbols.data(), symbols.size() * sizeof(std::int32_t)));
   }
 
   const SampleReader reader(manifest.root);
@@ -258,6 +330,8 @@ Result<void> pack(const Manifest& manifest, const PackOptions& options, const st
         if (image->width != options.width || image->height != options.height)
           *image = image::resize(*image, options.width, options.height, options.fit);
         if (i % block == block - 1) progress.advance(block);
+        if (options.masks)
+          if (auto status = write_masks(file, layout, manifest, i, options); !status.ok()) return status;
         return file.write_at(layout.pixels_at + i * layout.image_bytes, image->pixels.data(), layout.image_bytes);
       },
       0, block));
@@ -302,6 +376,14 @@ Result<PackedSet> PackedSet::open(const std::string& path) {
   set.first_at_ = layout.first_at;
   set.objects_at_ = layout.objects_at;
   if (auto status = set.check_objects(); !status.ok()) return broken(status.error().message);
+  set.symbols_ = head->symbols;
+  set.first_symbol_at_ = layout.first_symbol_at;
+  set.symbols_at_ = layout.symbols_at;
+  if (auto status = set.check_texts(); !status.ok()) return broken(status.error().message);
+  set.masks_ = head->masks;
+  set.masks_at_ = layout.masks_at;
+  set.instances_at_ = layout.instances_at;
+  if (auto status = set.check_masks(); !status.ok()) return broken(status.error().message);
   return set;
 }
 
@@ -321,6 +403,57 @@ Result<void> PackedSet::check_objects() const {
     if (!within) return wrong(fmt::format("object {} does not lie within its picture", i));
   }
   return {};
+}
+
+Result<void> PackedSet::check_texts() const {
+  const auto wrong = [](std::string what) { return Error{ErrorKind::invalid_data, std::move(what)}; };
+  if (!has_texts()) return {};
+  const auto first = first_symbols();
+  if (first.front() != 0 || first.back() != static_cast<std::uint64_t>(symbols_) || !std::ranges::is_sorted(first))
+    return wrong("its samples' texts do not follow each other");
+  for (const std::int32_t symbol : symbols())
+    if (symbol < 0 || static_cast<std::size_t>(symbol) >= classes_.size()) return wrong(fmt::format("the symbol {} is no class", symbol));
+  return {};
+}
+
+std::span<const std::int32_t> PackedSet::symbols() const {
+  return {reinterpret_cast<const std::int32_t*>(file_.bytes().data() + symbols_at_),
+          static_cast<std::size_t>(std::max<std::int64_t>(symbols_, 0))};
+}
+
+std::span<const std::uint64_t> PackedSet::first_symbols() const {
+  return {reinterpret_cast<const std::uint64_t*>(file_.bytes().data() + first_symbol_at_),
+          has_texts() ? static_cast<std::size_t>(shape_[0]) + 1 : 0};
+}
+
+std::span<const std::int32_t> PackedSet::text_of(std::int64_t sample) const {
+  if (!has_texts()) return {};
+  const auto place = static_cast<std::size_t>(sample);
+  return symbols().subspan(first_symbols()[place], first_symbols()[place + 1] - first_symbols()[place]);
+}
+
+Result<void> PackedSet::check_masks() const {
+  if (!has_masks()) return {};
+  if (has_instances() && classes_.size() != 1) return Error{ErrorKind::invalid_data, "it has instances of several classes"};
+  for (std::int64_t sample = 0; sample < shape_[0]; ++sample) {
+    const auto mask = mask_of(sample);
+    for (const std::uint8_t value : mask)
+      if (value > classes_.size() && value != annotation::unjudged_pixel)
+        return Error{ErrorKind::invalid_data, fmt::format("the mask of sample {} holds {}, which is no class", sample, value)};
+  }
+  return {};
+}
+
+std::span<const std::uint8_t> PackedSet::mask_of(std::int64_t sample) const {
+  if (!has_masks()) return {};
+  const auto area = static_cast<std::size_t>(shape_[1] * shape_[2]);
+  return {reinterpret_cast<const std::uint8_t*>(file_.bytes().data() + masks_at_) + static_cast<std::size_t>(sample) * area, area};
+}
+
+std::span<const std::uint16_t> PackedSet::instances_of(std::int64_t sample) const {
+  if (!has_instances()) return {};
+  const auto area = static_cast<std::size_t>(shape_[1] * shape_[2]);
+  return {reinterpret_cast<const std::uint16_t*>(file_.bytes().data() + instances_at_) + static_cast<std::size_t>(sample) * area, area};
 }
 
 std::span<const PackedObject> PackedSet::objects() const {

@@ -23,12 +23,12 @@ namespace {
 constexpr std::size_t split_count = 3;
 constexpr std::size_t index_of(Split split) { return static_cast<std::size_t>(split); }
 
-// What a sample counts for when shares are evened out: itself in its class; with objects each of them in its class, and the picture as one
-// of a class behind the others.
-std::vector<std::size_t> strata_of(const Manifest& manifest, const Sample& sample, bool objects) {
-  if (!objects) return {static_cast<std::size_t>(sample.label)};
+// What a sample counts for when shares are evened out: itself in its class; with objects, attributes or a text each of these in its class,
+// and the picture as one of a class behind the others.
+std::vector<std::size_t> strata_of(const Manifest& manifest, const Sample& sample, bool one_class) {
+  if (one_class) return {static_cast<std::size_t>(sample.label)};
   std::vector<std::size_t> strata{manifest.classes.size()};
-  for (const annotation::Object& object : sample.annotation.objects) strata.push_back(static_cast<std::size_t>(object.label));
+  for (const std::int32_t label : classes_within(manifest, sample)) strata.push_back(static_cast<std::size_t>(label));
   return strata;
 }
 
@@ -37,7 +37,7 @@ struct Group {
   std::string_view name;  // of the group, or the path of a sample on its own: breaks ties between equal hashes
   std::uint64_t order = 0;
   std::vector<std::size_t> samples;
-  std::vector<std::pair<std::size_t, double>> classes;  // class (a stratum, with objects), how many
+  std::vector<std::pair<std::size_t, double>> classes;  // class (a stratum), how many
   bool locked = false;                                  // shares the group with a given test or validation sample: stays in train
   Split split = Split::train;
 };
@@ -69,12 +69,14 @@ Result<void> check(const Manifest& manifest, const demand::SplitPlan& plan) {
     present[static_cast<std::size_t>(sample.label)]++;
     if (!is_given(manifest, sample)) trainable[static_cast<std::size_t>(sample.label)]++;
   }
-  if (holds_objects(manifest)) {
-    const bool any = std::any_of(manifest.samples.begin(), manifest.samples.end(),
-                                 [&](const Sample& sample) { return !is_given(manifest, sample) && !sample.annotation.objects.empty(); });
+  if (!one_class_each(manifest)) {
+    const bool any = std::any_of(manifest.samples.begin(), manifest.samples.end(), [&](const Sample& sample) {
+      return !is_given(manifest, sample) && (manifest.masks || !classes_within(manifest, sample).empty());
+    });
     if (any) return {};
-    return Error{ErrorKind::invalid_data,
-                 "every picture with objects is in the given test or validation split, so that nothing can be learnt"};
+    return Error{
+        ErrorKind::invalid_data,
+        "every picture with objects, a mask, attributes or a text is in the given test or validation split, so that nothing can be learnt"};
   }
   for (std::size_t k = 0; k < manifest.classes.size(); ++k) {
     if (trainable[k] > 0) continue;
@@ -85,8 +87,13 @@ Result<void> check(const Manifest& manifest, const demand::SplitPlan& plan) {
   return {};
 }
 
-// Groups of near duplicates get the name of their smallest digest, whatever the listing's order.
+// Groups of near duplicates get the name of their smallest digest, whatever the listing's order. Pictures of texts are all nearly alike:
+// what counts there is that the same text (the same plate, of the same car) is never in two splits.
 void name_near_duplicates(Manifest& manifest) {
+  if (holds_texts(manifest)) {
+    for (Sample& sample : manifest.samples) sample.group = "text-" + sample.annotation.text;
+    return;
+  }
   for (Sample& sample : manifest.samples) sample.group.clear();
   const DuplicateClusters clusters = clusters_to_keep_together(manifest);
   for (const auto& members : clusters.members) {
@@ -103,7 +110,7 @@ void name_near_duplicates(Manifest& manifest) {
 std::vector<Group> collect_groups(const Manifest& manifest, std::int64_t seed) {
   std::vector<Group> groups;
   std::unordered_map<std::string_view, std::size_t> by_name;
-  const bool objects = holds_objects(manifest);
+  const bool one_class = one_class_each(manifest);
   for (std::size_t i = 0; i < manifest.samples.size(); ++i) {
     const Sample& sample = manifest.samples[i];
     const bool given = is_given(manifest, sample);
@@ -120,7 +127,7 @@ std::vector<Group> collect_groups(const Manifest& manifest, std::int64_t seed) {
     group.locked = group.locked || given;
     if (given) continue;
     group.samples.push_back(i);
-    for (const std::size_t stratum : strata_of(manifest, sample, objects)) {
+    for (const std::size_t stratum : strata_of(manifest, sample, one_class)) {
       const auto found = std::find_if(group.classes.begin(), group.classes.end(), [&](const auto& each) { return each.first == stratum; });
       if (found == group.classes.end()) {
         group.classes.emplace_back(stratum, 1);
@@ -145,8 +152,8 @@ class Assignment {
  public:
   Assignment(const Manifest& manifest, const demand::SplitPlan& plan, std::vector<Group> groups)
       : groups_(std::move(groups)),
-        objects_(holds_objects(manifest)),
-        target_(manifest.classes.size() + (objects_ ? 1 : 0)),
+        one_class_(one_class_each(manifest)),
+        target_(manifest.classes.size() + (one_class_ ? 0 : 1)),
         filled_(target_.size()) {
     std::vector<double> total(target_.size());
     for (const Group& group : groups_) {
@@ -166,9 +173,9 @@ class Assignment {
     }
     // Groups are sorted by size: the large ones find room while there is any, the small ones even out what is left.
     for (Group& group : groups_) {
-      if (!group.locked && (objects_ || group.samples.size() > 1)) place(group, best_split(group));
+      if (!group.locked && (!one_class_ || group.samples.size() > 1)) place(group, best_split(group));
     }
-    if (!objects_) place_single_samples();
+    if (one_class_) place_single_samples();
     for (std::size_t k = 0; k < filled_.size(); ++k) {
       if (filled_[k][index_of(Split::train)] < 0.5) bring_to_train(k);
     }
@@ -258,7 +265,7 @@ class Assignment {
   }
 
   std::vector<Group> groups_;
-  bool objects_;
+  bool one_class_;
   std::vector<std::array<double, split_count>> target_, filled_;  // by class and split, in samples (in strata, with objects)
   std::array<bool, split_count> wanted_{};
 };

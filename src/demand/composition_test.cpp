@@ -54,6 +54,22 @@ TEST(Composition, PartsThatDoNotGoTogetherAreRefusedWithBothNamesAndTheRemedy) {
       {"recipe: {loss: focal}\n", "recipe.loss: focal", "other than classify", "leave recipe.loss out"},
       {"recipe: {smoothing: 0.1}\n", "recipe.smoothing: 0.1", "other than classify", "leave recipe.smoothing out"},
   };
+  const Case of_anomaly[] = {
+      {"budget: {epochs: 3}\n", "d.yaml:4: budget", "task: anomaly", "leave budget out"},
+      {"recipe: {head: ridge}\n", "recipe.head: ridge", "task: anomaly", "name memory_bank"},
+      {"recipe: {cut: early}\n", "recipe.cut: early", "task: anomaly", "leave recipe.cut out"},
+      {"recipe: {augmentation: flip}\n", "recipe.augmentation: flip", "task: anomaly", "leave recipe.augmentation out"},
+      {"recipe: {batch: 8}\n", "recipe.batch: 8", "task: anomaly", "leave recipe.batch out"},
+      {"recipe: {learning_rate: 0.1}\n", "recipe.learning_rate: 0.1", "task: anomaly", "leave recipe.learning_rate out"},
+      {"recipe: {optimizer: sgd}\n", "recipe.optimizer: sgd", "task: anomaly", "leave recipe.optimizer out"},
+      {"recipe: {schedule: cosine}\n", "recipe.schedule: cosine", "task: anomaly", "leave recipe.schedule out"},
+      {"recipe: {weight_decay: 0.1}\n", "recipe.weight_decay: 0.1", "task: anomaly", "leave recipe.weight_decay out"},
+  };
+  const Case only_anomaly[] = {
+      {"alarm: {false_alarms: 0.1}\n", "d.yaml:4: alarm", "other than anomaly", "leave alarm out"},
+      {"recipe: {head: memory_bank}\n", "recipe.head: memory_bank", "other than anomaly", "write task: anomaly"},
+  };
+  const Case with_good[] = {{"seed: 3\n", "data.good: fine", "other than anomaly", "leave data.good out"}};
   std::string covered;
   const auto expect_refused = [&](const Case& each, const std::string& before) {
     EXPECT_THAT(error_of(each.lines, before),
@@ -64,6 +80,20 @@ TEST(Composition, PartsThatDoNotGoTogetherAreRefusedWithBothNamesAndTheRemedy) {
   };
   for (const Case& each : cases) expect_refused(each, smallest);
   for (const Case& each : of_detect) expect_refused(each, "name: a\ntask: detect\ndata: {path: x}\n");
+  for (const Case& each : of_anomaly) expect_refused(each, "name: a\ntask: anomaly\ndata: {path: x}\n");
+  for (const Case& each : only_anomaly) expect_refused(each, smallest);
+  for (const Case& each : with_good) expect_refused(each, "name: a\ntask: classify\ndata: {path: x, good: fine}\n");
+  expect_refused({"data: {path: x, pairs: p.txt}\nsplit: {test_folds: [1]}\n", "data.pairs: p.txt", "other than embed", "task: embed"},
+                 "name: a\ntask: classify\n");
+  expect_refused({"recipe: {augmentation: mosaic}\n", "recipe.augmentation: mosaic", "embed", "light"},
+                 "name: a\ntask: embed\ndata: {path: x}\n");
+  const char* attributes = "name: a\ntask: attributes\ndata: {path: x, attributes: [b]}\n";
+  expect_refused({"backbone: {name: n, freeze: early}\n", "backbone.freeze: early", "attributes", "leave backbone.freeze out"}, attributes);
+  expect_refused({"backbone: {weights: w.pth}\nrecipe: {backbone: resnet-s}\n", "backbone.weights: w.pth", "attributes", "name a network"},
+                 attributes);
+  expect_refused({"read: {formats: [AA-999]}\n", "d.yaml:4: read", "other than read", "leave read out"}, smallest);
+  expect_refused({"data: {path: x, symbols: s.txt}\n", "data.symbols: s.txt", "other than read", "leave data.symbols out"},
+                 "name: a\ntask: classify\n");
   for (const Clash& clash : clashes()) EXPECT_THAT(covered, HasSubstr(std::string(" ") + clash.part)) << clash.part;
 }
 
@@ -73,6 +103,20 @@ TEST(Composition, ADetectorAimsAtItsOwnMetric) {
   EXPECT_EQ(demand->target.metric, "mAP50");
   EXPECT_THAT(error_of("target: {metric: top1}\n", "name: a\ntask: detect\ndata: {path: x}\n"), HasSubstr("mAP50-95"));
   EXPECT_EQ(parse_demand(smallest, "d.yaml")->target.metric, "top1");
+}
+
+TEST(Composition, AnEmbedderHasItsOwnMetricsLossesAndPairs) {
+  const std::string before = "name: a\ntask: embed\n";
+  const auto demand =
+      parse_demand(before + "data: {path: x, pairs: p.txt}\nsplit: {test_folds: [9, 10]}\nrecipe: {loss: arcface}\n", "d.yaml");
+  ASSERT_TRUE(demand.ok()) << demand.error().message;
+  EXPECT_EQ(demand->target.metric, "verification_accuracy");
+  EXPECT_EQ(demand->split.test_folds, (std::vector<int>{9, 10}));
+  EXPECT_THAT(error_of("data: {path: x}\nrecipe: {loss: arcfase}\n", before), HasSubstr("arcface"));
+  EXPECT_THAT(error_of("data: {path: x}\nrecipe: {loss: focal}\n", before), HasSubstr("must be one of softmax"));
+  EXPECT_THAT(error_of("data: {path: x, pairs: p.txt}\n", before), HasSubstr("go together"));
+  EXPECT_THAT(error_of("data: {path: x}\nsplit: {test_folds: [1]}\n", before), HasSubstr("go together"));
+  EXPECT_THAT(error_of("data: {path: x, pairs: p.txt}\nsplit: {test_folds: [0]}\n", before), HasSubstr("folds count from 1"));
 }
 
 TEST(Composition, PartsThatDo) {

@@ -70,6 +70,16 @@ Result<void> check_split(const YamlNode& root, const SplitPlan& split) {
   return {};
 }
 
+Result<void> check_pairs(const YamlNode& root, const Demand& demand) {
+  if (demand.data.pairs.has_value() != !demand.split.test_folds.empty())
+    return node_at(root, demand.data.pairs ? "data.pairs" : "split.test_folds")
+        .error(
+            "data.pairs and split.test_folds go together: whose identities are tested, and by which pairs, like data: {…, pairs: "
+            "pairs.txt} and split: {test_folds: [9, 10]}");
+  for (const int fold : demand.split.test_folds) SIGHTLINE_CHECK(within(root, "split.test_folds", fold, {1, 1000}, "folds count from 1"));
+  return {};
+}
+
 Result<void> check_budget(const YamlNode& root, const Budget& budget) {
   if (budget.epochs && budget.minutes) return node_at(root, "budget").error("give epochs or minutes, not both");
   if (budget.epochs) SIGHTLINE_CHECK(within(root, "budget.epochs", *budget.epochs, {1, 100000}, ""));
@@ -99,16 +109,21 @@ Result<void> check_cuts(const YamlNode& root, const char* path, const std::vecto
   return {};
 }
 
-Result<void> check_recipe(const YamlNode& root, const RecipePins& recipe) {
+std::vector<std::string> losses_of(const std::string& task) {
+  if (task == "embed") return {"softmax", "cosface", "arcface", "adaface", "contrastive", "triplet", "deepid2"};
+  return {"cross_entropy", "balanced_cross_entropy", "class_balanced", "focal"};
+}
+
+Result<void> check_recipe(const YamlNode& root, const std::string& task, const RecipePins& recipe) {
   if (recipe.side) SIGHTLINE_CHECK(within(root, "recipe.side", *recipe.side, {8, 1024}, "it is the input's side in pixels"));
   if (recipe.batch) SIGHTLINE_CHECK(within(root, "recipe.batch", *recipe.batch, {2, 65536}, ""));
   if (recipe.learning_rate) SIGHTLINE_CHECK(within(root, "recipe.learning_rate", *recipe.learning_rate, {1e-7, 100}, ""));
   if (recipe.cut) SIGHTLINE_CHECK(check_cuts(root, "recipe.cut", *recipe.cut));
   if (recipe.head)
-    SIGHTLINE_CHECK(
-        one_of(root, "recipe.head", *recipe.head, {"linear", "ridge", "discriminant", "logistic", "nearest_mean", "random_features"}));
-  if (recipe.loss)
-    SIGHTLINE_CHECK(one_of(root, "recipe.loss", *recipe.loss, {"cross_entropy", "balanced_cross_entropy", "class_balanced", "focal"}));
+    SIGHTLINE_CHECK(one_of(root, "recipe.head", *recipe.head,
+                           {"linear", "ridge", "discriminant", "logistic", "nearest_mean", "random_features", "memory_bank", "placed_bank",
+                            "gaussian_field", "pooled_field"}));
+  if (recipe.loss) SIGHTLINE_CHECK(one_of(root, "recipe.loss", *recipe.loss, losses_of(task)));
   if (recipe.smoothing) SIGHTLINE_CHECK(within(root, "recipe.smoothing", *recipe.smoothing, {0, 0.5}, "it is a share"));
   if (recipe.optimizer) SIGHTLINE_CHECK(one_of(root, "recipe.optimizer", *recipe.optimizer, {"sgd", "adamw"}));
   if (recipe.schedule) SIGHTLINE_CHECK(one_of(root, "recipe.schedule", *recipe.schedule, {"one_cycle", "cosine"}));
@@ -116,7 +131,7 @@ Result<void> check_recipe(const YamlNode& root, const RecipePins& recipe) {
   if (recipe.neck) SIGHTLINE_CHECK(one_of(root, "recipe.neck", *recipe.neck, {"average", "max", "generalised_mean"}));
   if (recipe.augmentation)
     SIGHTLINE_CHECK(one_of(root, "recipe.augmentation", *recipe.augmentation,
-                           {"none", "flip", "light", "strong", "light_unflipped", "strong_unflipped", "mosaic"}));
+                           {"none", "flip", "light", "strong", "light_unflipped", "strong_unflipped", "mosaic", "text"}));
   return {};
 }
 
@@ -164,6 +179,7 @@ Result<void> check_answers(const YamlNode& root, const Demand& demand) {
   }
   if (demand.prediction_sets)
     SIGHTLINE_CHECK(within(root, "prediction_sets.coverage", demand.prediction_sets->coverage, {0.01, 0.9999}, "write 90% as 0.9"));
+  if (demand.alarm) SIGHTLINE_CHECK(within(root, "alarm.false_alarms", demand.alarm->false_alarms, {0.0001, 0.5}, "write 5% as 0.05"));
   return {};
 }
 
@@ -171,9 +187,14 @@ Result<void> check_values(const YamlNode& root, const Demand& demand) {
   SIGHTLINE_CHECK(check_name(root, demand.name));
   if (demand.data.path.empty())
     return node_at(root, "data").error("data.path is missing; add the folder of images, like data: {path: images}");
-  SIGHTLINE_CHECK(one_of(root, "data.format", demand.data.format, {"auto", "folders", "idx", "csv", "mvtec", "coco", "yolo", "voc"}));
+  if (demand.task == "attributes" && !demand.data.attributes)
+    return node_at(root, "data")
+        .error("data.attributes is missing; name the columns that are asked, like data: {path: photos, attributes: [colour, damaged]}");
+  SIGHTLINE_CHECK(one_of(root, "data.format", demand.data.format,
+                         {"auto", "folders", "idx", "csv", "mvtec", "pictures", "coco", "yolo", "voc", "texts", "masks"}));
   SIGHTLINE_CHECK(within(root, "data.max_rejected", demand.data.max_rejected, {0, 1}, "it is a share"));
   SIGHTLINE_CHECK(check_split(root, demand.split));
+  SIGHTLINE_CHECK(check_pairs(root, demand));
   SIGHTLINE_TRY(const tasks::Task* task, tasks::find_task(demand.task));
   SIGHTLINE_CHECK(one_of(root, "target.metric", demand.target.metric, tasks::names_of(task->metrics)));
   SIGHTLINE_CHECK(within(root, "target.at_least", demand.target.at_least, {0, 1}, "write 92.5% as 0.925"));
@@ -187,8 +208,12 @@ Result<void> check_values(const YamlNode& root, const Demand& demand) {
   SIGHTLINE_CHECK(within(root, "compress.calibration_images", demand.compress.calibration_images, {8, 100000}, ""));
   SIGHTLINE_CHECK(check_budget(root, demand.budget));
   SIGHTLINE_CHECK(check_search(root, demand));
-  SIGHTLINE_CHECK(check_recipe(root, demand.recipe));
+  SIGHTLINE_CHECK(check_recipe(root, demand.task, demand.recipe));
   SIGHTLINE_CHECK(check_answers(root, demand));
+  if (demand.read)
+    for (const std::string& format : demand.read->formats)
+      if (const auto status = tasks::TextFormats::check(format); !status.ok())
+        return node_at(root, "read.formats").error("read.formats: " + status.error().message);
   SIGHTLINE_CHECK(check_backbone(root, demand));
   return check_composition(root, demand);
 }
@@ -229,6 +254,9 @@ Result<void> settle_paths(const YamlNode& root, const std::string& folder, Deman
   // A table that does not lie in the data's folder lies beside the demand.
   if (demand.data.labels && !path_exists(demand.data.path + "/" + *demand.data.labels))
     SIGHTLINE_CHECK(settle("data.labels", *demand.data.labels));
+  if (demand.data.pairs && !path_exists(demand.data.path + "/" + *demand.data.pairs))
+    SIGHTLINE_CHECK(settle("data.pairs", *demand.data.pairs));
+  if (demand.data.symbols) SIGHTLINE_CHECK(settle("data.symbols", *demand.data.symbols));
   if (demand.backbone && demand.backbone->onnx) SIGHTLINE_CHECK(settle("backbone.onnx", *demand.backbone->onnx));
   if (demand.backbone && demand.backbone->weights) SIGHTLINE_CHECK(settle("backbone.weights", *demand.backbone->weights));
   return {};

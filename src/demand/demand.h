@@ -10,6 +10,7 @@
 #include "base/fields.h"
 #include "base/result.h"
 #include "base/yaml.h"
+#include "tasks/text_formats.h"
 
 namespace sightline::demand {
 
@@ -21,22 +22,34 @@ struct Data {
   std::string path;
   std::string format = "auto";
   std::optional<std::string> labels;  // CSV: the file, relative to path
+  std::optional<std::vector<std::string>> attributes;
   std::string licence = "not stated";
   std::string origin = "not stated";
+  std::optional<std::string> good;
   double max_rejected = 0.01;
   BadBoxes bad_boxes = BadBoxes::reject;
+  std::optional<std::string> pairs;  // relative to path
+  std::optional<std::string> symbols;
   static constexpr auto fields() {
     return std::tuple{
         field("path", &Data::path, "folder of images, IDX folder, or CSV file; relative to the demand file"),
-        field("format", &Data::format, "auto, folders, idx, csv or mvtec; with boxes coco, yolo or voc"),
-        field(
-            "labels", &Data::labels,
-            "for csv: the file with path,label rows, relative to path; or one elsewhere, which alone says what the data are; for coco: the "
-            "JSON file"),
+        field("format", &Data::format,
+              "auto, folders, idx, csv, mvtec or pictures; with boxes coco, yolo or voc; with texts texts; with masks masks"),
+        field("labels", &Data::labels,
+              "for csv and texts: the file with path,label or path,text rows, relative to path; or one elsewhere, which alone says what "
+              "the data are; for coco: the "
+              "JSON file"),
+        field("attributes", &Data::attributes,
+              "for task attributes: columns of the CSV file, each a question of yes or no, of values or of tags"),
         field("licence", &Data::licence, "licence of the images; goes into the lineage"),
         field("origin", &Data::origin, "where the images come from; goes into the lineage"),
+        field("good", &Data::good, "of anomaly: the class of what is as it should be; left out: the one called good, ok, normal, …"),
         field("max_rejected", &Data::max_rejected, "share of files, and of boxes, that may be rejected before the build stops"),
-        field("bad_boxes", &Data::bad_boxes, "boxes without area or beyond the picture: reject, clip or stop")};
+        field("bad_boxes", &Data::bad_boxes,
+              "boxes without area or beyond the picture, and masks that cannot be used: reject, clip (masks: reject) or stop"),
+        field("pairs", &Data::pairs,
+              "of embed: which pictures are compared, and in which fold, as LFW's pairs.txt says it; relative to path"),
+        field("symbols", &Data::symbols, "of texts: a file with one symbol a line; a text with any other is rejected")};
   }
 };
 
@@ -46,13 +59,15 @@ struct SplitPlan {
   GroupBy group_by = GroupBy::near_duplicates;
   std::optional<std::string> pattern;
   std::optional<std::string> column;
+  std::vector<int> test_folds;
   static constexpr auto fields() {
     return std::tuple{
         field("validation", &SplitPlan::validation, "share of the training images kept for choosing and calibrating"),
         field("test", &SplitPlan::test, "share kept untouched for the final figures, when the data bring no test split"),
         field("group_by", &SplitPlan::group_by, "what must not be torn apart: none, folder, pattern, column, near_duplicates"),
         field("pattern", &SplitPlan::pattern, "for pattern: a regular expression; its first group names the group"),
-        field("column", &SplitPlan::column, "for column: the CSV column")};
+        field("column", &SplitPlan::column, "for column: the CSV column"),
+        field("test_folds", &SplitPlan::test_folds, "with data.pairs: the folds whose identities are kept for the test, at least one")};
   }
 };
 
@@ -60,9 +75,8 @@ struct Target {
   std::string metric = "top1";  // the task's first one, where the demand says nothing
   double at_least = 0.0;
   static constexpr auto fields() {
-    return std::tuple{
-        field("metric", &Target::metric, "of classify: top1, top5, macro_f1 or balanced_accuracy; of detect: mAP50, mAP50-95 or AR100"),
-        field("at_least", &Target::at_least, "the least value that is released")};
+    return std::tuple{field("metric", &Target::metric, "one of the task's metrics (docs/demand.md); its first one, where nothing is said"),
+                      field("at_least", &Target::at_least, "the least value that is released")};
   }
 };
 
@@ -135,13 +149,15 @@ struct RecipePins {
                             "what of a network the head reads: words (early, middle, last, all) or names of values, one or a list"),
                       field("neck", &RecipePins::neck, "how the places of a map become one vector: average, max or generalised_mean"),
                       field("head", &RecipePins::head, "linear, or for a frozen backbone the kind that is fitted in closed form"),
-                      field("loss", &RecipePins::loss, "cross_entropy, balanced_cross_entropy, class_balanced or focal"),
+                      field("loss", &RecipePins::loss,
+                            "cross_entropy, balanced_cross_entropy, class_balanced or focal; of embed softmax, cosface, arcface, adaface, "
+                            "contrastive, triplet or deepid2"),
                       field("smoothing", &RecipePins::smoothing, "share of a label that is spread over all classes"),
                       field("side", &RecipePins::side, "input side in pixels"),
                       field("batch", &RecipePins::batch, "images per training step"),
                       field("learning_rate", &RecipePins::learning_rate, "peak learning rate"),
                       field("augmentation", &RecipePins::augmentation,
-                            "none, flip, light, strong, light_unflipped or strong_unflipped; of detect also mosaic"),
+                            "none, flip, light, strong, light_unflipped or strong_unflipped; of detect also mosaic, of read text"),
                       field("optimizer", &RecipePins::optimizer, "sgd or adamw"),
                       field("schedule", &RecipePins::schedule, "one_cycle or cosine"),
                       field("weight_decay", &RecipePins::weight_decay, "how much weights are pulled to zero")};
@@ -203,6 +219,15 @@ struct PredictionSets {
   }
 };
 
+// When a model that learned from good pictures says that one is not.
+struct Alarm {
+  double false_alarms = 0.05;
+  static constexpr auto fields() {
+    return std::tuple{
+        field("false_alarms", &Alarm::false_alarms, "share of good pictures that may be taken for bad; what the threshold is chosen by")};
+  }
+};
+
 struct Demand {
   std::string name;
   std::string task = "classify";  // a row of tasks/tasks.h
@@ -217,22 +242,27 @@ struct Demand {
   std::optional<Backbone> backbone;
   std::optional<Decide> decide;
   std::optional<PredictionSets> prediction_sets;
+  std::optional<Alarm> alarm;
+  std::optional<tasks::StatedFormats> read;
   std::int64_t seed = 0;
   static constexpr auto fields() {
-    return std::tuple{field("name", &Demand::name, "names the model: letters, digits, - and _"),
-                      field("task", &Demand::task, "what is answered about a picture: classify or detect"),
-                      field("data", &Demand::data),
-                      field("split", &Demand::split),
-                      field("target", &Demand::target),
-                      field("limits", &Demand::limits),
-                      field("compress", &Demand::compress),
-                      field("budget", &Demand::budget),
-                      field("search", &Demand::search),
-                      field("recipe", &Demand::recipe),
-                      field("backbone", &Demand::backbone),
-                      field("decide", &Demand::decide),
-                      field("prediction_sets", &Demand::prediction_sets),
-                      field("seed", &Demand::seed, "decides every random choice")};
+    return std::tuple{
+        field("name", &Demand::name, "names the model: letters, digits, - and _"),
+        field("task", &Demand::task, "what is answered about a picture: classify, detect, anomaly, embed, attributes or read"),
+        field("data", &Demand::data),
+        field("split", &Demand::split),
+        field("target", &Demand::target),
+        field("limits", &Demand::limits),
+        field("compress", &Demand::compress),
+        field("budget", &Demand::budget),
+        field("search", &Demand::search),
+        field("recipe", &Demand::recipe),
+        field("backbone", &Demand::backbone),
+        field("decide", &Demand::decide),
+        field("prediction_sets", &Demand::prediction_sets),
+        field("alarm", &Demand::alarm),
+        field("read", &Demand::read),
+        field("seed", &Demand::seed, "decides every random choice")};
   }
 };
 

@@ -2,10 +2,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <numeric>
 
 #include "base/machine.h"
+#include "base/parallel.h"
+#include "dataset/good_pictures.h"
+#include "dataset/masks.h"
 #include "evaluation/bootstrap.h"
 #include "evaluation/pass.h"
 
@@ -16,6 +20,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t kBatch = 8;               // fixed, as of classifiers; inputs are larger here
 constexpr std::size_t kWorst = 16, kOthers = 8;  // pictures of the report
+constexpr std::int64_t kMapCells = 64;           // a side, of what the report shows of a map
 
 // The worst ones, then others from all over the rest.
 std::vector<ShownCase> choose_shown(const dataset::Manifest& manifest, const Annotated& annotated, const tasks::Meter& meter) {
@@ -30,28 +35,58 @@ std::vector<ShownCase> choose_shown(const dataset::Manifest& manifest, const Ann
   std::vector<ShownCase> shown;
   for (const std::size_t i : chosen)
     shown.push_back({manifest.samples[static_cast<std::size_t>(annotated.samples[i])].path, wrongness[i], annotated.cases[i].truth,
-                     annotated.cases[i].prediction});
+                     annotated.cases[i].prediction, annotation::text_of_map(annotated.cases[i].prediction.score_map, kMapCells)});
   return shown;
+}
+
+// The classes of objects and, where masks hold classes, of pixels as the model numbers them.
+void in_order_of_model(const std::vector<std::int32_t>& label_of, bool masks, annotation::Annotation& truth) {
+  for (annotation::Object& object : truth.objects) object.label = label_of[static_cast<std::size_t>(object.label)];
+  if (!masks || !truth.mask.defined()) return;
+  std::array<std::uint8_t, 256> number{};
+  number[annotation::unjudged_pixel] = annotation::unjudged_pixel;
+  for (std::size_t k = 0; k < label_of.size() && k + 1 < annotation::unjudged_pixel; ++k)
+    number[k + 1] = static_cast<std::uint8_t>(label_of[k] + 1);
+  for (std::uint8_t& each : truth.mask.values<std::uint8_t>()) each = number[each];
 }
 
 }  // namespace
 
+std::vector<std::string> classes_of(const package::Model& model, const dataset::Manifest& manifest) {
+  return model.task_row().from_good || model.task_row().open_classes ? manifest.classes : model.labels();
+}
+
 Result<Annotated> annotate(package::Model& model, const dataset::Manifest& manifest, dataset::Split split, bool progress, int threads) {
-  SIGHTLINE_TRY(const std::vector<std::int32_t> label_of, match_classes(model.labels(), manifest.classes));
+  const bool from_good = model.task_row().from_good, open = model.task_row().open_classes;
+  SIGHTLINE_TRY(const std::vector<std::int32_t> label_of, match_classes(classes_of(model, manifest), manifest.classes));
   Annotated annotated;
   SIGHTLINE_TRY(annotated.samples, samples_of(manifest, split));
   std::vector<image::Placement> placements;
-  const bool objects = dataset::holds_objects(manifest);  // a picture then has no class
+  const bool one_class = dataset::one_class_each(manifest);
   for (const std::int64_t i : annotated.samples) {
     const dataset::Sample& sample = manifest.samples[static_cast<std::size_t>(i)];
     tasks::Case& one = annotated.cases.emplace_back();
-    one.truth = sample.annotation;
-    if (!objects) one.truth.label = label_of[static_cast<std::size_t>(sample.label)];
+    one.truth = from_good ? dataset::truth_of(manifest, sample) : sample.annotation;
+    if (open) one.group = sample.group;
+    if (one_class) one.truth.label = label_of[static_cast<std::size_t>(sample.label)];
+    if (!one.truth.attributes.empty()) {
+      one.truth.attributes.assign(model.labels().size(), {});
+      for (std::size_t k = 0; k < label_of.size(); ++k)
+        one.truth.attributes[static_cast<std::size_t>(label_of[k])] = sample.annotation.attributes[k];
+    }
     one.width = sample.width;
     one.height = sample.height;
-    for (annotation::Object& object : one.truth.objects) object.label = label_of[static_cast<std::size_t>(object.label)];
     placements.push_back(model.placement(sample.width, sample.height));
   }
+  SIGHTLINE_CHECK(parallel_for(
+      annotated.cases.size(),
+      [&](std::size_t i) -> Result<void> {
+        annotation::Annotation& truth = annotated.cases[i].truth;
+        auto status = dataset::read_mask(manifest, manifest.samples[static_cast<std::size_t>(annotated.samples[i])], truth);
+        in_order_of_model(label_of, manifest.masks.has_value(), truth);
+        return status;
+      },
+      threads, 8));
   const auto begin = Clock::now();
   const auto ask = [&](std::int64_t first, const Tensor& prepared) -> Result<void> {
     const auto at = static_cast<std::size_t>(first), count = static_cast<std::size_t>(prepared.dim(0));
@@ -65,22 +100,44 @@ Result<Annotated> annotate(package::Model& model, const dataset::Manifest& manif
   return annotated;
 }
 
+std::unique_ptr<tasks::Meter> meter_of(const package::Model& model, const Annotated& annotated, const dataset::Manifest& manifest,
+                                       dataset::Split split) {
+  std::unique_ptr<tasks::Meter> meter = model.task_row().meter(classes_of(model, manifest));
+  for (const tasks::Case& each : annotated.cases) meter->add(each);
+  if (split != dataset::Split::test || manifest.pairs.empty()) return meter;
+  std::vector<std::int64_t> place(manifest.samples.size(), -1);
+  for (std::size_t i = 0; i < annotated.samples.size(); ++i)
+    place[static_cast<std::size_t>(annotated.samples[i])] = static_cast<std::int64_t>(i);
+  std::vector<annotation::Pair> pairs;
+  for (annotation::Pair pair : manifest.pairs) {
+    pair.first = place[static_cast<std::size_t>(pair.first)];
+    pair.second = place[static_cast<std::size_t>(pair.second)];
+    if (pair.first >= 0 && pair.second >= 0) pairs.push_back(pair);
+  }
+  meter->compare(pairs);
+  return meter;
+}
+
 Result<Evaluation> evaluate_annotations(package::Model& model, const dataset::Manifest& manifest, const std::string& package_folder,
                                         const Options& options) {
   Evaluation evaluation;
   evaluation.model = model.name();
   evaluation.split = enum_name(options.split);
   evaluation.task = model.task();
-  evaluation.classes = model.labels();
+  evaluation.classes = classes_of(model, manifest);
   SIGHTLINE_TRY(const Annotated annotated, annotate(model, manifest, options.split, options.progress, options.threads));
-  const std::unique_ptr<tasks::Meter> meter = model.task_row().meter(model.labels());
-  for (const tasks::Case& each : annotated.cases) meter->add(each);
-  std::vector<std::int64_t> all(annotated.cases.size());
+  const std::unique_ptr<tasks::Meter> meter = meter_of(model, annotated, manifest, options.split);
+  std::vector<std::int64_t> all(static_cast<std::size_t>(meter->units(std::ssize(annotated.cases))));
   std::iota(all.begin(), all.end(), std::int64_t{0});
   evaluation.measured = meter->figures(all, true);
   SIGHTLINE_TRY(evaluation.intervals, bootstrap_intervals(*meter, static_cast<std::int64_t>(all.size()), options.threads));
-  evaluation.shown = choose_shown(manifest, annotated, *meter);
-  evaluation.images_per_second = annotated.seconds > 0 ? static_cast<double>(all.size()) / annotated.seconds : 0;
+  if (model.task_row().draw != nullptr) evaluation.shown = choose_shown(manifest, annotated, *meter);
+  const auto path_of = [&](std::int64_t place) {
+    return manifest.samples[static_cast<std::size_t>(annotated.samples[static_cast<std::size_t>(place)])].path;
+  };
+  for (const tasks::JudgedPair& pair : meter->worst_pairs(kWorst))
+    evaluation.pairs.push_back({path_of(pair.first), path_of(pair.second), pair.same, pair.score});
+  evaluation.images_per_second = annotated.seconds > 0 ? static_cast<double>(annotated.cases.size()) / annotated.seconds : 0;
   const auto ask = [&](const image::Image& picture) -> Result<void> {
     const image::Placement placement = model.placement(picture.width, picture.height);
     const auto answer = model.annotations(model.prepare(picture), std::span(&placement, 1));

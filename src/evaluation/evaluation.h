@@ -1,6 +1,7 @@
 // Runs a package, with the runtime that will serve it, over untouched data, and says what it measured.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -44,9 +45,21 @@ struct ShownCase {
   std::string path;
   double wrongness = 0;  // 0 to 1
   annotation::Annotation truth, answer;
+  std::string map;  // of the answer, as annotation::text_of_map; "" where the task has none
   static constexpr auto fields() {
     return std::tuple{field("path", &ShownCase::path), field("wrongness", &ShownCase::wrongness), field("truth", &ShownCase::truth),
-                      field("answer", &ShownCase::answer)};
+                      field("answer", &ShownCase::answer), field("map", &ShownCase::map)};
+  }
+};
+
+// Two pictures that a model for comparing takes for more, or less, alike than they are.
+struct ShownPair {
+  std::string first, second;  // paths
+  bool same = false;          // whether they show one identity
+  double score = 0;
+  static constexpr auto fields() {
+    return std::tuple{field("first", &ShownPair::first), field("second", &ShownPair::second), field("same", &ShownPair::same),
+                      field("score", &ShownPair::score)};
   }
 };
 
@@ -57,9 +70,10 @@ struct Evaluation {
   tasks::ClassifyFigures figures;  // of classify
   tasks::Figures measured;         // of every other task
   std::vector<ShownCase> shown;    // likewise: the worst first, then some of the others
-  // 95%: of tasks other than classify by bootstrap over pictures (percentile, 300 draws, seeded), by metric. Of classify by bootstrap over
-  // samples (percentile, 1000 draws, seeded) top1, top5, macro_f1, log_loss; by Clopper and Pearson, for the number of samples that it is
-  // worth, balanced_accuracy (cross_validation.h).
+  std::vector<ShownPair> pairs;    // of tasks that compare pictures: the worst of either kind
+  // 95%: of tasks other than classify by bootstrap over pictures (of embed: identities; percentile, 300 draws, seeded), by metric. Of
+  // classify by bootstrap over samples (percentile, 1000 draws, seeded) top1, top5, macro_f1, log_loss; by Clopper and Pearson, for the
+  // number of samples that it is worth, balanced_accuracy (cross_validation.h).
   std::map<std::string, Interval> intervals;
   double temperature = 1;
   double calibration_error_before = 0;  // with the temperature undone
@@ -78,6 +92,7 @@ struct Evaluation {
                       field("figures", &Evaluation::figures),
                       field("measured", &Evaluation::measured),
                       field("shown", &Evaluation::shown),
+                      field("pairs", &Evaluation::pairs),
                       field("intervals", &Evaluation::intervals),
                       field("temperature", &Evaluation::temperature),
                       field("calibration_error_before", &Evaluation::calibration_error_before),
@@ -134,6 +149,9 @@ struct Annotated {
   std::vector<std::int64_t> samples;  // indices into the manifest
   double seconds = 0;
 };
+// What the task's meter makes of them; knows which pairs the manifest wants compared where `split` is test.
+std::unique_ptr<tasks::Meter> meter_of(const package::Model& model, const Annotated& annotated, const dataset::Manifest& manifest,
+                                       dataset::Split split);
 Result<Annotated> annotate(package::Model& model, const dataset::Manifest& manifest, dataset::Split split, bool progress, int threads = 0);
 
 struct GateLine {

@@ -384,6 +384,7 @@ Result<std::string> write_report(const ReportInput& input) {
       {"recipe|Recipe", rungs_section(input)},
       {"learning|Learning", learning_section(input)},
       {"measured|Measured", measured_section(input)},
+      {"pairs|Pairs", pairs_section(input, pictures)},
       {"answers|Answers", answers_section(input, pictures)},
       {"confusion|Confusion", classifies(input) ? confusion_section(input) : ""},
       {"classes|Classes", classifies(input) ? classes_section(input) : ""},

@@ -171,7 +171,7 @@ std::string data_section(const ReportInput& input) {
       if (label >= 0 && static_cast<std::size_t>(label) < counts.size()) ++counts[static_cast<std::size_t>(label)][split];
     };
     if (input.evaluation.task == "classify") count_label(sample.label);
-    for (const annotation::Object& object : sample.annotation.objects) count_label(object.label);
+    for (const std::int32_t label : dataset::classes_within(manifest, sample)) count_label(label);
   }
   std::int64_t largest = 1;
   for (const auto& each : counts) largest = std::max(largest, each[0] + each[1] + each[2]);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "dataset/good_pictures.h"
 #include "evaluation/report_data.h"
 #include "evaluation/report_html.h"
 #include "evaluation/report_plots.h"
@@ -20,6 +21,12 @@ const tasks::Task* row_of(const ReportInput& input) {
 }
 
 std::string key_of(std::size_t i, bool answer) { return fmt::format("{} {}", answer ? "answer" : "given", i); }
+
+// The mask lies beside the data, not in the evaluation.
+annotation::Annotation truth_with_mask(const ReportInput& input, const ShownCase& one) {
+  const auto sample = std::ranges::find(input.manifest->samples, one.path, &dataset::Sample::path);
+  return sample == input.manifest->samples.end() ? one.truth : dataset::truth_of(*input.manifest, *sample);
+}
 
 std::string number_cell(const std::map<std::string, double>& values, const std::string& name) {
   const auto found = values.find(name);
@@ -62,6 +69,16 @@ std::string measured_section(const ReportInput& input) {
       ++drawn;
     }
   }
+  if (!figures.confusions.empty()) {
+    const auto told = [](const std::string& name) { return name.empty() ? std::string("(nothing)") : html_text(shortened(name, 60)); };
+    body +=
+        "<h3>What is taken for what</h3><div class=\"scroll\"><table><thead><tr><th scope=\"col\">given</th><th scope=\"col\">answered</th>"
+        "<th scope=\"col\" class=\"num\">times</th></tr></thead><tbody>";
+    for (const tasks::Confusion& each : figures.confusions)
+      body += fmt::format("<tr><td><bdi>{}</bdi></td><td><bdi>{}</bdi></td><td class=\"num\">{}</td></tr>", told(each.given),
+                          told(each.answered), each.count);
+    body += "</tbody></table></div>";
+  }
   if (!plots.empty()) body += "<div class=\"columns\">" + plots + "</div>";
   body +=
       "<details><summary>every figure</summary><div class=\"scroll\"><table><thead><tr><th scope=\"col\">metric</th><th scope=\"col\" "
@@ -77,37 +94,73 @@ std::string measured_section(const ReportInput& input) {
 }
 
 void want_answers(const ReportInput& input, Pictures& pictures) {
+  for (const ShownPair& pair : input.evaluation.pairs) {
+    pictures.want(pair.first);
+    pictures.want(pair.second);
+  }
   const tasks::Task* row = row_of(input);
   if (row == nullptr) return;
   for (std::size_t i = 0; i < input.evaluation.shown.size(); ++i) {
     const ShownCase& one = input.evaluation.shown[i];
     const std::vector<std::string>& classes = input.evaluation.classes;
-    pictures.want_drawn(key_of(i, false), one.path,
-                        [row, &one, &classes](image::Image& picture) { row->draw_truth(picture, one.truth, classes); });
+    pictures.want_drawn(key_of(i, false), one.path, [row, &one, &classes, &input](image::Image& picture) {
+      row->draw_truth(picture, row->from_good ? truth_with_mask(input, one) : one.truth, classes);
+    });
     pictures.want_drawn(key_of(i, true), one.path, [row, &one, &classes](image::Image& picture) {
-      row->draw(picture, annotation::at_least(one.answer, annotation::sure_score), classes);
+      annotation::Annotation answer = annotation::at_least(one.answer, annotation::sure_score);
+      if (Result<Tensor> map = annotation::map_of_text(one.map); map.ok()) answer.score_map = *std::move(map);
+      row->draw(picture, answer, classes);
     });
   }
+}
+
+std::string pairs_section(const ReportInput& input, const Pictures& pictures) {
+  if (input.evaluation.pairs.empty()) return "";
+  std::string body =
+      "<p class=\"soft\">Pairs of one identity that the model finds least alike, then pairs of two that it finds most alike. Look at "
+      "them for wrong labels before anything else.</p>";
+  for (const bool same : {true, false}) {
+    body += fmt::format("<h3>{}</h3><div class=\"answers\">", same ? "One identity, least alike" : "Two identities, most alike");
+    for (const ShownPair& pair : input.evaluation.pairs) {
+      if (pair.same != same) continue;
+      body += fmt::format(
+          "<figure>{}{}<figcaption class=\"caption\">cosine <span class=\"num\">{:.3f}</span><br><span class=\"path\">"
+          "<bdi>{}</bdi><br><bdi>{}</bdi></span></figcaption></figure>",
+          pictures.html(pair.first, shortened_path(pair.first, 60)), pictures.html(pair.second, shortened_path(pair.second, 60)),
+          pair.score, html_text(shortened_path(pair.first, 60)), html_text(shortened_path(pair.second, 60)));
+    }
+    body += "</div>";
+  }
+  return section("pairs", "Worst pairs", body);
 }
 
 std::string answers_section(const ReportInput& input, const Pictures& pictures) {
   if (row_of(input) == nullptr || input.evaluation.shown.empty()) return "";
   const bool objects = std::ranges::any_of(input.evaluation.shown, [](const ShownCase& one) { return !one.truth.objects.empty(); });
+  const bool of_good = row_of(input)->from_good;
+  const std::string right = of_good
+                                ? "where the model sees something that is not as it should be: the warmer, the farther from good; white "
+                                  "lines surround what is beyond the threshold (a score of 0.5)"
+                            : objects ? fmt::format("what the model answers with a score of {:g} or more", annotation::sure_score)
+                                      : "what the model answers";
   std::string body = fmt::format(
-      "<p class=\"soft\">Left what was given, right what the model answers{}. The pictures with the worst answers come first; the last "
-      "ones are taken evenly from all others.</p><div class=\"answers\">",
-      objects ? fmt::format(" with a score of {:g} or more", annotation::sure_score) : "");
+      "<p class=\"soft\">Left what was given, right {}. The pictures with the worst answers come first; the last ones are taken evenly "
+      "from "
+      "all others.</p><div class=\"answers\">",
+      right);
   for (std::size_t i = 0; i < input.evaluation.shown.size(); ++i) {
     const ShownCase& one = input.evaluation.shown[i];
-    const std::string counts =
-        objects ? fmt::format("<span class=\"num\">{}</span> given, <span class=\"num\">{}</span> answered, ", one.truth.objects.size(),
-                              annotation::at_least(one.answer, annotation::sure_score).objects.size())
-                : "";
+    const std::string said =
+        of_good   ? fmt::format("{}, score <span class=\"num\">{:.3f}</span>, ",
+                                html_text(annotation::name_of_class(input.evaluation.classes, one.truth.label)), one.answer.score)
+        : objects ? fmt::format("<span class=\"num\">{}</span> given, <span class=\"num\">{}</span> answered, ", one.truth.objects.size(),
+                                annotation::at_least(one.answer, annotation::sure_score).objects.size())
+                  : "";
     body += fmt::format(
         "<figure>{}{}<figcaption class=\"caption\">{}<span class=\"num\">{:.0f}%</span> wrong<br><span class=\"path\" "
         "title=\"{}\"><bdi>{}</bdi></span></figcaption></figure>",
         pictures.html(key_of(i, false), "given: " + shortened_path(one.path, 60)),
-        pictures.html(key_of(i, true), "answered: " + shortened_path(one.path, 60)), counts, 100 * one.wrongness, html_text(one.path),
+        pictures.html(key_of(i, true), "answered: " + shortened_path(one.path, 60)), said, 100 * one.wrongness, html_text(one.path),
         html_text(shortened_path(one.path, 60)));
   }
   return section("answers", "Answers", body + "</div>");

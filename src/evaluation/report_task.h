@@ -13,6 +13,8 @@ namespace sightline::evaluation {
 void want_answers(const ReportInput& input, Pictures& pictures);
 
 std::string measured_section(const ReportInput& input);
+// The pairs that are told apart, or not, most wrongly; of tasks that compare pictures.
+std::string pairs_section(const ReportInput& input, const Pictures& pictures);
 std::string answers_section(const ReportInput& input, const Pictures& pictures);
 
 }  // namespace sightline::evaluation

@@ -45,13 +45,15 @@ Result<std::string> worker_version(const std::string& worker, const store::Works
 Result<std::vector<line::Step>> build_steps(const demand::Demand& stated, store::Workspace& workspace, const BuildOptions& options) {
   SIGHTLINE_TRY(const TaskLine* task, find_line(stated.task));
   std::optional<demand::Demand> on_default;
-  if (stated.task == "classify") {
+  if (task->frozen_only) {
+    SIGHTLINE_TRY(on_default, on_frozen_backbone(stated, workspace));
+  } else if (task->fit_head != nullptr) {
     SIGHTLINE_TRY(on_default, on_default_backbone(stated, workspace, usable_cores()));
   }
   SIGHTLINE_TRY(const demand::Demand demand, with_backbone_file(on_default ? *on_default : stated, workspace));
   BuildContext context{
       .workspace = &workspace, .demand = demand, .task = task, .options = options, .sources = options.sources, .intake = options.intake};
-  context.by_default = on_default.has_value();
+  context.by_default = on_default.has_value() && !task->frozen_only;
   if (context.sources == nullptr) context.sources = std::make_shared<FeatureSources>();
   context.threads = demand.limits.cores > 0 ? std::min(demand.limits.cores, usable_cores()) : usable_cores();
   if (options.threads > 0) context.threads = std::min(context.threads, options.threads);

@@ -28,6 +28,7 @@
 #include "factory/task_line.h"
 #include "line/line.h"
 #include "store/workspace.h"
+#include "tasks/tasks.h"
 
 namespace sightline::factory {
 
@@ -79,6 +80,10 @@ struct BuildContext {
   std::shared_ptr<dataset::Intake> intake;
 
   bool classifies() const { return demand.task == "classify"; }
+  bool from_good() const {
+    const auto row = tasks::find_task(demand.task);
+    return row.ok() && (*row)->from_good;
+  }
   bool imports() const { return demand.backbone && demand.backbone->onnx; }
   bool searches() const { return demand.search.has_value(); }
   // The head comes first, on the frozen backbone; with freeze: auto more may be tuned then.

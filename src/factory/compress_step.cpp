@@ -84,6 +84,13 @@ class Compressing {
       compression_.sentence = "ships f32: " + compression_.remarks.back();
       return folder;
     }
+    if (reference_is_from_good()) {
+      compression_.remarks.emplace_back(
+          "nothing was tried: validation images are good ones, which do not tell how much worse fewer bits find what is not, and the "
+          "threshold holds for distances in f32 only");
+      compression_.sentence = "ships f32: " + compression_.remarks.back();
+      return folder;
+    }
     compression_.validation_images = std::ranges::count_if(manifest_.samples, is_validation);
     SIGHTLINE_CHECK(judge(tried_[0]));
     if (wanted == "auto" || wanted == "int8" || wanted == "mixed") SIGHTLINE_CHECK(try_integers());
@@ -100,6 +107,7 @@ class Compressing {
   const evaluation::Compression& outcome() const { return compression_; }
 
  private:
+  bool reference_is_from_good() const { return tried_[0].model.task_row().from_good; }
   const Tried* last_mixed() const {
     const Tried* last = nullptr;
     for (const Tried& each : tried_)
@@ -113,10 +121,9 @@ class Compressing {
     if (tried.model.annotates()) {
       SIGHTLINE_TRY(const evaluation::Annotated said,
                     evaluation::annotate(tried.model, manifest_, dataset::Split::validation, false, build_.threads));
-      auto meter = tried.model.task_row().meter(tried.model.labels());
-      for (const tasks::Case& each : said.cases) meter->add(each);
+      auto meter = evaluation::meter_of(tried.model, said, manifest_, dataset::Split::validation);
       const tasks::Meter& reference = meter_ == nullptr ? *meter : *meter_;
-      SIGHTLINE_TRY(loss, evaluation::paired_loss(reference, *meter, compression_.validation_images, compression_.metric));
+      SIGHTLINE_TRY(loss, evaluation::paired_loss(reference, *meter, meter->units(compression_.validation_images), compression_.metric));
       if (meter_ == nullptr) meter_ = std::move(meter);
     } else {
       SIGHTLINE_TRY(evaluation::Answers said,

@@ -6,6 +6,7 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "dataset/audit.h"
+#include "dataset/good_pictures.h"
 #include "dataset/import.h"
 #include "dataset/packed_set.h"
 #include "dataset/split.h"
@@ -31,7 +32,7 @@ std::string compare_manifests(const store::Workspace& workspace, const Digest& b
   if (!old_manifest || !new_manifest) return "";
   std::map<std::string, const dataset::Sample*> by_path;
   for (const dataset::Sample& sample : old_manifest->samples) by_path[sample.path] = &sample;
-  std::uint64_t added = 0, relabelled = 0, redrawn = 0, altered = 0, moved = 0;
+  std::uint64_t added = 0, relabelled = 0, redrawn = 0, repainted = 0, altered = 0, moved = 0;
   for (const dataset::Sample& sample : new_manifest->samples) {
     const auto found = by_path.find(sample.path);
     if (found == by_path.end()) {
@@ -44,13 +45,15 @@ std::string compare_manifests(const store::Workspace& workspace, const Digest& b
             ? 1
             : 0;
     redrawn += old_sample.annotation != sample.annotation ? 1 : 0;
+    repainted += old_sample.mask != sample.mask ? 1 : 0;
     altered += old_sample.digest != sample.digest ? 1 : 0;
     moved += old_sample.split != sample.split ? 1 : 0;
     by_path.erase(found);
   }
   std::vector<std::string> parts;
   if (relabelled > 0) parts.push_back("the label of " + plural(relabelled, "image") + " changed");
-  if (redrawn > 0) parts.push_back("the boxes of " + plural(redrawn, "image") + " changed");
+  if (redrawn > 0) parts.push_back("the annotations of " + plural(redrawn, "image") + " changed");
+  if (repainted > 0) parts.push_back("the masks of " + plural(repainted, "image") + " changed");
   if (altered > 0) parts.push_back("the pixels of " + plural(altered, "image") + " changed");
   if (added > 0) parts.push_back(plural(added, "image") + (added == 1 ? " was added" : " were added"));
   if (!by_path.empty()) parts.push_back(plural(by_path.size(), "image") + (by_path.size() == 1 ? " was removed" : " were removed"));
@@ -59,7 +62,7 @@ std::string compare_manifests(const store::Workspace& workspace, const Digest& b
 }
 
 Result<void> split_samples(const BuildContext& build, line::StepContext& context, dataset::Manifest& manifest) {
-  SIGHTLINE_CHECK(dataset::assign_splits(manifest, build.demand.split, build.demand.seed));
+  SIGHTLINE_CHECK(build.task->split(manifest, build.demand.split, build.demand.seed));
   std::array<std::int64_t, 3> counts{};
   for (const dataset::Sample& sample : manifest.samples) ++counts[static_cast<std::size_t>(sample.split)];
   for (std::size_t i = 0; i < counts.size(); ++i) context.figure(EnumNames<dataset::Split>::names[i], counts[i]);
@@ -91,6 +94,7 @@ line::Step import_step(const BuildContext& build, const Digest& listing) {
                      {"group_by", to_json(build.demand.split.group_by)},
                      {"pattern", to_json(build.demand.split.pattern)},
                      {"column", to_json(build.demand.split.column)}};
+  if (build.from_good()) step.parameters["from_good"] = true;
   step.inputs = {{.name = "listing", .digest = listing}};
   step.outputs = {"manifest"};
   if (build.frozen()) {  // the splits as well: with intake's memory reading again costs nothing, keeping the manifest twice would
@@ -103,7 +107,7 @@ line::Step import_step(const BuildContext& build, const Digest& listing) {
     if (intake == nullptr) {
       SIGHTLINE_TRY(intake, dataset::Intake::open(context.workspace().root() + "/intake"));
     }
-    SIGHTLINE_TRY(dataset::Manifest manifest, dataset::import_data(build.demand.data, build.demand.split, intake.get()));
+    SIGHTLINE_TRY(dataset::Manifest manifest, dataset::import_data(build.demand.data, build.demand.split, intake.get(), build.from_good()));
     SIGHTLINE_CHECK(build.task->check_data(manifest));
     context.figure("images", manifest.samples.size());
     context.figure("rejected", manifest.rejected.size());
@@ -120,6 +124,7 @@ line::Step import_step(const BuildContext& build, const Digest& listing) {
 line::Step split_step(const BuildContext& build) {
   line::Step step{.name = "split", .version = 1, .says = "decide train, validation and test"};
   step.parameters = {{"split", to_json(build.demand.split)}, {"seed", build.demand.seed}};
+  if (build.from_good()) step.parameters["from_good"] = true;
   step.inputs = {{.name = "manifest", .step = "import", .output = "manifest"}};
   step.outputs = {"manifest"};
   step.describe_change = describe_manifest_change(build);
@@ -155,8 +160,13 @@ line::Step pack_step(const BuildContext& build) {
     SIGHTLINE_TRY(const dataset::Manifest manifest, read_manifest(context));
     SIGHTLINE_TRY(const modules::Recipe recipe, read_recipe(context));
     const std::string path = context.work_folder() + "/images";
-    const dataset::PackOptions options{
-        .width = recipe.side, .height = recipe.side, .channels = recipe.channels, .fit = build.task->fit, .objects = build.task->objects};
+    const dataset::PackOptions options{.width = recipe.input_width(),
+                                       .height = recipe.side,
+                                       .channels = recipe.channels,
+                                       .fit = build.task->fit,
+                                       .texts = build.task->texts,
+                                       .objects = build.task->objects,
+                                       .masks = build.task->masks};
     SIGHTLINE_CHECK(dataset::pack(manifest, options, path));
     return context.put_file("images", path);
   };

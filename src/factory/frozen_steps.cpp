@@ -77,61 +77,6 @@ std::vector<heads::CutSet> competing_cuts(const demand::Demand& demand, const fe
   return {{"last", {cuts.size() - 1}}, {join(names, " and "), all}};
 }
 
-struct FittedHead {
-  graph::Graph graph;
-  Json figures;   // what was chosen and how well it did out of fold
-  Json estimate;  // evaluation::CrossValidated, without the single classes
-  Json outlook;   // sentences
-  std::vector<dataset::Suspect> suspects;
-};
-// features f32 N×D of `samples`. Heads compete on folds of them; what they answer out of fold calibrates the winner and ranks the labels.
-Result<FittedHead> fit_head(const BuildContext& build, const features::Backbone& backbone, bool quick, const Tensor& features,
-                            const dataset::Manifest& manifest, const std::vector<std::int64_t>& samples) {
-  const std::vector<std::int32_t> labels = labels_of(manifest, samples);
-  const auto classes = static_cast<int>(manifest.classes.size());
-  const std::vector<std::int64_t> groups = groups_of(manifest, samples);
-  const auto seed = static_cast<std::uint64_t>(build.demand.seed);
-  heads::ChooseOptions options{.balanced = is_balanced(build.demand), .seed = seed, .threads = build.threads};
-  for (const features::Cut& cut : backbone.about.cuts) options.cut_widths.push_back(cut.width);
-  options.cut_sets = competing_cuts(build.demand, backbone);
-  if (heads::Kind pinned{}; build.demand.recipe.head && enum_from(*build.demand.recipe.head, pinned)) {
-    options.kinds = {pinned};
-  } else if (quick) {
-    options.kinds = {heads::Kind::ridge, heads::Kind::discriminant};
-  }
-  SIGHTLINE_TRY(const heads::Choice choice, heads::choose_head(features, labels, groups, classes, options));
-  FittedHead fitted;
-  // In integers what stands in front of the join is not the number that stands behind it; columns that are not read weigh nothing then.
-  const bool integers = backbone.about.precision == "int8" || backbone.about.precision == "mixed";
-  const bool last_alone = choice.cut_set == 0U && !integers;
-  const features::Cut* cut = last_alone ? &backbone.about.cuts.back() : nullptr;
-  heads::Head head = choice.head;
-  if (cut != nullptr) {  // it reads that value, and the package is without the others
-    head.columns.clear();
-    head.features = cut->width;
-  }
-  SIGHTLINE_TRY(const graph::Graph graph, heads::head_graph(head, cut != nullptr ? cut->value : features::value));
-  fitted.graph = graph::serving_graph(graph);  // it is joined to the backbone's
-  SIGHTLINE_TRY(const std::optional<evaluation::Decisions> decisions,
-                evaluation::fit_decisions(build.demand, heads::out_of_fold_of(choice), labels, "out of fold"));
-  if (decisions) evaluation::write_decisions(*decisions, fitted.graph);
-  fitted.suspects = suspects_of(manifest, samples, choice);
-  fitted.suspects.resize(std::min(fitted.suspects.size(), std::max<std::size_t>(least_suspects, samples.size() / 10)));
-  fitted.figures = {{"kind", enum_name(choice.head.kind)},
-                    {"setting", choice.candidates[choice.chosen].setting},
-                    {"cuts", choice.candidates[choice.chosen].cuts},
-                    {"out_of_fold_accuracy", choice.accuracy},
-                    {"out_of_fold_balanced_accuracy", choice.balanced_accuracy},
-                    {"reasons", Json::array({choice.sentence})}};
-  const Tensor read = choice.head.columns.empty() ? features : heads::columns_of(features, choice.head.columns);
-  SIGHTLINE_TRY(const Outlook outlook,
-                outlook_of(build.demand.target, choice, read, labels, groups, manifest.classes, seed, build.options.report && !quick));
-  fitted.outlook = to_json(outlook.sentences);
-  fitted.estimate = to_json(outlook.estimate);
-  fitted.estimate["recall"] = Json::array();
-  return fitted;
-}
-
 // Known before anything is fitted: a linear head of zeros takes as long and as much room as any.
 Result<void> keep_limits(const BuildContext& build, const features::Backbone& backbone, int classes) {
   if (!build.demand.limits.latency_ms && !build.demand.limits.size_mb) return {};
@@ -208,6 +153,53 @@ Result<std::shared_ptr<const features::FeatureSource>> source_of(const BuildCont
   return build.sources->of(context.workspace(), context.input(input));
 }
 
+Result<FittedHead> fit_class_head(const BuildContext& build, const HeadInputs& inputs) {
+  const auto& [backbone, features, manifest, samples, quick] = inputs;
+  const std::vector<std::int32_t> labels = labels_of(manifest, samples);
+  const auto classes = static_cast<int>(manifest.classes.size());
+  const std::vector<std::int64_t> groups = groups_of(manifest, samples);
+  const auto seed = static_cast<std::uint64_t>(build.demand.seed);
+  heads::ChooseOptions options{.balanced = is_balanced(build.demand), .seed = seed, .threads = build.threads};
+  for (const features::Cut& cut : backbone.about.cuts) options.cut_widths.push_back(cut.width);
+  options.cut_sets = competing_cuts(build.demand, backbone);
+  if (heads::Kind pinned{}; build.demand.recipe.head && enum_from(*build.demand.recipe.head, pinned)) {
+    options.kinds = {pinned};
+  } else if (quick) {
+    options.kinds = {heads::Kind::ridge, heads::Kind::discriminant};
+  }
+  SIGHTLINE_TRY(const heads::Choice choice, heads::choose_head(features, labels, groups, classes, options));
+  FittedHead fitted;
+  // In integers what stands in front of the join is not the number that stands behind it; columns that are not read weigh nothing then.
+  const bool integers = backbone.about.precision == "int8" || backbone.about.precision == "mixed";
+  const bool last_alone = choice.cut_set == 0U && !integers;
+  const features::Cut* cut = last_alone ? &backbone.about.cuts.back() : nullptr;
+  heads::Head head = choice.head;
+  if (cut != nullptr) {  // it reads that value, and the package is without the others
+    head.columns.clear();
+    head.features = cut->width;
+  }
+  SIGHTLINE_TRY(const graph::Graph graph, heads::head_graph(head, cut != nullptr ? cut->value : features::value));
+  fitted.graph = graph::serving_graph(graph);  // it is joined to the backbone's
+  SIGHTLINE_TRY(const std::optional<evaluation::Decisions> decisions,
+                evaluation::fit_decisions(build.demand, heads::out_of_fold_of(choice), labels, "out of fold"));
+  if (decisions) evaluation::write_decisions(*decisions, fitted.graph);
+  fitted.suspects = suspects_of(manifest, samples, choice);
+  fitted.suspects.resize(std::min(fitted.suspects.size(), std::max<std::size_t>(least_suspects, samples.size() / 10)));
+  fitted.figures = {{"kind", enum_name(choice.head.kind)},
+                    {"setting", choice.candidates[choice.chosen].setting},
+                    {"cuts", choice.candidates[choice.chosen].cuts},
+                    {"out_of_fold_accuracy", choice.accuracy},
+                    {"out_of_fold_balanced_accuracy", choice.balanced_accuracy},
+                    {"reasons", Json::array({choice.sentence})}};
+  const Tensor read = choice.head.columns.empty() ? features : heads::columns_of(features, choice.head.columns);
+  SIGHTLINE_TRY(const Outlook outlook,
+                outlook_of(build.demand.target, choice, read, labels, groups, manifest.classes, seed, build.options.report && !quick));
+  fitted.outlook = to_json(outlook.sentences);
+  fitted.estimate = to_json(outlook.estimate);
+  fitted.estimate["recall"] = Json::array();
+  return fitted;
+}
+
 graph::Graph joined(const graph::Graph& backbone, const graph::Graph& head) {
   graph::Graph graph = backbone;
   graph.nodes.insert(graph.nodes.end(), head.nodes.begin(), head.nodes.end());
@@ -275,7 +267,7 @@ line::Step head_step_on(const BuildContext& build, const std::string& name, cons
     context.figure("features_computed", counts.computed);
     context.figure("features_reused", counts.reused);
     // With the thousands of columns of several cuts the convex head would take most of the time, and is not ahead.
-    SIGHTLINE_TRY(const FittedHead fitted, fit_head(build, backbone, quick, features, manifest, samples));
+    SIGHTLINE_TRY(const FittedHead fitted, build.task->fit_head(build, {backbone, features, manifest, samples, quick}));
     for (const auto& [key, figure] : fitted.figures.items()) context.figure(key, figure);
     context.figure("outlook", fitted.outlook);
     SIGHTLINE_TRY(const std::string onnx, graph::serialize_onnx(fitted.graph));
@@ -346,6 +338,7 @@ line::Step shared_package_step(const BuildContext& build) {
     SIGHTLINE_TRY(const Json history, parse_json(history_text, "history.json"));
     package::Contents contents;
     contents.name = build.demand.name;
+    contents.task = build.demand.task;
     contents.graph = joined(backbone.graph, head);
     contents.labels = manifest.classes;
     contents.preprocessing = preprocessing_of(backbone);
@@ -401,7 +394,7 @@ line::Step shared_evaluate_step(const BuildContext& build) {
     answers.samples = samples_of(manifest, {dataset::Split::test});
     answers.labels = labels_of(manifest, answers.samples);
     // In another precision than the backbone's it has other features, and so has a net that was tuned: all pictures go through the package.
-    if (enum_name(model.precision()) == backbone.about.precision && now.model.empty()) {
+    if (build.classifies() && enum_name(model.precision()) == backbone.about.precision && now.model.empty()) {
       std::optional<Progress> progress;
       if (build.options.progress) progress.emplace("features", answers.samples.size(), "images");
       SIGHTLINE_TRY(const Tensor features, features_of(*source, manifest, answers.samples, progress ? &*progress : nullptr));

@@ -28,9 +28,11 @@ constexpr std::size_t golden_count = 8;
 Digest samples_digest(const dataset::Manifest& manifest) {
   Sha256 hash;
   for (const std::string& name : manifest.classes) hash.add_field(name);
+  const bool one_class = dataset::one_class_each(manifest);
   for (const dataset::Sample& sample : manifest.samples) {
     hash.add_field(sample.digest).add_field(fmt::format("{} {}", sample.label, enum_name(sample.split)));
-    if (!sample.annotation.objects.empty()) hash.add_field(json_text(to_json(sample.annotation)));
+    if (!one_class) hash.add_field(json_text(to_json(sample.annotation)));
+    if (!sample.mask.path.empty()) hash.add_field(sample.mask.digest);
   }
   return hash.finish();
 }
@@ -39,8 +41,12 @@ Result<Json> lineage_of(const BuildContext& build, const dataset::Manifest& mani
   Json lineage = data_lineage(manifest);
   lineage["weights"] = {{"origin", "initialised at random, trained here"}, {"licence", "as the data allow"}};
   if (build.start)
-    lineage["weights"] = {{"origin", fmt::format("begun from {} ({}), trained here", build.start->name, build.start->origin)},
+    lineage["weights"] = {{"origin", build.task->fit_step != nullptr
+                                         ? fmt::format("{} as it is ({})", build.start->name, build.start->origin)
+                                         : fmt::format("begun from {} ({}), trained here", build.start->name, build.start->origin)},
                           {"licence", build.start->licence}};
+  for (const char* said : {"choice", "alarm"})
+    if (!build.demand.backbone && history.contains(said)) lineage[said] = history[said];
   if (build.demand.backbone) {
     SIGHTLINE_TRY(lineage["weights"], backbone_lineage(build.demand));
     if (history.contains("choice")) lineage["weights"]["choice"] = history["choice"];
@@ -110,11 +116,8 @@ Result<void> put_evaluation(line::StepContext& context, const evaluation::Evalua
 }
 
 Json recipe_parameters(const demand::Demand& demand) {
-  return {{"pins", to_json(demand.recipe)},
-          {"budget", to_json(demand.budget)},
-          {"limits", to_json(demand.limits)},
-          {"metric", demand.target.metric},
-          {"seed", demand.seed}};
+  return {{"pins", to_json(demand.recipe)}, {"budget", to_json(demand.budget)}, {"limits", to_json(demand.limits)},
+          {"metric", demand.target.metric}, {"read", to_json(demand.read)},     {"seed", demand.seed}};
 }
 
 void add_decisions(const demand::Demand& demand, Json& parameters) {
@@ -250,7 +253,7 @@ Result<double> write_calibrated(const BuildContext& build, package::Contents& co
 
 line::Step package_step(const BuildContext& build) {
   line::Step step{.name = "package", .version = 1, .says = "calibrate, write, reopen and verify the package"};
-  if (!build.classifies()) step.says = "write, reopen and verify the package";
+  if (build.task->calibrate == nullptr) step.says = "write, reopen and verify the package";
   step.parameters = {{"name", build.demand.name}, {"licence", build.demand.data.licence}, {"origin", build.demand.data.origin}};
   add_decisions(build.demand, step.parameters);
   step.environment = machine_environment(build.threads);
@@ -274,13 +277,15 @@ line::Step package_step(const BuildContext& build) {
     contents.task = build.demand.task;
     contents.graph = graph::serving_graph(trained);
     contents.labels = manifest.classes;
-    contents.preprocessing = {.width = recipe.side, .height = recipe.side, .channels = recipe.channels, .fit = build.task->fit};
+    SIGHTLINE_TRY(const tasks::Task* task, tasks::find_task(build.demand.task));
+    if (task->open_classes) contents.labels = {"identity"};  // who was trained on is not told
+    contents.preprocessing = {.width = recipe.input_width(), .height = recipe.side, .channels = recipe.channels, .fit = build.task->fit};
     SIGHTLINE_TRY(contents.lineage, lineage_of(build, manifest, recipe, history));
     SIGHTLINE_TRY(contents.golden, choose_golden(manifest, golden_count));
 
     const std::string folder = context.work_folder() + "/" + build.demand.name;
-    if (build.classifies()) {
-      SIGHTLINE_TRY(const double temperature, write_calibrated(build, contents, manifest, folder));
+    if (build.task->calibrate != nullptr) {
+      SIGHTLINE_TRY(const double temperature, build.task->calibrate(build, contents, manifest, folder));
       context.figure("temperature", temperature);
     } else {
       SIGHTLINE_CHECK(remove_all(folder));

@@ -99,7 +99,7 @@ Result<void> load_weights(const demand::Demand& demand, ChosenRecipe& chosen) {
 Result<double> measure_latency(const graph::Graph& graph, const modules::Recipe& recipe, int threads, runtime::Precision precision) {
   SIGHTLINE_TRY(runtime::Session session,
                 runtime::Session::create(graph::serving_graph(graph), {.threads = threads, .precision = precision}));
-  const Tensor input = Tensor::zeros(Dtype::u8, {1, recipe.side, recipe.side, recipe.channels});
+  const Tensor input = Tensor::zeros(Dtype::u8, {1, recipe.side, recipe.input_width(), recipe.channels});
   std::vector<double> times;
   for (int i = 0; i < 60; ++i) {
     const auto begin = std::chrono::steady_clock::now();

@@ -37,15 +37,33 @@ Result<ChosenRecipe> choose_recipe(const demand::Demand& demand, const dataset::
 // Errors: those of reading and importing; refused when it breaks the limits.
 Result<ChosenRecipe> choose_imported_recipe(const demand::Demand& demand, const dataset::Manifest& manifest, int threads);
 
-// --- detect (detect_recipe.cpp) ---
+// --- detect (detect_recipe.cpp) and segment (segment_recipe.cpp) ---
 
 // What the demand pins that no detector has. Error usage.
 Result<void> check_detector_pins(const demand::Demand& demand);
-// The shipped backbone that detectors are built on; nothing: this installation has none.
+// The shipped backbone that both are built on (dense_recipe.cpp); nothing: this installation has none.
 Result<std::optional<StartingWeights>> starting_weights();
 // A detector for the manifest's classes and objects, begun from those weights. Errors: refused when it breaks the limits; those of reading.
 Result<ChosenRecipe> choose_detector_recipe(const demand::Demand& demand, const dataset::Manifest& manifest,
                                             const std::optional<StartingWeights>& start, int threads);
+
+// --- embed (embed_recipe.cpp) ---
+
+// What the demand pins that no embedder has. Error usage.
+Result<void> check_embedder_pins(const demand::Demand& demand);
+// An embedder that learns from the manifest's training identities, begun from those weights where the net is theirs. Errors: usage (a loss
+// that the data cannot teach); refused when it breaks the limits; those of reading.
+Result<ChosenRecipe> choose_embedder_recipe(const demand::Demand& demand, const dataset::Manifest& manifest,
+                                            const std::optional<StartingWeights>& start, int threads);
+
+// --- read (read_recipe.cpp) ---
+
+// What the demand pins that no reader has. Error usage.
+Result<void> check_reader_pins(const demand::Demand& demand);
+// A reader of the manifest's symbols, as wide as its pictures and texts ask for. Errors: refused when it breaks the limits; invalid_data
+// (formats that want other symbols).
+Result<ChosenRecipe> choose_reader_recipe(const demand::Demand& demand, const dataset::Manifest& manifest,
+                                          const std::optional<StartingWeights>& start, int threads);
 
 // The network of demand.backbone.onnx with a head for so many classes. Errors: those of reading and importing; usage (recipe.side).
 Result<modules::ImportedClassifier> import_network(const demand::Demand& demand, std::int64_t classes);
@@ -62,6 +80,11 @@ Result<void> choose_augmentation(const demand::Demand& demand, const dataset::Ma
 // "" when the limits are kept, else the sentence that says which one is broken.
 Result<std::string> broken_limit(const demand::Demand& demand, const graph::Graph& graph, const modules::Recipe& recipe, int threads,
                                  runtime::Precision precision = runtime::Precision::f32);
+
+// The same for masks: what pixels show, and where the masks hold objects how to tell these apart. Errors likewise.
+Result<void> check_segmenter_pins(const demand::Demand& demand);
+Result<ChosenRecipe> choose_segmenter_recipe(const demand::Demand& demand, const dataset::Manifest& manifest,
+                                             const std::optional<StartingWeights>& start, int threads);
 
 // Digest of what the demand's backbone files hold (external data included); "" without a backbone.
 Result<Digest> backbone_digest(const demand::Demand& demand);

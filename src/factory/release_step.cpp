@@ -59,6 +59,11 @@ std::string card_text(const demand::Demand& demand, const evaluation::Evaluation
     for (const std::string& remark : compression.remarks) text += fmt::format("- {}\n", remark);
     text += "\n";
   }
+  if (lineage.contains("choice") && lineage["choice"].is_array()) {
+    text += "## Choice\n\n";
+    for (const Json& sentence : lineage["choice"]) text += fmt::format("- {}\n", sentence.get<std::string>());
+    text += "\n";
+  }
   text += fmt::format("## Data\n\nOrigin: {}. Licence: {}. Classes: {}.\n\n", demand.data.origin, demand.data.licence,
                       join(evaluation.classes, ", "));
   text += fmt::format("## Recipe\n\n```json\n{}\n```\n", json_text(lineage.value("recipe", Json::object()), 2));

@@ -131,4 +131,20 @@ Result<std::optional<demand::Demand>> on_default_backbone(const demand::Demand& 
   return on_it;
 }
 
+Result<demand::Demand> on_frozen_backbone(const demand::Demand& demand, const store::Workspace& workspace) {
+  demand::Demand on_it = demand;
+  if (!on_it.backbone) {
+    SIGHTLINE_TRY(const std::optional<std::string> name, default_backbone(workspace));
+    if (!name)
+      return Error{
+          ErrorKind::unsupported,
+          fmt::format("task: {}: its heads stand on a backbone, and none comes with this installation; name one, like backbone: {{onnx: "
+                      "net.onnx}}",
+                      demand.task)};
+    on_it.backbone = demand::Backbone{.name = *name};
+  }
+  on_it.backbone->freeze = demand::Freeze::backbone;
+  return on_it;
+}
+
 }  // namespace sightline::factory

@@ -43,4 +43,8 @@ Result<std::optional<std::string>> default_backbone(const store::Workspace& work
 // latency. Else nothing. Errors: those of the import.
 Result<std::optional<demand::Demand>> on_default_backbone(const demand::Demand& demand, store::Workspace& workspace, int threads);
 
+// The demand with a backbone that stays as it is: the one that it names, else the default one. Error unsupported: it names none, and none
+// is shipped.
+Result<demand::Demand> on_frozen_backbone(const demand::Demand& demand, const store::Workspace& workspace);
+
 }  // namespace sightline::factory

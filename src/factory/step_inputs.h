@@ -37,6 +37,9 @@ Result<std::vector<package::GoldenSample>> choose_golden(const dataset::Manifest
 // a constant "inverse_temperature" between logits and softmax.
 Result<double> write_calibrated(const BuildContext& build, package::Contents& contents, const dataset::Manifest& manifest,
                                 const std::string& folder);
+// The same of a reader: the temperature that makes how sure it is of whole texts most likely, on validation pictures (20 at least; else 1).
+Result<double> write_calibrated_reader(const BuildContext& build, package::Contents& contents, const dataset::Manifest& manifest,
+                                       const std::string& folder);
 // {"data": what the samples are, where they come from and under which licence}
 Json data_lineage(const dataset::Manifest& manifest);
 
@@ -64,6 +67,10 @@ std::vector<std::int64_t> groups_of(const dataset::Manifest& manifest, const std
 // Of the backbone that is an input of the step.
 Result<std::shared_ptr<const features::FeatureSource>> source_of(const BuildContext& build, line::StepContext& context,
                                                                  const std::string& input = "backbone");
+// One class a picture: heads compete on folds (heads/choose.h); what they answer out of fold calibrates the winner and ranks the labels.
+Result<FittedHead> fit_class_head(const BuildContext& build, const HeadInputs& inputs);
+// Attributes: a head for each question, fitted on the pictures of which it is known (attributes_head.cpp).
+Result<FittedHead> fit_attribute_heads(const BuildContext& build, const HeadInputs& inputs);
 // head_step under another name, on another step's backbone; where that has several cuts, its figure "widths" tells them.
 line::Step head_step_on(const BuildContext& build, const std::string& name, const std::string& backbone_step);
 // The backbone with the head behind it.

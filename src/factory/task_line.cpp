@@ -2,8 +2,15 @@
 
 #include <fmt/format.h>
 
+#include "dataset/good_pictures.h"
+#include "dataset/identity_split.h"
+#include "factory/anomaly.h"
+#include "factory/step_inputs.h"
 #include "modules/detector.h"
+#include "modules/embedder.h"
 #include "modules/modules.h"
+#include "modules/reader.h"
+#include "modules/segmenter.h"
 
 namespace sightline::factory {
 namespace {
@@ -12,20 +19,54 @@ Error wrong_data(const dataset::Manifest& manifest, const std::string& what) {
   return {ErrorKind::invalid_data, fmt::format("{}: {}", manifest.root, what)};
 }
 
+Error no_text_wanted(const dataset::Manifest& manifest) {
+  return wrong_data(manifest, fmt::format("the data ({}) say what is written in each picture; write task: read", manifest.format));
+}
+
+Result<void> wants_texts(const dataset::Manifest& manifest) {
+  if (dataset::holds_texts(manifest)) return {};
+  return wrong_data(manifest,
+                    fmt::format("the data ({}) do not say what is written in a picture; bring a CSV file with the columns path and "
+                                "text, or write another task",
+                                manifest.format));
+}
+
 // One class a picture is something else than boxes in it: neither may be taken for the other.
 Result<void> wants_labels(const dataset::Manifest& manifest) {
-  if (!dataset::holds_objects(manifest)) return {};
+  if (dataset::one_class_each(manifest)) return {};
+  if (manifest.masks)
+    return wrong_data(manifest,
+                      "the masks say what stands at each pixel, and the task wants one class for each picture; write task: segment, "
+                      "or data: {format: folders} where the masks are none");
+  if (dataset::holds_attributes(manifest))
+    return wrong_data(manifest, "data.attributes asks several questions about each picture; write task: attributes, or drop it");
+  if (dataset::holds_texts(manifest)) return no_text_wanted(manifest);
   return wrong_data(manifest, fmt::format("the {} annotations say what is where in a picture, and the task wants one class for each; write "
                                           "task: detect",
                                           manifest.format));
 }
 
 Result<void> wants_objects(const dataset::Manifest& manifest) {
+  if (dataset::holds_texts(manifest)) return no_text_wanted(manifest);
   if (dataset::holds_objects(manifest)) return {};
+  if (manifest.masks) return wrong_data(manifest, "the data have masks and no boxes; write task: segment");
   return wrong_data(manifest,
                     fmt::format("the data ({}) have one class for each picture and no boxes; write task: classify, or bring COCO, "
                                 "YOLO or VOC annotations",
                                 manifest.format));
+}
+
+Result<void> wants_attributes(const dataset::Manifest& manifest) {
+  if (dataset::holds_attributes(manifest)) return {};
+  return wrong_data(manifest,
+                    "nothing says which questions are asked; name columns of a CSV file, like data: {attributes: [colour, damaged]}");
+}
+
+Result<void> wants_masks(const dataset::Manifest& manifest) {
+  if (manifest.masks) return {};
+  return wrong_data(manifest,
+                    fmt::format("the data ({}) have no masks; put a PNG for each picture into masks/ beside images/, or write task: {}",
+                                manifest.format, dataset::holds_objects(manifest) ? "detect" : "classify"));
 }
 
 // That there is such a net, and that it suits the side, is known before anything runs.
@@ -49,7 +90,13 @@ Result<ChosenRecipe> choose_classifier(const demand::Demand& demand, const datas
 
 std::vector<TaskLine>& table() {
   static std::vector<TaskLine> rows{
-      {.task = "classify", .fit = image::Fit::stretch, .check_demand = check_net, .check_data = wants_labels, .choose = choose_classifier},
+      {.task = "classify",
+       .fit = image::Fit::stretch,
+       .check_demand = check_net,
+       .check_data = wants_labels,
+       .choose = choose_classifier,
+       .calibrate = write_calibrated,
+       .fit_head = fit_class_head},
       {.task = "detect",
        .objects = true,
        .starts = true,
@@ -57,6 +104,41 @@ std::vector<TaskLine>& table() {
        .check_data = wants_objects,
        .choose = choose_detector_recipe,
        .versions = {{"detector", modules::detector_version}}},
+      {.task = "segment",
+       .masks = true,
+       .starts = true,
+       .check_demand = check_segmenter_pins,
+       .check_data = wants_masks,
+       .choose = choose_segmenter_recipe,
+       .versions = {{"segmenter", modules::segmenter_version}}},
+      {.task = "anomaly",
+       .fit = image::Fit::stretch,
+       .starts = true,
+       .check_demand = check_anomaly_pins,
+       .split = dataset::assign_good_splits,
+       .check_data = check_anomaly_data,
+       .choose = choose_anomaly_recipe,
+       .fit_step = good_places_step},
+      {.task = "embed",
+       .starts = true,
+       .check_demand = check_embedder_pins,
+       .split = dataset::assign_identity_splits,
+       .check_data = wants_labels,
+       .choose = choose_embedder_recipe,
+       .versions = {{"embedder", modules::embedder_version}}},
+      {.task = "attributes",
+       .fit = image::Fit::stretch,
+       .check_data = wants_attributes,
+       .fit_head = fit_attribute_heads,
+       .frozen_only = true},
+      {.task = "read",
+       .fit = image::Fit::stretch,
+       .texts = true,
+       .check_demand = check_reader_pins,
+       .check_data = wants_texts,
+       .choose = choose_reader_recipe,
+       .calibrate = write_calibrated_reader,
+       .versions = {{"reader", modules::reader_version}}},
   };
   return rows;
 }

@@ -79,6 +79,45 @@ Tensor subtract_mean(Tensor& rows) {
   return mean;
 }
 
+constexpr double least_variance = 1e-3;  // of a place, as a share of its channel's over all: what never changes is not blown up
+
+// Mean and 1 / deviation of each place and channel over the pictures.
+void measure_places(const Tensor& places, MemoryBank& bank) {
+  const std::int64_t pictures = places.dim(0), channels = places.dim(1), count = places.dim(2) * places.dim(3);
+  const auto values = places.values<float>();
+  bank.place_mean = Tensor(Dtype::f32, {1, channels, places.dim(2), places.dim(3)});
+  bank.place_scale = Tensor(Dtype::f32, bank.place_mean.shape());
+  for (std::int64_t c = 0; c < channels; ++c) {
+    std::vector<double> mean(static_cast<std::size_t>(count)), variance(mean.size());
+    for (std::int64_t n = 0; n < pictures; ++n) {
+      const float* row = values.data() + (n * channels + c) * count;
+      for (std::size_t p = 0; p < mean.size(); ++p) mean[p] += static_cast<double>(row[p]) / static_cast<double>(pictures);
+    }
+    for (std::int64_t n = 0; n < pictures; ++n) {
+      const float* row = values.data() + (n * channels + c) * count;
+      for (std::size_t p = 0; p < mean.size(); ++p) {
+        const double apart = static_cast<double>(row[p]) - mean[p];
+        variance[p] += apart * apart / static_cast<double>(pictures);
+      }
+    }
+    const double usual = std::accumulate(variance.begin(), variance.end(), 0.0) / static_cast<double>(count);
+    for (std::size_t p = 0; p < mean.size(); ++p) {
+      const std::size_t at = static_cast<std::size_t>(c * count) + p;
+      bank.place_mean.values<float>()[at] = static_cast<float>(mean[p]);
+      bank.place_scale.values<float>()[at] = static_cast<float>(1 / std::sqrt(std::max({variance[p], least_variance * usual, 1e-12})));
+    }
+  }
+}
+
+Tensor measured_against(const MemoryBank& bank, const Tensor& places) {
+  if (!bank.place_mean.defined()) return places;
+  Tensor result = places.copy();
+  const std::span<const float> mean = bank.place_mean.values<float>(), scale = bank.place_scale.values<float>();
+  const std::span<float> values = result.values<float>();
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = (values[i] - mean[i % mean.size()]) * scale[i % mean.size()];
+  return result;
+}
+
 std::vector<float> squared_lengths(const Tensor& rows) {
   std::vector<float> lengths;
   for (std::int64_t i = 0; i < rows.dim(0); ++i) {
@@ -96,11 +135,13 @@ Result<MemoryBank> fit_memory_bank(const Tensor& places, const MemoryBankOptions
   if (!(options.share > 0 && options.share <= 1) || options.least < 1 || options.most < options.least || options.candidates < 1)
     return Error{ErrorKind::usage, fmt::format("a memory bank of a share of {}, {} to {} descriptions, from {} candidates makes no sense",
                                                options.share, options.least, options.most, options.candidates)};
-  Tensor rows = descriptions_of(places);
+  MemoryBank bank;
+  if (options.by_place) measure_places(places, bank);
+  Tensor rows = descriptions_of(measured_against(bank, places));
   const auto asked = static_cast<std::int64_t>(std::ceil(options.share * static_cast<double>(rows.dim(0))));
   rows = some_rows(rows, options.candidates, options.seed);
   const std::int64_t wanted = std::min(std::clamp(asked, options.least, options.most), rows.dim(0));
-  MemoryBank bank{.mean = subtract_mean(rows)};
+  bank.mean = subtract_mean(rows);
 
   const auto count = static_cast<std::size_t>(rows.dim(0)), dimensions = static_cast<std::size_t>(rows.dim(1));
   std::vector<float> nearest(count, std::numeric_limits<float>::max());
@@ -136,7 +177,15 @@ Result<graph::Graph> append_memory_bank(const graph::Graph& graph, const MemoryB
   Appender append(result, "bank");
   Tensor weight = bank.members.copy().reshaped({count, dimensions, 1, 1});
   for (float& value : weight.values<float>()) value *= -2;
-  const std::string centred = append.node("Sub", {places_value, append.constant("mean", bank.mean.reshaped({1, dimensions, 1, 1}))});
+  std::string places = places_value;
+  if (bank.place_mean.defined()) {
+    if (bank.place_mean.dim(2) != shape[2] || bank.place_mean.dim(3) != shape[3])
+      return Error{ErrorKind::invalid_data,
+                   fmt::format("a memory bank of places {} does not fit {}", to_string(bank.place_mean.shape()), to_string(shape))};
+    places = append.node("Mul", {append.node("Sub", {places, append.constant("place_mean", bank.place_mean)}),
+                                 append.constant("place_scale", bank.place_scale)});
+  }
+  const std::string centred = append.node("Sub", {places, append.constant("mean", bank.mean.reshaped({1, dimensions, 1, 1}))});
   const std::string products = append.node("Conv", {centred, append.constant("members", weight),
                                                     append.constant("lengths", Tensor::of({count}, squared_lengths(bank.members)))});
   const std::map<std::string, graph::Attribute> over_channels{{"axes", std::vector<std::int64_t>{1}}};
@@ -147,7 +196,7 @@ Result<graph::Graph> append_memory_bank(const graph::Graph& graph, const MemoryB
 }
 
 Tensor distances_to(const MemoryBank& bank, const Tensor& places) {
-  const Tensor rows = descriptions_of(places);
+  const Tensor rows = descriptions_of(measured_against(bank, places));
   const std::int64_t dimensions = rows.dim(1);
   Tensor distances(Dtype::f32, {places.dim(0), 1, places.dim(2), places.dim(3)});
   for (std::int64_t i = 0; i < rows.dim(0); ++i) {

@@ -15,12 +15,16 @@ struct MemoryBankOptions {
   std::int64_t least = 64, most = 2048;  // descriptions, whatever the share says
   std::int64_t candidates = 200'000;     // places that the bank is chosen from; of more, so many are drawn
   std::uint64_t seed = 0;
+  // Every place is first measured against its own mean and spread over the pictures: for things that always lie alike, whose edges vary
+  // more than their middles.
+  bool by_place = false;
 };
 
 struct MemoryBank {
-  Tensor mean;          // f32 D: subtracted first, so that squares stay small
-  Tensor members;       // f32 M×D, less the mean
-  double coverage = 0;  // no candidate is farther than this from its nearest member
+  Tensor place_mean, place_scale;  // f32 1×D×h×w: places go less the one, times the other, before anything else; undefined: as they are
+  Tensor mean;                     // f32 D: subtracted first, so that squares stay small
+  Tensor members;                  // f32 M×D, less the mean
+  double coverage = 0;             // no candidate is farther than this from its nearest member
 };
 
 // places f32 N×D×h×w of good pictures. Members are chosen by farthest-first traversal (Gonzalez 1985; PatchCore's greedy coreset), which

@@ -66,6 +66,16 @@ std::string as_score(Appender& append, const std::string& distance, const std::s
   return append.node("Div", {distance, append.node("Add", {distance, threshold})}, {}, name);
 }
 
+// N×1×h×w → N
+void append_mean_of_largest(Appender& append, graph::Graph& graph, const Shape& shape, std::int64_t count) {
+  const std::string flat =
+      append.node("Reshape", {distances_value, append.constant("flat", Tensor::of<std::int64_t>({2}, {0, shape[2] * shape[3]}))});
+  const std::string how_many = append.constant("how_many", Tensor::of<std::int64_t>({1}, {count}));
+  const std::string largest = "anomaly.largest";
+  graph.nodes.push_back({largest, "TopK", {flat, how_many}, {largest, largest + ".places"}, {{"axis", std::int64_t{1}}}, ""});
+  append.node("ReduceMean", {largest}, {{"axes", std::vector<std::int64_t>{1}}, {"keepdims", std::int64_t{0}}}, picture_distance);
+}
+
 Result<void> check_threshold(double threshold) {
   if (threshold > 0 && std::isfinite(threshold)) return {};
   return Error{ErrorKind::invalid_data, fmt::format("a threshold of {} is not above 0", threshold)};
@@ -108,8 +118,8 @@ Result<graph::Graph> ending_at(graph::Graph graph, const std::string& value) {
 }
 
 Result<graph::Graph> append_places(const graph::Graph& backbone, const std::vector<std::string>& maps, const PlaceOptions& options) {
-  if (maps.empty() || options.dimensions < 1)
-    return Error{ErrorKind::invalid_data, "places want at least one map, and at least one dimension"};
+  if (maps.empty() || options.dimensions < 1 || options.around < 1 || options.around % 2 == 0)
+    return Error{ErrorKind::invalid_data, "places want at least one map, one dimension, and an odd neighbourhood"};
   std::vector<Shape> shapes;
   std::size_t finest = 0;
   std::int64_t channels = 0;
@@ -122,10 +132,12 @@ Result<graph::Graph> append_places(const graph::Graph& backbone, const std::vect
   Appender append(graph, "places");
   std::vector<std::string> parts;
   for (std::size_t i = 0; i < maps.size(); ++i) {
-    const std::string averaged = append.node("AveragePool", {maps[i]},
-                                             {{"kernel_shape", std::vector<std::int64_t>{3, 3}},
-                                              {"pads", std::vector<std::int64_t>{1, 1, 1, 1}},
-                                              {"count_include_pad", std::int64_t{0}}});
+    const std::int64_t reach = options.around / 2;
+    const std::string averaged = reach == 0 ? maps[i]
+                                            : append.node("AveragePool", {maps[i]},
+                                                          {{"kernel_shape", std::vector<std::int64_t>{options.around, options.around}},
+                                                           {"pads", std::vector<std::int64_t>{reach, reach, reach, reach}},
+                                                           {"count_include_pad", std::int64_t{0}}});
     parts.push_back(resized(append, averaged, shapes[i], shapes[finest][2], shapes[finest][3], fmt::format("scales_{}", i)));
   }
   std::string joined = parts.size() == 1 ? parts[0] : append.node("Concat", parts, {{"axis", std::int64_t{1}}});
@@ -138,10 +150,14 @@ Result<graph::Graph> append_places(const graph::Graph& backbone, const std::vect
   return ending_at(std::move(graph), places_value);
 }
 
+std::int64_t places_in(double share, std::int64_t places) {
+  return std::clamp<std::int64_t>(std::llround(share * static_cast<double>(places)), 1, places);
+}
+
 Result<graph::Graph> append_scores(const graph::Graph& graph, const ScoreOptions& options) {
   SIGHTLINE_CHECK(check_threshold(options.threshold));
   SIGHTLINE_TRY(const Shape shape, shape_of_map(graph, distances_value));
-  if (shape[1] != 1 || options.height < 1 || options.width < 1 || options.blur < 0)
+  if (shape[1] != 1 || options.height < 1 || options.width < 1 || options.blur < 0 || !(options.share >= 0 && options.share <= 1))
     return Error{ErrorKind::invalid_data, fmt::format("scores of distances {} at {}×{} pixels, blurred by {}, make no sense",
                                                       to_string(shape), options.height, options.width, options.blur)};
   graph::Graph result = graph;
@@ -149,13 +165,17 @@ Result<graph::Graph> append_scores(const graph::Graph& graph, const ScoreOptions
   std::string map = resized(append, distances_value, shape, options.height, options.width, "scales");
   if (options.blur > 0) map = blurred(append, map, options.blur);
   const std::string threshold = append.constant("threshold", Tensor::of<float>({1}, {static_cast<float>(options.threshold)}));
-  append.node("ReduceMax", {map}, {{"axes", std::vector<std::int64_t>{1, 2, 3}}, {"keepdims", std::int64_t{0}}}, largest_distance);
+  if (options.share > 0) {
+    append_mean_of_largest(append, result, shape, places_in(options.share, shape[2] * shape[3]));
+  } else {
+    append.node("ReduceMax", {map}, {{"axes", std::vector<std::int64_t>{1, 2, 3}}, {"keepdims", std::int64_t{0}}}, picture_distance);
+  }
   const std::string axis = append.constant("channel", Tensor::of<std::int64_t>({1}, {1}));
   const std::string flat = append.node("Squeeze", {map, axis});
   as_score(append, flat, threshold, anomaly_map);
-  as_score(append, largest_distance, threshold, anomaly_score);
+  as_score(append, picture_distance, threshold, anomaly_score);
   result.outputs = {{anomaly_score, Dtype::f32, {-1}, {}}, {anomaly_map, Dtype::f32, {-1, options.height, options.width}, {}}};
-  result.training_outputs = {largest_distance};
+  result.training_outputs = {picture_distance};
   result.metadata[threshold_key] = fmt::format("{}", options.threshold);
   SIGHTLINE_CHECK(graph::check(result));
   return result;

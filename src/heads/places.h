@@ -17,26 +17,30 @@ namespace sightline::heads {
 
 inline constexpr const char* places_value = "places";
 inline constexpr const char* distances_value = "distances";
-inline constexpr const char* largest_distance = "largest_distance";  // f32 N, training output: before the threshold
+inline constexpr const char* picture_distance = "picture_distance";  // f32 N, training output: before the threshold
 inline constexpr const char* anomaly_map = "anomaly_map";            // f32 N×H×W
 inline constexpr const char* anomaly_score = "anomaly_score";        // f32 N
 
 struct PlaceOptions {
+  std::int64_t around = 3;  // odd
   std::int64_t dimensions =
       128;  // D at most; more are projected at random (Johnson and Lindenstrauss), which keeps distances about as they are
   std::uint64_t seed = 0;
 };
-// maps: values f32 N×Fi×hi×wi of the backbone. Each is averaged over 3×3 places (PatchCore's neighbourhoods, Roth et al. 2022) and brought
-// to the grid of the finest one (bilinear); they stand one behind the other, and more than `dimensions` channels are projected. The graph's
-// only output is "places". Errors: not_found (no such value), invalid_data (not a map of known size).
+// maps: values f32 N×Fi×hi×wi of the backbone. Each is averaged over around×around places (PatchCore's neighbourhoods, Roth et al. 2022)
+// and brought to the grid of the finest one (bilinear); they stand one behind the other, and more than `dimensions` channels are projected.
+// The graph's only output is "places". Errors: not_found (no such value), invalid_data (not a map of known size).
 Result<graph::Graph> append_places(const graph::Graph& backbone, const std::vector<std::string>& maps, const PlaceOptions& options = {});
 
 struct ScoreOptions {
   std::int64_t height = 0, width = 0;  // of the network's input
   double blur = 4;                     // standard deviation, pixels of the input, of the Gaussian that smooths the map; 0: none
   double threshold = 1;                // the distance beyond which a picture is not good
+  double share = 0;                    // of the places, whose largest distances' mean is the picture's; 0: the largest of the smoothed map
 };
-// Brings "distances" to the input's size, smooths them, and answers for every pixel and for the picture (its largest one) with
+// How many places a share is: one at least.
+std::int64_t places_in(double share, std::int64_t places);
+// Brings "distances" to the input's size, smooths them, and answers for every pixel and for the picture with
 // distance / (distance + threshold): 0 to 1, half at the threshold, in the order of the distances. Errors: invalid_data.
 Result<graph::Graph> append_scores(const graph::Graph& graph, const ScoreOptions& options);
 // The same graph with another threshold. Error invalid_data (not such a graph; not above 0).

@@ -64,4 +64,34 @@ void draw_outline(Image& target, std::span<const std::uint8_t> mask, const Strok
   });
 }
 
+void draw_regions(Image& target, std::span<const std::int32_t> regions, std::span<const Colour> colours, const Fill& fill) {
+  if (target.channels == 1) target = convert_channels(target, 3);
+  if (target.pixels.empty() || regions.size() * 3 != target.pixels.size()) return;
+  const auto at = [&](int x, int y) {
+    return static_cast<std::size_t>(y) * static_cast<std::size_t>(target.width) + static_cast<std::size_t>(x);
+  };
+  const auto on_border = [&](int x, int y) {
+    const std::int32_t own = regions[at(x, y)];
+    for (int dy = -fill.line; dy <= fill.line; ++dy)
+      for (int dx = -fill.line; dx <= fill.line; ++dx) {
+        if (x + dx < 0 || y + dy < 0 || x + dx >= target.width || y + dy >= target.height) continue;
+        if (regions[at(x + dx, y + dy)] != own) return true;
+      }
+    return false;
+  };
+  for (int y = 0; y < target.height; ++y) {
+    for (int x = 0; x < target.width; ++x) {
+      const std::int32_t region = regions[at(x, y)];
+      if (region <= 0 || static_cast<std::size_t>(region) > colours.size()) continue;
+      const double share = on_border(x, y) ? 1 : fill.share;
+      const Colour colour = colours[static_cast<std::size_t>(region) - 1];
+      const std::array<std::uint8_t, 3> parts{colour.red, colour.green, colour.blue};
+      for (std::size_t c = 0; c < parts.size(); ++c) {
+        std::uint8_t& pixel = target.pixels[3 * at(x, y) + c];
+        pixel = static_cast<std::uint8_t>(std::lround((1 - share) * pixel + share * parts[c]));
+      }
+    }
+  }
+}
+
 }  // namespace sightline::image

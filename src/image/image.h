@@ -114,6 +114,13 @@ void draw_heat_map(Image& target, std::span<const float> values, int columns, in
 // Marks the border of what is not 0 in a mask of the picture's size, by a line of this width inside of it.
 void draw_outline(Image& target, std::span<const std::uint8_t> mask, const Stroke& stroke);
 
+struct Fill {
+  double share = 0.4;  // of the colour; 0: lines alone
+  int line = 1;        // width of the border, inside of the region; a border is where another region or none begins
+};
+// Regions of the picture's size: 0, or the place of the colour + 1.
+void draw_regions(Image& target, std::span<const std::int32_t> regions, std::span<const Colour> colours, const Fill& fill);
+
 }  // namespace sightline::image
 
 template <>

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "image/codecs.h"
+#include "image/levels.h"
 
 namespace sightline::image {
 namespace {
@@ -145,14 +146,14 @@ Result<Decoded> decode_png(Bytes bytes, const DecodeOptions& options) {
   return decoded;
 }
 
-std::string encode_png(const Image& source) {
-  if (source.width <= 0 || source.height <= 0) return "";
+namespace {
+
+// rows: big-endian samples of this many bits.
+std::string encode(int width, int height, int bits, int colour, std::vector<png_bytep>& rows) {
   Failure failure{};
   std::string bytes;
   png_structp png = nullptr;
   png_infop info = nullptr;
-  std::vector<png_bytep> rows(static_cast<std::size_t>(source.height));
-  for (std::size_t y = 0; y < rows.size(); ++y) rows[y] = const_cast<png_bytep>(source.pixels.data() + y * source.row_bytes());
   const bool ok = guarded(failure, [&] {
     png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &failure, fail, ignore_warning);
     if (png == nullptr) return;
@@ -160,9 +161,8 @@ std::string encode_png(const Image& source) {
     if (info == nullptr) return;
     png_set_write_fn(png, &bytes, write_to, flush);
     png_set_user_limits(png, 0x7FFFFFFF, 0x7FFFFFFF);
-    png_set_IHDR(png, info, static_cast<png_uint_32>(source.width), static_cast<png_uint_32>(source.height), 8,
-                 source.channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
-                 PNG_FILTER_TYPE_DEFAULT);
+    png_set_IHDR(png, info, static_cast<png_uint_32>(width), static_cast<png_uint_32>(height), bits, colour, PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_write_info(png, info);
     png_write_image(png, rows.data());
     png_write_end(png, info);
@@ -171,6 +171,70 @@ std::string encode_png(const Image& source) {
   png_destroy_write_struct(&png, &info);
   if (!complete) bytes.clear();
   return bytes;
+}
+
+std::vector<png_bytep> rows_of(const std::uint8_t* pixels, int height, std::size_t row_bytes) {
+  std::vector<png_bytep> rows(static_cast<std::size_t>(height));
+  // libpng has no constant rows; it only reads them.
+  for (std::size_t y = 0; y < rows.size(); ++y) rows[y] = const_cast<png_bytep>(pixels + y * row_bytes);
+  return rows;
+}
+
+}  // namespace
+
+std::string encode_png(const Image& source) {
+  if (source.width <= 0 || source.height <= 0) return "";
+  std::vector<png_bytep> rows = rows_of(source.pixels.data(), source.height, source.row_bytes());
+  return encode(source.width, source.height, 8, source.channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, rows);
+}
+
+std::string encode_levels(const Levels& levels) {
+  if (levels.width <= 0 || levels.height <= 0) return "";
+  const std::size_t bytes = levels.bits == 16 ? 2 : 1;
+  std::vector<std::uint8_t> samples;
+  samples.reserve(levels.values.size() * bytes);
+  for (const std::uint16_t value : levels.values) {
+    if (bytes == 2) samples.push_back(static_cast<std::uint8_t>(value >> 8U));
+    samples.push_back(static_cast<std::uint8_t>(value & 0xFFU));
+  }
+  std::vector<png_bytep> rows = rows_of(samples.data(), levels.height, static_cast<std::size_t>(levels.width) * bytes);
+  return encode(levels.width, levels.height, levels.bits == 16 ? 16 : 8, PNG_COLOR_TYPE_GRAY, rows);
+}
+
+Result<Levels> decode_levels(Bytes bytes) {
+  if (format_of(bytes) != Format::png)
+    return Error{ErrorKind::invalid_data, "a mask is a PNG: other forms change its numbers, or have none"};
+  Reader reader;
+  SIGHTLINE_CHECK(reader.open(bytes));
+  const auto width = static_cast<std::int64_t>(png_get_image_width(reader.png, reader.info));
+  const auto height = static_cast<std::int64_t>(png_get_image_height(reader.png, reader.info));
+  SIGHTLINE_CHECK(check_size(width, height, {}));
+  const bool prepared = guarded(reader.failure, [&] {
+    png_set_packing(reader.png);  // fewer than 8 bits to a byte each, the numbers as they are
+    png_set_interlace_handling(reader.png);
+    png_read_update_info(reader.png, reader.info);
+  });
+  if (!prepared) return Error{ErrorKind::invalid_data, reader.failure.message};
+  const std::size_t channels = png_get_channels(reader.png, reader.info);
+  Levels levels{.width = static_cast<int>(width), .height = static_cast<int>(height)};
+  levels.bits = png_get_bit_depth(reader.png, reader.info) == 16 ? 16 : 8;
+  const std::size_t sample = levels.bits == 16 ? 2 : 1, stride = channels * sample;
+  const auto count = static_cast<std::size_t>(width * height);
+  std::vector<std::uint8_t> raw(count * stride);
+  std::vector<png_bytep> rows = rows_of(raw.data(), levels.height, static_cast<std::size_t>(width) * stride);
+  const bool finished = guarded(reader.failure, [&] {
+    png_read_image(reader.png, rows.data());
+    png_read_end(reader.png, reader.info);
+  });
+  if (!finished) return Error{ErrorKind::invalid_data, reader.failure.message};
+  levels.values.resize(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint8_t* pixel = raw.data() + i * stride;
+    if (channels >= 3 && (!std::equal(pixel, pixel + sample, pixel + sample) || !std::equal(pixel, pixel + sample, pixel + 2 * sample)))
+      return Error{ErrorKind::unsupported, "the mask is in colours, and which class each stands for is not said; write class numbers"};
+    levels.values[i] = static_cast<std::uint16_t>(sample == 2 ? pixel[0] * 256 + pixel[1] : pixel[0]);
+  }
+  return levels;
 }
 
 }  // namespace sightline::image

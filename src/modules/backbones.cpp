@@ -29,7 +29,7 @@ constexpr Backbone kBackbones[] = {
     {"mobile-s", "inverted residuals: few operations when served, slow to train on a CPU; 28×28×1: 41 k parameters, 6.2 MFLOP",
      "Sandler et al. 2018, MobileNetV2; Howard et al. 2019, MobileNetV3 (Hard-Swish)", 16, mobile_s},
     {"sight-s", "residual, for pictures of about 96 pixels: the net of the shipped backbone; 28×28×1: 2505 k parameters, 20.1 MFLOP",
-     kResnet, 16, sight_s, sight_s_pyramid},
+     kResnet, 16, sight_s, sight_s_pyramid, sight_s_stages},
 };
 
 }  // namespace

@@ -20,6 +20,8 @@ std::string mobile_s(graph::Builder& builder, const std::string& x);
 std::string sight_s(graph::Builder& builder, const std::string& x);
 // The maps that it is made of at strides 8, 16 and 32: N×96×H/8×W/8, N×192×H/16×W/16, N×320×H/32×W/32.
 std::vector<std::string> sight_s_pyramid(graph::Builder& builder, const std::string& x);
+// Those and the finer ones before them, strides 2 to 32: N×32×H/2×W/2, N×64×H/4×W/4, and as above.
+std::vector<std::string> sight_s_stages(graph::Builder& builder, const std::string& x);
 
 // What the picture is like that a net of ours shall read.
 struct PictureInput {

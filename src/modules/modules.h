@@ -23,6 +23,8 @@ struct Backbone {
   std::string (*append)(graph::Builder& builder, const std::string& x);
   // The maps of the same net at strides 8, 16 and 32, for detectors (detector.h); null: it has none there.
   std::vector<std::string> (*append_pyramid)(graph::Builder& builder, const std::string& x) = nullptr;
+  // Those at strides 2, 4, 8, 16 and 32, for segmenters (segmenter.h); null: likewise.
+  std::vector<std::string> (*append_stages)(graph::Builder& builder, const std::string& x) = nullptr;
 };
 
 std::span<const Backbone> backbones();

@@ -5,16 +5,19 @@
 
 namespace sightline::modules {
 
+std::vector<std::string> sight_s_stages(graph::Builder& builder, const std::string& x) {
+  const std::string half = conv_norm_relu(builder, x, 32, {.stride = 2});                                // N×32×48×48
+  const std::string quarter = residual(builder, conv_norm_relu(builder, half, 64, {.stride = 2}));       // N×64×24×24
+  std::string y = conv_norm_relu(builder, quarter, 96, {.stride = 2});                                   // N×96×12×12
+  const std::string eighth = residual(builder, residual(builder, y));                                    // N×96×12×12
+  const std::string sixteenth = residual(builder, conv_norm_relu(builder, eighth, 192, {.stride = 2}));  // N×192×6×6
+  y = conv_norm_relu(builder, sixteenth, 320, {.stride = 2});                                            // N×320×3×3
+  return {half, quarter, eighth, sixteenth, residual(builder, y)};                                       // N×320×3×3
+}
+
 std::vector<std::string> sight_s_pyramid(graph::Builder& builder, const std::string& x) {
-  std::string y = conv_norm_relu(builder, x, 32, {.stride = 2});       // N×32×48×48
-  y = conv_norm_relu(builder, y, 64, {.stride = 2});                   // N×64×24×24
-  y = residual(builder, y);                                            // N×64×24×24
-  y = conv_norm_relu(builder, y, 96, {.stride = 2});                   // N×96×12×12
-  const std::string eighth = residual(builder, residual(builder, y));  // N×96×12×12
-  y = conv_norm_relu(builder, eighth, 192, {.stride = 2});             // N×192×6×6
-  const std::string sixteenth = residual(builder, y);                  // N×192×6×6
-  y = conv_norm_relu(builder, sixteenth, 320, {.stride = 2});          // N×320×3×3
-  return {eighth, sixteenth, residual(builder, y)};                    // N×320×3×3
+  const std::vector<std::string> stages = sight_s_stages(builder, x);
+  return {stages.begin() + 2, stages.end()};
 }
 
 std::string sight_s(graph::Builder& builder, const std::string& x) {

@@ -41,6 +41,10 @@ constexpr std::array augmentation_rows{
         "for detection: every second picture is put together from four, the others are moved and scaled by up to a third; tones; the "
         "last part of training sees light",
         "Bochkovskiy et al. 2020, arXiv:2004.10934; Ge et al. 2021, arXiv:2107.08430 (not to the end)"},
+    TrainingPart{"text",
+                 "for lines of text, never cut or mirrored: turns of up to 3 degrees, slants, scales down to 0.85, small shifts, contrast, "
+                 "brightness, softened edges, noise",
+                 ours},
 };
 static_assert(in_order<Augmentation>(augmentation_rows));
 

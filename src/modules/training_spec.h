@@ -25,11 +25,14 @@ namespace sightline::modules {
 enum class Optimizer { sgd, adamw };
 enum class Schedule { one_cycle, cosine };
 enum class Loss { cross_entropy, balanced_cross_entropy, class_balanced, focal };  // training_parts.h tells them apart
-enum class Augmentation { none, flip, light, strong, light_unflipped, strong_unflipped, mosaic };
+// What embeddings are taught by; metric_losses.h tells them apart.
+enum class MetricLoss { softmax, cosface, arcface, adaface, contrastive, triplet, deepid2 };
+enum class Augmentation { none, flip, light, strong, light_unflipped, strong_unflipped, mosaic, text };
 
 struct Recipe {
   std::string backbone = "resnet-s";
-  int side = 0;  // input height and width in pixels
+  int side = 0;   // input height in pixels, and width
+  int width = 0;  // where that is another; 0: as the height
   int channels = 3;
   std::optional<int> epochs;      // at most so many, and
   std::optional<double> minutes;  // at most so long; one of the two at least
@@ -50,10 +53,17 @@ struct Recipe {
   double backbone_rate = 1.0;  // factor of the learning rate for everything but the head: the layer that makes the logits, or what stands
                                // behind the layers that the graph says are its backbone's (modules/detector.h)
   bool bf16 = false;           // convolutions multiply in bf16: several times faster where the processor has AMX
-  int frozen_layers = 0;       // so many layers from the picture on stay as they are, their normalisation's statistics included
+  // Of task embed.
+  MetricLoss metric_loss = MetricLoss::softmax;
+  double margin = 0, scale = 1;   // of the loss; 0: it has none
+  double pair_weight = 0;         // of deepid2's pairs beside its identities
+  int pictures_per_identity = 1;  // that come into a batch together, where an identity has as many
+  int frozen_layers = 0;          // so many layers from the picture on stay as they are, their normalisation's statistics included
+  int input_width() const { return width > 0 ? width : side; }
   static constexpr auto fields() {
     return std::tuple{field("backbone", &Recipe::backbone),
                       field("side", &Recipe::side),
+                      field("width", &Recipe::width),
                       field("channels", &Recipe::channels),
                       field("epochs", &Recipe::epochs),
                       field("minutes", &Recipe::minutes),
@@ -73,12 +83,17 @@ struct Recipe {
                       field("augmentation", &Recipe::augmentation),
                       field("backbone_rate", &Recipe::backbone_rate),
                       field("bf16", &Recipe::bf16),
+                      field("metric_loss", &Recipe::metric_loss),
+                      field("margin", &Recipe::margin),
+                      field("scale", &Recipe::scale),
+                      field("pair_weight", &Recipe::pair_weight),
+                      field("pictures_per_identity", &Recipe::pictures_per_identity),
                       field("frozen_layers", &Recipe::frozen_layers)};
   }
 };
 
 struct TrainingSpec {
-  std::string task = "classify";  // or detect: what the loss is (training/objective.h)
+  std::string task = "classify";  // or another row of training/objective.h: what the loss is
   std::string graph;              // initial graph, ONNX file
   std::string data;               // packed set; when it carries target vectors, "logits" learns them (distillation) in place of the labels
   std::string output;             // folder, created
@@ -133,6 +148,11 @@ struct sightline::EnumNames<sightline::modules::Loss> {
   static constexpr std::array<const char*, 4> names{"cross_entropy", "balanced_cross_entropy", "class_balanced", "focal"};
 };
 template <>
+struct sightline::EnumNames<sightline::modules::MetricLoss> {
+  static constexpr std::array<const char*, 7> names{"softmax", "cosface", "arcface", "adaface", "contrastive", "triplet", "deepid2"};
+};
+template <>
 struct sightline::EnumNames<sightline::modules::Augmentation> {
-  static constexpr std::array<const char*, 7> names{"none", "flip", "light", "strong", "light_unflipped", "strong_unflipped", "mosaic"};
+  static constexpr std::array<const char*, 8> names{"none",   "flip", "light", "strong", "light_unflipped", "strong_unflipped",
+                                                    "mosaic", "text"};
 };

@@ -14,6 +14,7 @@ namespace sightline::package {
 namespace {
 
 constexpr std::uint64_t largest_json = 64'000'000, largest_picture = 256'000'000;
+constexpr std::int64_t map_cells = 16;  // a side, of what is kept of a map
 
 // What is expected of a classifier, and of every other model.
 struct Sample {
@@ -26,9 +27,10 @@ struct Sample {
 struct AnnotatedSample {
   std::string file, name;
   annotation::Annotation annotation;
+  std::string map;  // annotation::text_of_map; "" where the task has none
   static constexpr auto fields() {
     return std::tuple{field("file", &AnnotatedSample::file), field("name", &AnnotatedSample::name),
-                      field("annotation", &AnnotatedSample::annotation)};
+                      field("annotation", &AnnotatedSample::annotation), field("map", &AnnotatedSample::map)};
   }
 };
 
@@ -91,8 +93,22 @@ Result<void> compare(const Sample& sample, const std::vector<float>& got, const 
 
 Result<void> compare(const AnnotatedSample& sample, const annotation::Annotation& got, const std::string& folder, const Model& model) {
   const std::string difference = annotation::difference(sample.annotation, got, golden_tolerance(model.precision()));
-  if (difference.empty()) return {};
-  return answers_differently(folder, sample.file, sample.name, "answers differently: " + difference);
+  if (!difference.empty()) return answers_differently(folder, sample.file, sample.name, "answers differently: " + difference);
+  if (sample.map.empty()) return {};
+  SIGHTLINE_TRY(const Tensor expected, annotation::map_of_text(sample.map));
+  SIGHTLINE_TRY(const Tensor map, annotation::map_of_text(annotation::text_of_map(got.score_map, map_cells)));
+  constexpr double rounding = 1.0 / 255;  // of either text, half of it
+  if (!map.defined() || map.shape() != expected.shape())
+    return answers_differently(folder, sample.file, sample.name, "is answered with a map of another size");
+  for (std::int64_t i = 0; i < map.count(); ++i) {
+    const double wanted = static_cast<double>(expected.values<float>()[static_cast<std::size_t>(i)]),
+                 is = static_cast<double>(map.values<float>()[static_cast<std::size_t>(i)]);
+    if (!(std::abs(wanted - is) <= golden_tolerance(model.precision()) + 1.01 * rounding))
+      return answers_differently(
+          folder, sample.file, sample.name,
+          fmt::format("answers differently: the map is {:.3f} instead of {:.3f} at cell {} of {}", is, wanted, i, map.count()));
+  }
+  return {};
 }
 
 template <class T>
@@ -138,7 +154,8 @@ Result<void> write_golden(const std::string& folder, const std::vector<GoldenSam
       if (!std::isfinite(annotation.score)) return not_finite();
       for (const annotation::Object& object : annotation.objects)
         if (!std::isfinite(object.score)) return not_finite();
-      annotated.samples.push_back({.file = file, .name = sample.name, .annotation = std::move(annotation)});
+      std::string map = annotation::text_of_map(annotation.score_map, map_cells);
+      annotated.samples.push_back({.file = file, .name = sample.name, .annotation = std::move(annotation), .map = std::move(map)});
     } else {
       SIGHTLINE_TRY(std::vector<float> probabilities, answer(model, sample.picture));
       for (const float probability : probabilities)

@@ -274,7 +274,17 @@ Result<Description> describe_input(const graph::Graph& graph, const std::string&
   return description;
 }
 
-Result<Description> describe(const graph::Graph& graph, const std::string& source, bool packaged) {
+namespace {
+
+std::map<std::string, std::pair<Dtype, Shape>> signatures_of(const graph::Graph& graph) {
+  std::map<std::string, std::pair<Dtype, Shape>> outputs;
+  for (const graph::ValueInfo& output : graph.outputs) outputs[output.name] = {output.dtype, output.shape};
+  return outputs;
+}
+
+}  // namespace
+
+Result<Description> describe(const graph::Graph& graph, const std::string& source, bool packaged, const std::string& stated) {
   Description description;
   SIGHTLINE_CHECK(read_input(graph, source, description));
   // f32 says nothing.
@@ -286,9 +296,18 @@ Result<Description> describe(const graph::Graph& graph, const std::string& sourc
     SIGHTLINE_CHECK(read_own(graph, source, description));
     SIGHTLINE_TRY(const tasks::Task* task, tasks::find_task(description.task));
     if (task->check_outputs != nullptr) {
-      std::map<std::string, std::pair<Dtype, Shape>> outputs;
-      for (const graph::ValueInfo& output : graph.outputs) outputs[output.name] = {output.dtype, output.shape};
-      if (auto status = task->check_outputs(outputs, description.labels.size()); !status.ok()) return status.error().in(source);
+      if (auto status = task->check_outputs(signatures_of(graph), description.labels.size()); !status.ok())
+        return status.error().in(source);
+      return description;
+    }
+  }
+  if (!ours && !stated.empty()) {
+    SIGHTLINE_TRY(const tasks::Task* task, tasks::find_task(stated));
+    if (task->check_outputs != nullptr) {
+      description.task = stated;
+      description.name = std::filesystem::path(source).stem().string();
+      read_normalisation(graph, description);
+      if (auto status = task->check_outputs(signatures_of(graph), 0); !status.ok()) return status.error().in(source);
       return description;
     }
   }

@@ -36,7 +36,8 @@ struct Description {
 
 // From metadata and signature. `packaged`: our own keys must be there and right. Otherwise what is missing is assumed and remarked on.
 // Errors name `source`: invalid_data, unsupported (not a picture in and one score per class out).
-Result<Description> describe(const graph::Graph& graph, const std::string& source, bool packaged);
+// stated: the task of a foreign network that does not answer with a score per class; "": it does.
+Result<Description> describe(const graph::Graph& graph, const std::string& source, bool packaged, const std::string& stated = "");
 
 // Only what the first input says (preprocessing, input, remarks), for networks that answer with something else than a score per class.
 // Error unsupported: it is no picture.

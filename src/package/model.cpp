@@ -104,7 +104,7 @@ Result<Model> Model::open(const std::string& path, const OpenOptions& options) {
     if (!lineage.is_object()) return Error{ErrorKind::invalid_data, source + ": a JSON object is wanted"};
   }
   SIGHTLINE_TRY(graph::Graph graph, graph::read_onnx(file));
-  SIGHTLINE_TRY(Description description, describe(graph, file, folder));
+  SIGHTLINE_TRY(Description description, describe(graph, file, folder, options.task));
   // Integers stand in the graph; what bf16 rounds is the runtime's business. The layers that a mixed net keeps want more bits than integers
   // have, not all of f32's.
   const bool rounded = description.precision == Precision::bf16 || description.precision == Precision::mixed;
@@ -150,7 +150,8 @@ Result<std::vector<annotation::Annotation>> Model::annotations(const Tensor& pre
     tasks::Outputs named;
     for (std::size_t i = 0; i < outputs.size(); ++i) named[state_->graph.outputs[i].name] = std::move(outputs[i]);
     SIGHTLINE_TRY(std::vector<annotation::Annotation> some,
-                  state_->task->decode(named, placements.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(step))));
+                  state_->task->decode(named, placements.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(step)),
+                                       {.classes = labels(), .metadata = state_->graph.metadata}));
     for (annotation::Annotation& each : some) answers.push_back(std::move(each));
   }
   return answers;

@@ -84,6 +84,7 @@ Result<void> write_card(const std::string& folder, const std::string& markdown);
 struct OpenOptions {
   int threads = 0;
   bool check_golden = true;
+  std::string task;  // of a bare .onnx file that does not say it itself; "": classify
 };
 
 class Model {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/text.h"
+#include "tasks/anomaly_metrics.h"
 
 namespace sightline::tasks {
 
@@ -83,8 +84,50 @@ Result<std::vector<Annotation>> decode_anomaly(const Outputs& outputs, std::span
 
 Told tell_anomaly(const Annotation& annotation, const std::vector<std::string>& /*classes*/) {
   const bool alarm = annotation.score > kAlarm;
-  return {.json = {{"score", annotation.score}, {"alarm", alarm}},
-          .rows = {{fmt::format("{:.3f}", annotation.score), alarm ? "alarm" : ""}}};
+  Told told{.json = {{"score", annotation.score}, {"alarm", alarm}, {"where", Json::array()}}};
+  const auto box_of = [](const annotation::Box& box) {
+    return fmt::format("{:.1f} {:.1f} {:.1f} {:.1f}", box.left, box.top, box.right, box.bottom);
+  };
+  told.rows.push_back({fmt::format("{:.3f}", annotation.score), alarm ? "alarm" : "", ""});
+  for (const annotation::Object& region : annotation.objects) {
+    told.json["where"].push_back(
+        {{"score", region.score}, {"box", {region.box.left, region.box.top, region.box.right, region.box.bottom}}});
+    if (&region == annotation.objects.data()) {
+      told.rows.back()[2] = box_of(region.box);
+    } else {
+      told.rows.push_back({fmt::format("{:.3f}", region.score), "", box_of(region.box)});
+    }
+  }
+  return told;
+}
+
+std::vector<annotation::Object> alarmed_regions(const Annotation& annotation, int width, int height, std::size_t most) {
+  if (!annotation.score_map.defined() || annotation.score_map.count() == 0) return {};
+  const std::int64_t rows = annotation.score_map.dim(0), columns = annotation.score_map.dim(1);
+  const auto map = annotation.score_map.values<float>();
+  std::vector<std::uint8_t> alarm(map.size());
+  std::ranges::transform(map, alarm.begin(),
+                         [](float value) { return static_cast<double>(value) > kAlarm ? std::uint8_t{1} : std::uint8_t{0}; });
+  const auto [regions, count] = regions_of(alarm, rows, columns);
+  constexpr double beyond = 1e9;
+  std::vector<annotation::Object> found(static_cast<std::size_t>(count), {.label = -1, .box = {beyond, beyond, 0, 0}, .score = 0});
+  const double across = static_cast<double>(width) / static_cast<double>(columns),
+               down = static_cast<double>(height) / static_cast<double>(rows);
+  for (std::int64_t y = 0; y < rows; ++y) {
+    for (std::int64_t x = 0; x < columns; ++x) {
+      const auto place = static_cast<std::size_t>(y * columns + x);
+      if (regions[place] == 0) continue;
+      annotation::Object& object = found[static_cast<std::size_t>(regions[place] - 1)];
+      object.score = std::max(object.score, static_cast<double>(map[place]));
+      object.box.left = std::min(object.box.left, static_cast<double>(x) * across);
+      object.box.top = std::min(object.box.top, static_cast<double>(y) * down);
+      object.box.right = std::max(object.box.right, static_cast<double>(x + 1) * across);
+      object.box.bottom = std::max(object.box.bottom, static_cast<double>(y + 1) * down);
+    }
+  }
+  std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.score > b.score; });
+  found.resize(std::min(found.size(), most));
+  return found;
 }
 
 void draw_anomaly(image::Image& picture, const Annotation& annotation, const std::vector<std::string>& /*classes*/) {

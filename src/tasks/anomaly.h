@@ -35,9 +35,12 @@ Result<void> check_anomaly_outputs(const std::map<std::string, std::pair<Dtype, 
 // number.
 Result<std::vector<annotation::Annotation>> decode_anomaly(const Outputs& outputs, std::span<const image::Placement> placements);
 
-inline constexpr std::array kAnomalyColumns{"score", "alarm"};
-// {"score": 0 to 1, "alarm": whether it is above kAlarm}
+inline constexpr std::array kAnomalyColumns{"score", "alarm", "left top right bottom"};
+// {"score": 0 to 1, "alarm": whether it is above kAlarm, "where": [{"score", "box"}, …] of the annotation's objects (alarmed_regions)}
 Told tell_anomaly(const annotation::Annotation& annotation, const std::vector<std::string>& classes);
+// What of the map lies above the alarm, as boxes in pixels of a picture of this size with their highest score, the highest first: regions
+// that hang together over edges or corners, without a label. At most `most`.
+std::vector<annotation::Object> alarmed_regions(const annotation::Annotation& annotation, int width, int height, std::size_t most = 20);
 
 // The map as colours, a line around what is above the alarm, and the score.
 void draw_anomaly(image::Image& picture, const annotation::Annotation& annotation, const std::vector<std::string>& classes);

@@ -183,6 +183,26 @@ TEST(Anomaly, DrawnWhereItIsAndUntouchedWhereItIsNot) {
   EXPECT_EQ(at(1, 199), 24);  // the bar with the kind
 }
 
+TEST(Anomaly, WhatIsAboveTheAlarmIsToldWithItsPlace) {
+  annotation::Annotation said{.score = 0.8};
+  said.score_map = Tensor::of<float>({3, 4}, {0, 0.6F, 0, 0,  //
+                                              0, 0, 0.7F, 0,  // hangs together over the corner
+                                              0.9F, 0, 0, 0.5F});
+  said.objects = alarmed_regions(said, 40, 60);
+  ASSERT_EQ(said.objects.size(), 2U);
+  EXPECT_EQ(said.objects[0].box, (annotation::Box{0, 40, 10, 60}));
+  EXPECT_NEAR(said.objects[0].score, 0.9, 1e-6);
+  EXPECT_EQ(said.objects[1].box, (annotation::Box{10, 0, 30, 40}));
+  EXPECT_NEAR(said.objects[1].score, 0.7, 1e-6);
+  EXPECT_EQ(alarmed_regions(said, 40, 60, 1).size(), 1U);
+  EXPECT_TRUE(alarmed_regions({}, 40, 60).empty());
+  const Told told = tell_anomaly(said, {"good"});
+  EXPECT_TRUE(told.json.at("alarm").get<bool>());
+  EXPECT_EQ(told.json.at("where").size(), 2U);
+  ASSERT_EQ(told.rows.size(), 2U);
+  for (const auto& row : told.rows) EXPECT_EQ(row.size(), kAnomalyColumns.size());
+}
+
 TEST(Anomaly, TheRowOfTheTableIsWhole) {
   const auto task = find_task("anomaly");
   ASSERT_TRUE(task.ok());

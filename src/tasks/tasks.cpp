@@ -8,8 +8,16 @@
 #include "base/text.h"
 #include "tasks/anomaly.h"
 #include "tasks/anomaly_metrics.h"
+#include "tasks/attributes.h"
+#include "tasks/attributes_metrics.h"
 #include "tasks/detect.h"
 #include "tasks/detect_metrics.h"
+#include "tasks/embed.h"
+#include "tasks/embed_metrics.h"
+#include "tasks/read.h"
+#include "tasks/read_metrics.h"
+#include "tasks/segment.h"
+#include "tasks/segment_metrics.h"
 
 namespace sightline::tasks {
 
@@ -31,6 +39,40 @@ constexpr std::array kAnomalyMetrics{
     Metric{"aupro", "mean share of each defect that is found, while up to 0.3 of the good pixels are taken for bad"},
     Metric{"average_precision", "precision over the pictures that are not good, in the order of their scores"},
 };
+constexpr std::array kSegmentMetrics{
+    Metric{"mIoU", "pixels of a class that are found, over those that are given or found, mean over the classes"},
+    Metric{"dice", "twice the pixels of a class that are found, over the given and the found ones, mean over the classes"},
+    Metric{"boundary_f1",
+           "harmonic mean of the shares of found and given border pixels within two pixels of each other, mean over the classes"},
+    Metric{"mask_ap", "right objects over right, wrong and missed ones, mean over the overlaps 0.50, 0.55, ..., 0.95 and the pictures"},
+    Metric{"mask_ap50", "the same at the overlap 0.5"},
+};
+constexpr std::array kEmbedMetrics{
+    Metric{"verification_accuracy",
+           "share of pairs that are rightly told to show the same thing or not, by a threshold from the other folds"},
+    Metric{"roc_auc", "probability that a pair of one identity is more alike than one of two"},
+    Metric{"tar_at_fmr_1e-2", "share of pairs of one identity that are accepted where 1 of 100 pairs of two is"},
+    Metric{"tar_at_fmr_1e-3", "the same where 1 of 1,000 is; wants 30,000 pairs of two"},
+    Metric{"rank1", "share of pictures whose nearest other picture shows the same identity"},
+};
+constexpr std::array kAttributesMetrics{
+    Metric{"mAP", "mean over the labels of the average precision"},
+    Metric{"macro_f1", "mean over the labels of the harmonic mean of precision and recall of what is said"},
+    Metric{"accuracy", "mean over the questions of the share of pictures that are answered rightly"},
+};
+constexpr std::array kReadMetrics{
+    Metric{"text_accuracy", "share of pictures whose whole text is read as it is"},
+    Metric{"character_accuracy", "1 - edit distance / characters, over all pictures"},
+    Metric{"top5", "share of pictures whose text is among the five most probable readings"},
+};
+
+// Of outputs that say everything themselves.
+template <auto decode>
+Result<std::vector<annotation::Annotation>> of_outputs(const Outputs& outputs, std::span<const image::Placement> placements,
+                                                       const Terms& /*terms*/) {
+  return decode(outputs, placements);
+}
+
 std::vector<Task>& table() {
   static std::vector<Task> rows{
       Task{"classify", "one label per picture", kClassifyMetrics},
@@ -38,7 +80,7 @@ std::vector<Task>& table() {
            .description = "boxes of things in a picture",
            .metrics = kDetectMetrics,
            .check_outputs = check_detect_outputs,
-           .decode = decode_detect,
+           .decode = of_outputs<decode_detect>,
            .columns = kDetectColumns,
            .tell = tell_detect,
            .meter = detect_meter,
@@ -47,13 +89,53 @@ std::vector<Task>& table() {
       Task{.name = "anomaly",
            .description = "what is not as it should be, learned from good pictures only",
            .metrics = kAnomalyMetrics,
+           .from_good = true,
            .check_outputs = check_anomaly_outputs,
-           .decode = decode_anomaly,
+           .decode = of_outputs<decode_anomaly>,
            .columns = kAnomalyColumns,
            .tell = tell_anomaly,
            .meter = anomaly_meter,
            .draw = draw_anomaly,
            .draw_truth = draw_anomaly_truth},
+      Task{.name = "segment",
+           .description = "what stands at every pixel, and where one object ends and the next begins",
+           .metrics = kSegmentMetrics,
+           .check_outputs = check_segment_outputs,
+           .decode = of_outputs<decode_segment>,
+           .columns = kSegmentColumns,
+           .tell = tell_segment,
+           .meter = segment_meter,
+           .draw = draw_segment,
+           .draw_truth = draw_segment_truth},
+      Task{.name = "embed",
+           .description = "a vector per picture: those of one identity lie close together",
+           .metrics = kEmbedMetrics,
+           .open_classes = true,
+           .check_outputs = check_embed_outputs,
+           .decode = of_outputs<decode_embed>,
+           .columns = kEmbedColumns,
+           .tell = tell_embed,
+           .meter = embed_meter},
+      Task{.name = "attributes",
+           .description = "several questions about one picture",
+           .metrics = kAttributesMetrics,
+           .check_outputs = check_attributes_outputs,
+           .decode = of_outputs<decode_attributes>,
+           .columns = kAttributesColumns,
+           .tell = tell_attributes,
+           .meter = attributes_meter,
+           .draw = draw_attributes,
+           .draw_truth = draw_attributes_truth},
+      Task{.name = "read",
+           .description = "what is written in a picture: a line of text, a plate",
+           .metrics = kReadMetrics,
+           .check_outputs = check_read_outputs,
+           .decode = decode_read,
+           .columns = kReadColumns,
+           .tell = tell_read,
+           .meter = read_meter,
+           .draw = draw_read,
+           .draw_truth = draw_read_truth},
   };
   return rows;
 }

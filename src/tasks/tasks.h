@@ -28,6 +28,7 @@ std::vector<std::string> names_of(std::span<const Metric> metrics);
 struct Case {
   annotation::Annotation truth, prediction;
   int width = 0, height = 0;  // of the picture
+  std::string group = {};     // of whom figures are told apart as well; "": of none
 };
 
 // Numbers of one class, by the names of the task's metrics.
@@ -53,16 +54,34 @@ struct Curve {
   }
 };
 
+// How often an answer took one thing for another; "" for nothing: given but not answered, or answered but not given.
+struct Confusion {
+  std::string given, answered;
+  std::int64_t count = 0;
+  static constexpr auto fields() {
+    return std::tuple{field("given", &Confusion::given), field("answered", &Confusion::answered), field("count", &Confusion::count)};
+  }
+};
+
 // What an evaluation says, whatever the task.
 struct Figures {
   std::int64_t pictures = 0, count = 0;  // count: of what was to be found
   std::map<std::string, double> values;  // by metric: those that a demand may target, and more; what cannot be measured is left out
   std::vector<ClassValues> per_class;
   std::vector<Curve> curves;
+  std::vector<Confusion> confusions;  // the most frequent first
   static constexpr auto fields() {
-    return std::tuple{field("pictures", &Figures::pictures), field("count", &Figures::count), field("values", &Figures::values),
-                      field("per_class", &Figures::per_class), field("curves", &Figures::curves)};
+    return std::tuple{field("pictures", &Figures::pictures), field("count", &Figures::count),
+                      field("values", &Figures::values),     field("per_class", &Figures::per_class),
+                      field("curves", &Figures::curves),     field("confusions", &Figures::confusions)};
   }
+};
+
+// Two cases by their places, and how alike the model finds them.
+struct JudgedPair {
+  std::int64_t first = 0, second = 0;
+  bool same = false;  // by their labels
+  double score = 0;
 };
 
 // Keeps what each picture adds, so that figures over any choice of them are cheap: intervals come from hundreds of choices.
@@ -73,10 +92,18 @@ class Meter {
   Meter& operator=(const Meter&) = delete;
   virtual ~Meter() = default;
   virtual void add(const Case& one) = 0;
-  // Over the cases at these places in the order of adding, with repetition. curves: whether they are wanted.
+  // Over the cases (else units) at these places in the order of adding, with repetition. curves: whether they are wanted.
   virtual Figures figures(std::span<const std::int64_t> chosen, bool curves) const = 0;
   // How wrong the answer to the case at this place is, 0 to 1: the report shows the worst ones.
   virtual double wrongness(std::int64_t place) const = 0;
+
+  // Of tasks that compare pictures: the pairs that count, by the places of their cases. Before any figures().
+  virtual void compare(std::span<const annotation::Pair> /*pairs*/) {}
+  // How many there are of what is drawn with repetition when intervals are resampled, and chosen in figures(): the cases, unless the task
+  // says otherwise.
+  virtual std::int64_t units(std::int64_t cases) const { return cases; }
+  // Pairs that are told apart, or not, most wrongly; the worst first.
+  virtual std::vector<JudgedPair> worst_pairs(std::size_t /*most*/) const { return {}; }
 };
 
 // Outputs of a served graph by name, for a batch.
@@ -88,17 +115,30 @@ struct Told {
   std::vector<std::vector<std::string>> rows;  // of a table whose columns are Task::columns
 };
 
+// What else the package says that an answer follows from.
+struct Terms {
+  const std::vector<std::string>& classes;
+  const std::map<std::string, std::string>& metadata;  // of the graph
+};
+
 struct Task {
   const char* name;
   const char* description;
   std::span<const Metric> metrics;  // what a demand may target; the first one where it says nothing
+  // A model's answers speak of no class: those of the data are the data's own, and need not be known to it.
+  bool open_classes = false;
+
+  // Learns from good pictures only: the first class of data is the good one, every other a kind of what is not, which a model need not
+  // know.
+  bool from_good = false;
 
   // Of tasks whose answers are annotations; null for classify, whose answers are probabilities (classify.h).
   //
   // The names of the graph's outputs, and whether they fit the classes. Error unsupported says what is wrong.
   Result<void> (*check_outputs)(const std::map<std::string, std::pair<Dtype, Shape>>& outputs, std::size_t classes) = nullptr;
   // Answers to a batch, each in its own picture's frame. placements: where each picture lay in the network's input.
-  Result<std::vector<annotation::Annotation>> (*decode)(const Outputs& outputs, std::span<const image::Placement> placements) = nullptr;
+  Result<std::vector<annotation::Annotation>> (*decode)(const Outputs& outputs, std::span<const image::Placement> placements,
+                                                        const Terms& terms) = nullptr;
   std::span<const char* const> columns = {};
   Told (*tell)(const annotation::Annotation& annotation, const std::vector<std::string>& classes) = nullptr;
   std::unique_ptr<Meter> (*meter)(const std::vector<std::string>& classes) = nullptr;

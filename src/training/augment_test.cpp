@@ -108,5 +108,46 @@ TEST(Augment, OnePixelAndOneChannel) {
   }
 }
 
+TEST(Augment, TextStaysWhole) {
+  // A frame a tenth away from the edges: whatever is drawn, its sides stay within the picture, and left stays left.
+  constexpr PictureShape line{32, 96, 1};
+  Pixels source(line.bytes(), 20);
+  for (int y = 4; y < 28; ++y)
+    for (int x = 8; x < 88; ++x)
+      if (x < 12) source[static_cast<std::size_t>(y * line.width + x)] = 250;
+  for (std::int64_t sample = 0; sample < 300; ++sample) {
+    const Change change = draw_change(Augmentation::text, line, 5, 1, sample);
+    EXPECT_FALSE(change.mirrored);
+    EXPECT_FALSE(change.blanked.has_value());
+    Pixels target(source.size());
+    Affine only = change.affine;
+    warp(line, only, Outside::grey, {0, 0, line.width, line.height}, source.data(), target.data());
+    int left = 0, right = 0;
+    for (int y = 0; y < line.height; ++y)
+      for (int x = 0; x < line.width; ++x)
+        (x < line.width / 2 ? left : right) += target[static_cast<std::size_t>(y * line.width + x)] > 200 ? 1 : 0;
+    EXPECT_EQ(right, 0);
+    // Four columns of 24 rows, scaled by 0.85 to 1.03 each way, and edges that are mixed with the ground.
+    EXPECT_GT(left, 4 * 24 * 0.85 * 0.85 * 0.5) << sample;
+  }
+}
+
+TEST(Augment, SoftenedAndNoisyInTheMeanTheSame) {
+  Pixels pixels = picture(), soft = pixels, noisy = pixels;
+  soften(shape, 2, 1, soft.data());
+  add_noise(shape, 6, 9, noisy.data());
+  const auto mean = [](const Pixels& p) { return std::accumulate(p.begin(), p.end(), 0.0) / static_cast<double>(p.size()); };
+  EXPECT_NEAR(mean(soft), mean(pixels), 1);
+  EXPECT_NEAR(mean(noisy), mean(pixels), 1);
+  double squares = 0;
+  for (std::size_t i = 0; i < pixels.size(); ++i) squares += (noisy[i] - pixels[i]) * (noisy[i] - pixels[i]);
+  EXPECT_NEAR(std::sqrt(squares / static_cast<double>(pixels.size())), 6, 0.5);
+  // Of one bright pixel a third is left in each of three columns.
+  constexpr PictureShape row{1, 7, 1};
+  Pixels spot{0, 0, 0, 90, 0, 0, 0};
+  soften(row, 1, 0, spot.data());
+  EXPECT_EQ(spot, (Pixels{0, 0, 30, 30, 30, 0, 0}));
+}
+
 }  // namespace
 }  // namespace sightline::training

@@ -21,6 +21,9 @@ struct Batch {
   std::vector<std::int64_t> labels;                         // N
   std::vector<float> targets;                               // N×K, of samples that have such
   std::vector<std::vector<dataset::PackedObject>> objects;  // of each picture, where samples have such
+  std::vector<std::vector<std::int32_t>> texts;             // likewise, as symbols
+  std::vector<std::uint8_t> masks;                          // N×H×W, likewise
+  std::vector<float> instance_maps;                         // N×2×H×W, likewise: border and depth (tasks/instance_maps.h)
   std::int64_t count() const { return static_cast<std::int64_t>(labels.size()); }
 };
 
@@ -31,6 +34,8 @@ struct Samples {
   std::span<const std::int32_t> labels;         // of all
   std::span<const float> targets;               // of all, one row after the other; may be empty
   const dataset::PackedSet* objects = nullptr;  // whose objects are learned; null: none are
+  const dataset::PackedSet* texts = nullptr;    // whose texts are learned, likewise
+  const dataset::PackedSet* masks = nullptr;    // whose masks are learned
   std::vector<std::int64_t> chosen;             // the pictures that take part
 
   std::int64_t count() const { return static_cast<std::int64_t>(chosen.size()); }
@@ -49,7 +54,9 @@ void fill_batch(const Samples& samples, std::span<const std::int64_t> order, std
 // Batches of training step by step, each epoch in its own order.
 class TrainingOrder {
  public:
-  TrainingOrder(const Samples& samples, std::int64_t steps_per_epoch, modules::Augmentation augmentation, std::uint64_t seed);
+  // together: so many pictures of one label come behind each other, as far as it has them.
+  TrainingOrder(const Samples& samples, std::int64_t steps_per_epoch, modules::Augmentation augmentation, std::uint64_t seed,
+                int together = 1);
   void fill(std::int64_t step, Batch& batch);
   // The course as it is decided now, from any thread. Mosaic ends before it does (augment_objects.h), by what is decided two steps before
   // the one that is filled: batches are made that far ahead, and must not depend on when.
@@ -64,6 +71,7 @@ class TrainingOrder {
   std::int64_t steps_per_epoch_;
   modules::Augmentation augmentation_;
   std::uint64_t seed_;
+  int together_;
   std::int64_t epoch_ = -1;
   std::vector<std::int64_t> order_;
 };

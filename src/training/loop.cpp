@@ -114,8 +114,8 @@ Run::Run(Setup setup, EventSink emit, Clock::time_point begin, autograd::Executo
       state_(std::move(state)),
       optimizer_({.kind = recipe().optimizer, .momentum = recipe().momentum, .weight_decay = recipe().weight_decay}, state_.decay,
                  state_.rate),
-      order_(setup_.training, setup_.training.batches(recipe().batch), recipe().augmentation,
-             static_cast<std::uint64_t>(setup_.spec.seed)) {
+      order_(setup_.training, setup_.training.batches(recipe().batch), recipe().augmentation, static_cast<std::uint64_t>(setup_.spec.seed),
+             recipe().pictures_per_identity) {
   if (averaging()) {
     average_parameters_ = state_.parameters.clone();
     average_statistics_ = state_.statistics.clone();

@@ -95,7 +95,8 @@ struct Row {
   const char* task;
   Result<std::unique_ptr<Objective>> (*make)(const ObjectiveInputs& inputs);
 };
-constexpr std::array rows{Row{"classify", make_classification}, Row{"detect", make_detection}};
+constexpr std::array rows{Row{"classify", make_classification}, Row{"detect", make_detection}, Row{"embed", make_embedding},
+                          Row{"read", make_reading}, Row{"segment", make_segmentation}};
 
 }  // namespace
 

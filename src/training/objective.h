@@ -51,5 +51,12 @@ Result<std::unique_ptr<Objective>> make_objective(const ObjectiveInputs& inputs)
 
 // detect_objective.cpp
 Result<std::unique_ptr<Objective>> make_detection(const ObjectiveInputs& inputs);
+// read_objective.cpp
+Result<std::unique_ptr<Objective>> make_reading(const ObjectiveInputs& inputs);
+
+// embed_objective.cpp
+Result<std::unique_ptr<Objective>> make_embedding(const ObjectiveInputs& inputs);
+// segment_objective.cpp
+Result<std::unique_ptr<Objective>> make_segmentation(const ObjectiveInputs& inputs);
 
 }  // namespace sightline::training

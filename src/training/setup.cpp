@@ -28,12 +28,15 @@ Result<void> check_recipe(const modules::Recipe& recipe) {
   for (const Range& range : {Range{"learning_rate", recipe.learning_rate, 0, large}, Range{"momentum", recipe.momentum, 0, 1},
                              Range{"weight_decay", recipe.weight_decay, 0, large}, Range{"warmup", recipe.warmup, 0, 1},
                              Range{"label_smoothing", recipe.label_smoothing, 0, 1}, Range{"weight_average", recipe.weight_average, 0, 1},
-                             Range{"clip", recipe.clip, 0, large}, Range{"backbone_rate", recipe.backbone_rate, 0, large}}) {
+                             Range{"clip", recipe.clip, 0, large}, Range{"backbone_rate", recipe.backbone_rate, 0, large},
+                             Range{"margin", recipe.margin, 0, large}, Range{"scale", recipe.scale, 1e-6, large},
+                             Range{"pair_weight", recipe.pair_weight, 0, large}}) {
     if (!(range.value >= range.low && range.value < range.high))
       return wrong(fmt::format("{} is {}; it must be at least {}{}", range.name, range.value, range.low,
                                range.high < large ? fmt::format(" and below {}", range.high) : ""));
   }
   if (recipe.frozen_layers < 0) return wrong("frozen_layers must not be negative");
+  if (recipe.pictures_per_identity < 1) return wrong("pictures_per_identity must be at least 1");
   if (recipe.patience < 0) return wrong("patience must not be negative");
   return {};
 }
@@ -152,6 +155,9 @@ Digest fingerprint_of(const modules::TrainingSpec& spec, const dataset::PackedSe
   const auto targets = std::as_bytes(set.targets());
   sum.add(targets.first(std::min(most_pixels, targets.size())));
   sum.add(std::as_bytes(set.first_objects())).add(std::as_bytes(set.objects()));
+  sum.add(std::as_bytes(set.first_symbols())).add(std::as_bytes(set.symbols()));
+  for (const std::int64_t sample : set.has_masks() ? set.indices_of(dataset::Split::train) : std::vector<std::int64_t>())
+    sum.add(std::as_bytes(set.mask_of(sample))).add(std::as_bytes(set.instances_of(sample)));
   return sum.finish();
 }
 

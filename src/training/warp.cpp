@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numbers>
 #include <vector>
+
+#include "base/random.h"
 
 namespace sightline::training {
 namespace {
@@ -79,11 +82,52 @@ void warp(const PictureShape& shape, const Affine& affine, Outside outside, cons
   }
 }
 
+Nearest::Nearest(const PictureShape& shape, const Affine& affine) : shape_(shape), affine_(affine) {}
+
+std::ptrdiff_t Nearest::source_of(int x, int y) const {
+  const double centre_x = (shape_.width - 1) / 2.0, centre_y = (shape_.height - 1) / 2.0, half = 0.5;
+  const double across = affine_.xx * (x - centre_x) + affine_.xy * (y - centre_y) + centre_x + affine_.shift_x;
+  const double down = affine_.yx * (x - centre_x) + affine_.yy * (y - centre_y) + centre_y + affine_.shift_y;
+  const auto column = static_cast<std::ptrdiff_t>(std::floor(across + half)), row = static_cast<std::ptrdiff_t>(std::floor(down + half));
+  if (column < 0 || column >= shape_.width || row < 0 || row >= shape_.height) return -1;
+  return row * shape_.width + column;
+}
+
 void change_tones(const PictureShape& shape, double contrast, double brightness, std::uint8_t* pixels) {
   std::uint8_t tones[256];
   for (int i = 0; i < 256; ++i)
     tones[i] = static_cast<std::uint8_t>(std::lround(std::clamp((i - 127.5) * contrast + 127.5 + 255 * brightness, 0.0, 255.0)));
   for (std::size_t i = 0; i < shape.bytes(); ++i) pixels[i] = tones[pixels[i]];
+}
+
+void soften(const PictureShape& shape, int x, int y, std::uint8_t* pixels) {
+  const auto along = [&](int count, std::ptrdiff_t step, int reach, std::uint8_t* first, std::vector<std::uint8_t>& line) {
+    line.resize(static_cast<std::size_t>(count));
+    for (int i = 0; i < count; ++i) line[static_cast<std::size_t>(i)] = first[i * step];
+    for (int i = 0; i < count; ++i) {
+      int sum = reach;  // half of the divisor: rounds
+      for (int k = -reach; k <= reach; ++k) sum += line[static_cast<std::size_t>(std::clamp(i + k, 0, count - 1))];
+      first[i * step] = static_cast<std::uint8_t>(sum / (2 * reach + 1));
+    }
+  };
+  std::vector<std::uint8_t> line;
+  const std::ptrdiff_t row = std::ptrdiff_t{shape.width} * shape.channels;
+  for (int k = 0; k < shape.channels; ++k) {
+    for (int i = 0; x > 0 && i < shape.height; ++i) along(shape.width, shape.channels, x, pixels + i * row + k, line);
+    for (int i = 0; y > 0 && i < shape.width; ++i) along(shape.height, row, y, pixels + std::ptrdiff_t{i} * shape.channels + k, line);
+  }
+}
+
+void add_noise(const PictureShape& shape, double deviation, std::uint64_t seed, std::uint8_t* pixels) {
+  Random random(seed);
+  for (std::size_t i = 0; i < shape.bytes(); ++i) {
+    // The sum of four uniform numbers is nearly normal, and costs one draw.
+    const std::uint64_t bits = random.next();
+    int sum = 0;
+    for (unsigned part = 0; part < 4; ++part) sum += static_cast<int>(bits >> (16 * part) & 0xffffU);
+    const double normal = (sum / 65535.0 - 2) * std::numbers::sqrt3;
+    pixels[i] = static_cast<std::uint8_t>(std::lround(std::clamp(pixels[i] + deviation * normal, 0.0, 255.0)));
+  }
 }
 
 void blank(const PictureShape& shape, const Part& part, std::uint8_t* pixels) {

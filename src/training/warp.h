@@ -1,6 +1,7 @@
 // Pixel work of augmentation: moving a picture, changing its tones, blanking a part. u8 H×W×C.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace sightline::training {
@@ -32,8 +33,26 @@ void mirror(const PictureShape& shape, const std::uint8_t* source, std::uint8_t*
 void warp(const PictureShape& shape, const Affine& affine, Outside outside, const Part& part, const std::uint8_t* source,
           std::uint8_t* target);
 
+// The pixel of the source that is nearest to where a target pixel comes from.
+class Nearest {
+ public:
+  Nearest(const PictureShape& shape, const Affine& affine);
+  // Its place, row by row; -1 beyond the source's edge.
+  std::ptrdiff_t source_of(int x, int y) const;
+
+ private:
+  PictureShape shape_;
+  Affine affine_;
+};
+
 // value → (value - 127.5) · contrast + 127.5 + 255 · brightness.
 void change_tones(const PictureShape& shape, double contrast, double brightness, std::uint8_t* pixels);
+
+// Each pixel becomes the mean of those within `x` columns and `y` rows of it; beyond the edge its nearest pixel counts.
+void soften(const PictureShape& shape, int x, int y, std::uint8_t* pixels);
+
+// Adds noise of this standard deviation, grey levels, to every value.
+void add_noise(const PictureShape& shape, double deviation, std::uint64_t seed, std::uint8_t* pixels);
 
 // Gives a part, as far as it lies within the picture, the picture's mean colour.
 void blank(const PictureShape& shape, const Part& part, std::uint8_t* pixels);

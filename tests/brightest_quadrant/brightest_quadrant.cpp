@@ -30,7 +30,8 @@ Result<void> check_outputs(const std::map<std::string, std::pair<Dtype, Shape>>&
   return {};
 }
 
-Result<std::vector<Annotation>> decode(const tasks::Outputs& outputs, std::span<const image::Placement> placements) {
+Result<std::vector<Annotation>> decode(const tasks::Outputs& outputs, std::span<const image::Placement> placements,
+                                       const tasks::Terms& /*terms*/) {
   const std::span<const float> values = outputs.at(output).values<float>();
   std::vector<Annotation> answers(placements.size());
   for (std::size_t i = 0; i < answers.size(); ++i) {

@@ -13,6 +13,8 @@
 #include "base/temporary_folder.h"
 #include "base/text.h"
 #include "dataset/audit.h"
+#include "dataset/drawn_lines.h"
+#include "dataset/good_pictures.h"
 #include "dataset/import.h"
 #include "dataset/packed_set.h"
 #include "dataset/split.h"
@@ -28,11 +30,13 @@ namespace {
 
 struct DataArguments {
   std::string action, directory, target;
-  std::string format = "auto", labels, group_by = "near_duplicates", bad_boxes = "reject", pattern, column, out, augmented;
+  std::string format = "auto", labels, attributes, group_by = "near_duplicates", bad_boxes = "reject", pattern, column, out, augmented;
   double validation = 0.1, test = 0.2;
   std::int64_t seed = 0;
   int side = 0, most = 5;
   bool label_errors = false;
+  std::vector<std::string> layouts;
+  std::int64_t count = 1000;
   DataConversion conversion;
 };
 
@@ -46,6 +50,7 @@ Result<demand::Demand> demand_of(const DataArguments& arguments) {
   demand.data.format = arguments.format;
   demand.data.max_rejected = 1;  // whoever looks at the data wants to see all that is wrong with them
   if (!arguments.labels.empty()) demand.data.labels = arguments.labels;
+  if (!arguments.attributes.empty()) demand.data.attributes = split(arguments.attributes, ',');
   enum_from(arguments.group_by, demand.split.group_by);
   enum_from(arguments.bad_boxes, demand.data.bad_boxes);
   if (!arguments.pattern.empty()) demand.split.pattern = arguments.pattern;
@@ -58,19 +63,21 @@ Result<demand::Demand> demand_of(const DataArguments& arguments) {
 }
 
 Result<dataset::Manifest> split_manifest(const demand::Demand& demand) {
-  SIGHTLINE_TRY(dataset::Manifest manifest, dataset::import_data(demand.data, demand.split));
-  SIGHTLINE_CHECK(dataset::assign_splits(manifest, demand.split, demand.seed));
+  SIGHTLINE_TRY(dataset::Manifest manifest, dataset::import_data(demand.data, demand.split, nullptr, demand.task == "anomaly"));
+  SIGHTLINE_CHECK(demand.task == "anomaly" ? dataset::assign_good_splits(manifest, demand.split, demand.seed)
+                                           : dataset::assign_splits(manifest, demand.split, demand.seed));
   return manifest;
 }
 
-// Images per class and split; objects where the pictures have some.
+// Images per class and split; objects where the pictures have some; nothing of classes where masks say what is where.
 std::vector<std::array<std::int64_t, 3>> split_counts(const dataset::Manifest& manifest) {
-  const bool objects = dataset::holds_objects(manifest);
+  if (manifest.masks) return {};
+  const bool one_class = dataset::one_class_each(manifest);
   std::vector<std::array<std::int64_t, 3>> counts(manifest.classes.size());
   for (const dataset::Sample& sample : manifest.samples) {
     const auto split = static_cast<std::size_t>(sample.split);
-    if (!objects) ++counts[static_cast<std::size_t>(sample.label)][split];
-    for (const annotation::Object& object : sample.annotation.objects) ++counts[static_cast<std::size_t>(object.label)][split];
+    if (one_class) ++counts[static_cast<std::size_t>(sample.label)][split];
+    for (const std::int32_t label : dataset::classes_within(manifest, sample)) ++counts[static_cast<std::size_t>(label)][split];
   }
   return counts;
 }
@@ -91,20 +98,26 @@ void say_counts(const Console& console, const dataset::Manifest& manifest) {
     rows.push_back({name});
     for (const std::int64_t count : counts) rows.back().push_back(human_count(static_cast<std::uint64_t>(count)));
   };
+  if (manifest.masks) {
+    row("images", picture_counts(manifest)[0]);
+    console.table({manifest.masks->instances ? "with a mask of objects" : "with a mask of classes", "train", "validation", "test"}, rows);
+    return;
+  }
   std::array<std::int64_t, 3> sums{};
   const auto counts = split_counts(manifest);
   for (std::size_t i = 0; i < counts.size(); ++i) {
     row(manifest.classes[i], counts[i]);
     for (std::size_t s = 0; s < 3; ++s) sums[s] += counts[i][s];
   }
-  const bool objects = dataset::holds_objects(manifest);
-  row(objects ? "all objects" : "all", sums);
-  if (objects) {
+  const bool objects = dataset::holds_objects(manifest), attributes = dataset::holds_attributes(manifest),
+             texts = dataset::holds_texts(manifest);
+  if (!attributes) row(objects ? "all objects" : texts ? "all symbols" : "all", sums);
+  if (!dataset::one_class_each(manifest)) {
     const auto pictures = picture_counts(manifest);
     row("images", pictures[0]);
-    row("images without objects", pictures[1]);
+    if (objects) row("images without objects", pictures[1]);
   }
-  console.table({objects ? "objects of" : "class", "train", "validation", "test"}, rows);
+  console.table({objects ? "objects of" : attributes ? "true of" : texts ? "symbol" : "class", "train", "validation", "test"}, rows);
 }
 
 void say_rejected(const Console& console, const dataset::Manifest& manifest, int most) {
@@ -136,8 +149,8 @@ Result<int> check(Console& console, const DataArguments& arguments) {
   const dataset::Audit audit = dataset::audit(manifest);
   std::vector<dataset::Suspect> suspects;
   const bool objects = dataset::holds_objects(manifest);
-  if (arguments.label_errors && objects)
-    return Error{ErrorKind::usage, "--label-errors ranks pictures with one class each; these have objects"};
+  if (arguments.label_errors && !dataset::one_class_each(manifest))
+    return Error{ErrorKind::usage, "--label-errors ranks pictures with one class each; these have objects, masks, attributes or texts"};
   if (arguments.label_errors) {
     SIGHTLINE_TRY(suspects, suspects_of(demand, manifest));
   }
@@ -171,7 +184,8 @@ Result<int> check(Console& console, const DataArguments& arguments) {
                 manifest.classes[static_cast<std::size_t>(suspects[i].suggested)]);
   }
   if (audit.findings.empty() && manifest.rejected.empty()) console.say("\nnothing is wrong with these images");
-  if (!arguments.label_errors && !objects) console.remark("\n--label-errors also ranks labels that are probably wrong");
+  if (!arguments.label_errors && dataset::one_class_each(manifest))
+    console.remark("\n--label-errors also ranks labels that are probably wrong");
   return 0;
 }
 
@@ -233,7 +247,8 @@ std::string size_of(const image::Image& picture) { return fmt::format("{}×{}×{
 // A picture with objects: which net it goes to is decided by the build, so that the walk ends at the letterboxed picture.
 Result<int> show_with_objects(Console& console, const DataArguments& arguments, const demand::Demand& demand,
                               const dataset::Manifest& manifest, std::size_t index) {
-  if (!arguments.augmented.empty()) return Error{ErrorKind::usage, "--augmented draws pictures with one class each; these have objects"};
+  if (!arguments.augmented.empty())
+    return Error{ErrorKind::usage, "--augmented draws pictures with one class each; these have objects or masks"};
   constexpr int usual_side = 416;
   const int side = demand.recipe.side.value_or(usual_side);
   const dataset::Sample& sample = manifest.samples[index];
@@ -244,6 +259,7 @@ Result<int> show_with_objects(Console& console, const DataArguments& arguments, 
   console.document({{"index", index},
                     {"sample", to_json(sample)},
                     {"objects", objects_json(manifest, sample)},
+                    {"mask", sample.mask.path.empty() ? Json(nullptr) : Json(sample.mask.path)},
                     {"decoded", size_of(stored)},
                     {"upright", size_of(upright)},
                     {"input", size_of(input)}});
@@ -253,7 +269,10 @@ Result<int> show_with_objects(Console& console, const DataArguments& arguments, 
   console.say("  decoded     {} (rows × columns × channels), 8 bits", size_of(stored));
   console.say("  upright     {}", size_of(upright));
   console.say("  letterboxed {} (--side)", size_of(input));
-  say_objects(console, manifest, sample);
+  if (manifest.masks)
+    console.say("  mask        {}", sample.mask.path);
+  else
+    say_objects(console, manifest, sample);
   if (!arguments.out.empty()) console.say("  written     {} (letterboxed)", arguments.out);
   return 0;
 }
@@ -273,13 +292,15 @@ Result<int> show(Console& console, const DataArguments& arguments) {
     return Error{ErrorKind::usage, fmt::format("\"{}\" is not a sample: give a number from 0 to {} or a path inside {}", arguments.target,
                                                manifest.samples.size() - 1, manifest.root)};
   }
-  if (dataset::holds_objects(manifest)) return show_with_objects(console, arguments, demand, manifest, index);
+  if (!dataset::one_class_each(manifest)) return show_with_objects(console, arguments, demand, manifest, index);
   const dataset::Sample& sample = manifest.samples[index];
   const dataset::SampleReader reader(manifest.root);
-  SIGHTLINE_TRY(const factory::ChosenRecipe chosen, factory::choose_recipe(demand, manifest, 1));
+  const bool texts = dataset::holds_texts(manifest);
+  SIGHTLINE_TRY(const factory::ChosenRecipe chosen,
+                texts ? factory::choose_reader_recipe(demand, manifest, std::nullopt, 1) : factory::choose_recipe(demand, manifest, 1));
   SIGHTLINE_TRY(const image::Image stored, reader.read(sample.path, {.apply_exif = false}));
   SIGHTLINE_TRY(const image::Image upright, reader.read(sample.path, {.channels = chosen.recipe.channels}));
-  const image::Image input = image::resize(upright, chosen.recipe.side, chosen.recipe.side);
+  const image::Image input = image::resize(upright, chosen.recipe.input_width(), chosen.recipe.side);
   const image::Statistics before = image::statistics_of(upright);
   const image::Statistics after = image::statistics_of(input);
   if (!arguments.out.empty()) SIGHTLINE_CHECK(write_file(arguments.out, image::encode_png(input)));
@@ -290,7 +311,7 @@ Result<int> show(Console& console, const DataArguments& arguments) {
 
   console.document({{"index", index},
                     {"sample", to_json(sample)},
-                    {"class", manifest.classes[static_cast<std::size_t>(sample.label)]},
+                    {texts ? "text" : "class", texts ? sample.annotation.text : manifest.classes[static_cast<std::size_t>(sample.label)]},
                     {"decoded", size_of(stored)},
                     {"upright", size_of(upright)},
                     {"input", size_of(input)},
@@ -299,7 +320,10 @@ Result<int> show(Console& console, const DataArguments& arguments) {
                     {"augmentation", enum_name(chosen.recipe.augmentation)}});
   console.say("sample {} of {}: {}", index, manifest.samples.size(), sample.path);
   console.say("  digest      {}", sample.digest);
-  console.say("  label       {} ({})", sample.label, manifest.classes[static_cast<std::size_t>(sample.label)]);
+  if (texts)
+    console.say("  text        {}", sample.annotation.text);
+  else
+    console.say("  label       {} ({})", sample.label, manifest.classes[static_cast<std::size_t>(sample.label)]);
   console.say("  split       {}{}", enum_name(sample.split), sample.group.empty() ? "" : ", group " + sample.group);
   console.say("  decoded     {} (rows × columns × channels), 8 bits", size_of(stored));
   console.say("  upright     {}  grey levels {:.1f} ± {:.1f}, sharpness {:.0f}", size_of(upright), before.mean, before.deviation,
@@ -332,6 +356,26 @@ Result<int> split_verb(Console& console, const DataArguments& arguments) {
   return 0;
 }
 
+Result<int> draw(Console& console, const DataArguments& arguments) {
+  if (arguments.layouts.empty()) {
+    std::vector<std::string> words;
+    for (const dataset::LineLayout& layout : dataset::line_layouts())
+      words.push_back(fmt::format("{} ({})", layout.name, layout.description));
+    return Error{ErrorKind::usage, "--layout says what is drawn: " + join(words, ", ")};
+  }
+  if (arguments.count < 1 || arguments.count > 10'000'000) return Error{ErrorKind::usage, "--count is 1 to 10,000,000"};
+  SIGHTLINE_CHECK(dataset::draw_lines(arguments.layouts, arguments.count, static_cast<std::uint64_t>(arguments.seed), arguments.directory));
+  const auto lines = static_cast<std::uint64_t>(arguments.count) * arguments.layouts.size();
+  console.say("{} drawn into {}, what is written on them into {}/labels.csv", plural(lines, "picture"), arguments.directory,
+              arguments.directory);
+  console.document({{"folder", arguments.directory},
+                    {"pictures", lines},
+                    {"layouts", arguments.layouts},
+                    {"seed", arguments.seed},
+                    {"version", dataset::drawn_lines_version}});
+  return 0;
+}
+
 Result<int> run_data(Console& console, const DataArguments& arguments) {
   if (arguments.action == "check") return check(console, arguments);
   if (arguments.action == "show") return show(console, arguments);
@@ -341,17 +385,20 @@ Result<int> run_data(Console& console, const DataArguments& arguments) {
     SIGHTLINE_TRY(const demand::Demand demand, demand_of(arguments));
     return convert_data(console, demand.data, arguments.conversion);
   }
+  if (arguments.action == "draw") return draw(console, arguments);
   return split_verb(console, arguments);
 }
 
 Action declare(Arguments& arguments) {
   auto values = std::make_shared<DataArguments>();
-  arguments.positional("ACTION", values->action, "check, show, split or convert", true, {"check", "show", "split", "convert"});
-  arguments.positional("DIR", values->directory, "folder of images, or a demand file");
+  arguments.positional("ACTION", values->action, "check, show, split, convert or draw", true,
+                       {"check", "show", "split", "convert", "draw"});
+  arguments.positional("DIR", values->directory, "folder of images, or a demand file; draw: the folder to write");
   arguments.positional("TARGET", values->target, "show: the sample's number or path; convert: the folder to write", false);
   arguments.option("--format", values->format, "NAME", "how the labels are stored",
-                   {"auto", "folders", "idx", "csv", "mvtec", "coco", "yolo", "voc"});
+                   {"auto", "folders", "idx", "csv", "mvtec", "coco", "yolo", "voc", "texts"});
   arguments.option("--labels", values->labels, "FILE", "for csv: the file with path,label rows; for coco: the JSON file");
+  arguments.option("--attributes", values->attributes, "COLUMNS", "for attributes: the CSV file's columns, with commas between");
   arguments.option("--bad-boxes", values->bad_boxes, "WHAT", "boxes without area or beyond the picture", {"reject", "clip", "stop"});
   arguments.option("--group-by", values->group_by, "WHAT", "what must not be torn apart",
                    {"none", "folder", "pattern", "column", "near_duplicates"});
@@ -359,12 +406,14 @@ Action declare(Arguments& arguments) {
   arguments.option("--column", values->column, "NAME", "for --group-by column: the CSV column");
   arguments.option("--validation", values->validation, "SHARE", "share for validation");
   arguments.option("--test", values->test, "SHARE", "share for test, when the data bring none");
-  arguments.option("--seed", values->seed, "N", "decides the split");
+  arguments.option("--seed", values->seed, "N", "decides the split, and what is drawn");
   arguments.option("--side", values->side, "PIXELS", "for show: the network's input side");
   arguments.option("--most", values->most, "N", "how many findings of a kind are printed");
   arguments.option("-o,--out", values->out, "FILE", "split: write the manifest; show: write the network's input as PNG");
   arguments.option("--augmented", values->augmented, "FILE", "show: draw what training sees of it in eight epochs, as PNG");
   arguments.option("--to", values->conversion.to, "FORMAT", "convert: the format to write", {"coco", "yolo", "voc"});
+  arguments.option("--layout", values->layouts, "NAME", "draw: what the lines look like (eu, br, us, cn, words); may be given again");
+  arguments.option("--count", values->count, "N", "draw: lines of each layout");
   arguments.flag("--strict", values->conversion.strict, "convert: write nothing when something would be lost");
   arguments.flag("--no-pictures", values->conversion.without_pictures, "convert: write the annotations only");
   arguments.flag("--label-errors", values->label_errors, "check: also rank labels that are probably wrong");
@@ -381,17 +430,19 @@ constexpr Example examples[] = {
     {"sightline data show images/ 17 --augmented sheet.png", "what training makes of it, epoch by epoch"},
     {"sightline data split images/ --test 0.2 --seed 7 --out manifest.jsonl", "which image goes where"},
     {"sightline data convert voc/ coco/ --to coco", "the same pictures and boxes in another format, and what it cannot carry"},
+    {"sightline data draw plates/ --layout eu --layout br --count 5000", "plates that were never made, with what is written on them"},
 };
 
 }  // namespace
 
 constexpr Verb data_verb{"data",
                          Group::make,
-                         "look at images: check, show, split, convert",
+                         "look at images: check, show, split, convert, draw",
                          "check  reads every image and lists duplicates, leaks between splits, bad images and odd classes\n"
                          "show   walks one sample through decoding, orientation, resizing and the net's own preprocessing\n"
                          "split  decides train, validation and test, and writes the manifest\n"
-                         "convert writes boxes as COCO, YOLO or VOC into a new folder, pictures included",
+                         "convert writes boxes as COCO, YOLO or VOC into a new folder, pictures included\n"
+                         "draw   writes pictures of plates and lines of text, and a table of what is written on them: to train readers",
                          examples,
                          declare};
 

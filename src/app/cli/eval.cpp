@@ -4,7 +4,9 @@
 
 #include "app/cli/model_source.h"
 #include "app/cli/verbs.h"
+#include "base/files.h"
 #include "base/text.h"
+#include "dataset/good_pictures.h"
 #include "dataset/import.h"
 #include "evaluation/evaluation.h"
 
@@ -12,7 +14,7 @@ namespace sightline::cli {
 namespace {
 
 struct Options {
-  std::string model, data, format = "auto", split;
+  std::string model, data, format = "auto", labels, attributes, pairs, split, task;
   bool classes = false;
   int threads = 0;
 };
@@ -69,16 +71,27 @@ void print_classes(const Console& console, const evaluation::Evaluation& evaluat
 
 Result<int> evaluate(const Options& options, Console& console) {
   if (options.threads < 0) return Error{ErrorKind::usage, "--threads must not be negative"};
-  SIGHTLINE_TRY(OpenModel opened, open_model(console, options.model, options.threads));
+  SIGHTLINE_TRY(OpenModel opened, open_model(console, options.model, options.threads, options.task));
   demand::Data data;
   data.path = options.data;
   data.format = options.format;
+  if (!options.attributes.empty()) data.attributes = split(options.attributes, ',');
+  if (!options.pairs.empty() && !opened.model.task_row().open_classes)
+    return Error{ErrorKind::usage, fmt::format("--pairs are for models that compare pictures; {} is one for the task {}",
+                                               opened.source.name, opened.model.task())};
+  if (!options.pairs.empty()) data.pairs = options.pairs;
+  if (!options.labels.empty())
+    data.labels = path_exists(options.data + "/" + options.labels) ? options.labels : absolute_path(options.labels);
   data.max_rejected = 1;  // they are counted below; figures of the rest are still figures
-  SIGHTLINE_TRY(dataset::Manifest manifest, dataset::import_data(data, {.group_by = demand::GroupBy::none}));
-  SIGHTLINE_TRY(const dataset::Split split, choose_split(manifest, options));
+  // What the model's data called good, unless that is a name that is known as such.
+  if (opened.model.task_row().from_good && !opened.model.labels().empty() && !dataset::is_called_good(opened.model.labels().front()))
+    data.good = opened.model.labels().front();
+  SIGHTLINE_TRY(dataset::Manifest manifest,
+                dataset::import_data(data, {.group_by = demand::GroupBy::none}, nullptr, opened.model.task_row().from_good));
+  SIGHTLINE_TRY(const dataset::Split chosen, choose_split(manifest, options));
   SIGHTLINE_TRY(const evaluation::Evaluation evaluation,
                 evaluation::evaluate(opened.model, manifest, opened.source.path,
-                                     {.split = split, .threads = options.threads, .progress = !console.json && !console.quiet}));
+                                     {.split = chosen, .threads = options.threads, .progress = !console.json && !console.quiet}));
   console.say("{} on {} of {}", opened.source.name,
               plural(static_cast<std::uint64_t>(evaluation::measured_of(evaluation).pictures), "image"), options.data);
   print_figures(console, evaluation);
@@ -98,12 +111,18 @@ Result<int> evaluate(const Options& options, Console& console) {
 Action declare(Arguments& arguments) {
   auto options = std::make_shared<Options>();
   arguments.positional("MODEL", options->model, model_help);
-  arguments.positional("DATA", options->data, "labelled images: class folders, an IDX folder, a CSV file; for detectors COCO, YOLO or VOC");
+  arguments.positional("DATA", options->data,
+                       "labelled images: class folders, an IDX folder, a CSV file; for detectors COCO, YOLO or VOC; of what learned from "
+                       "good pictures also MVTec");
   arguments.option("--split", options->split, "SPLIT", "which images; without it: the test split if the data bring one, else all",
                    {"train", "validation", "test", "all"});
   std::vector<std::string> formats = dataset::format_names();
   formats.insert(formats.begin(), "auto");
   arguments.option("--format", options->format, "FORMAT", "how the data are stored", formats);
+  arguments.option("--attributes", options->attributes, "COLUMNS", "for attributes: the CSV file's columns, with commas between");
+  arguments.option("--pairs", options->pairs, "FILE", "of an embedder: which pictures are compared, and in which fold, as LFW's pairs.txt");
+  arguments.option("--task", options->task, "TASK", "of a bare .onnx file that does not say it itself", task_names());
+  arguments.option("--labels", options->labels, "FILE", "the table or JSON file, in DATA or elsewhere");
   arguments.flag("--classes", options->classes, "also precision, recall and f1 of every class");
   arguments.option("--threads", options->threads, "N", "cores to use; 0: all that this process may use");
   return [options](Console& console) { return evaluate(*options, console); };
@@ -113,6 +132,7 @@ constexpr std::array examples{
     Example{"sightline eval apparel /usr/share/datasets/fashion-mnist", "the release in force, on the test images that the data bring"},
     Example{"sightline eval apparel:2 new-photos/ --classes", "version 2 on images that were taken later, class by class"},
     Example{"sightline eval resnet50.onnx imagenet/val --json > figures.json", "somebody else's model, all figures as JSON"},
+    Example{"sightline eval mobilefacenet.onnx lfw/ --task embed --pairs pairs.txt", "somebody else's embedder, by the protocol of LFW"},
 };
 
 }  // namespace

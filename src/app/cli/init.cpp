@@ -7,6 +7,7 @@
 #include "app/cli/verbs.h"
 #include "base/files.h"
 #include "base/text.h"
+#include "dataset/good_pictures.h"
 #include "dataset/import.h"
 #include "demand/demand.h"
 
@@ -36,6 +37,41 @@ std::string yaml_text(const std::string& text) {
   return quoted + "\"";
 }
 
+// One class alone, or one that is called good (as in MVTec's layout).
+bool learns_from_good(const std::vector<std::string>& classes) {
+  return classes.size() == 1 || std::ranges::count_if(classes, dataset::is_called_good) == 1;
+}
+
+std::string good_demand_text(const std::string& name, const std::string& path, const dataset::Manifest& manifest,
+                             const std::string& classes) {
+  const auto good = static_cast<std::size_t>(std::ranges::count(manifest.samples, 0, &dataset::Sample::label));
+  const std::size_t others = manifest.samples.size() - good;
+  std::string text = fmt::format("name: {}\ntask: anomaly   # learned from good pictures only", name);
+  if (manifest.format != "mvtec" && manifest.classes.size() > 1) text += "; classify, where there are enough of the others to learn from";
+  text += fmt::format("\n\n# {} and {} that {} not: {}\n", plural(good, "good picture"), plural(others, "picture"),
+                      others == 1 ? "is" : "are", classes);
+  if (others == 0)
+    text += "# Without pictures that are not good only false alarms can be measured: bring some, in a folder for each kind.\n";
+  if (!manifest.rejected.empty())
+    text += fmt::format("# {} of the files are no samples; `sightline data check` lists them\n", human_count(manifest.rejected.size()));
+  text += fmt::format(
+      "data:\n  path: {}\n  format: {}\n  good: {}\n  licence: not stated   # goes into the lineage of every model\n  origin: not "
+      "stated\n\n",
+      yaml_text(path), manifest.format, yaml_text(manifest.classes.front()));
+  text += others > 0
+              ? "# What must be reached on untouched test images before anything is released.\ntarget:\n  metric: image_auroc   # or "
+                "pixel_auroc, aupro (where there are masks), average_precision\n  at_least: 0.80\n\n"
+              : "";
+  text +=
+      "# The share of good pictures that may be taken for bad.\nalarm:\n  false_alarms: 0.05\n\n"
+      "# Limits that the model keeps on this machine; delete what does not matter.\nlimits:\n  latency_ms: 100       # p95 per image, "
+      "after "
+      "decoding\n  size_mb: 100\n\n"
+      "# Of the good pictures: those that the threshold is chosen by, and those that are tested.\nsplit:\n  validation: 0.2\n";
+  if (!manifest.given_test) text += "  test: 0.2\n";
+  return text + "  group_by: near_duplicates   # or none, folder, pattern, column\n\nseed: 0\n";
+}
+
 std::string demand_text(const std::string& file, const std::string& name, const std::string& path, const dataset::Manifest& manifest) {
   const std::size_t images = manifest.samples.size();
   std::string classes = join({manifest.classes.begin(),
@@ -47,8 +83,9 @@ std::string demand_text(const std::string& file, const std::string& name, const 
   text += fmt::format("# What Sightline shall make of {}.\n# Build it:   sightline build {}\n\n", plural(images, "image"), file);
   const auto objects = std::accumulate(manifest.samples.begin(), manifest.samples.end(), std::uint64_t{0},
                                        [](std::uint64_t sum, const auto& sample) { return sum + sample.annotation.objects.size(); });
-  const bool detects = objects > 0;
-  text += fmt::format("name: {}\ntask: {}\n\n", name, detects ? "detect" : "classify");
+  const bool detects = objects > 0, segments = manifest.masks.has_value(), apart = segments && manifest.masks->instances;
+  if (!detects && !segments && learns_from_good(manifest.classes)) return text + good_demand_text(name, path, manifest, classes);
+  text += fmt::format("name: {}\ntask: {}\n\n", name, segments ? "segment" : detects ? "detect" : "classify");
   text += fmt::format("# {}{} in {}: {}\n", plural(images, "image"), detects ? ", " + plural(objects, "object") : "",
                       plural(manifest.classes.size(), "class"), classes);
   if (!manifest.rejected.empty())
@@ -57,16 +94,18 @@ std::string demand_text(const std::string& file, const std::string& name, const 
       "data:\n  path: {}\n  format: {}\n  licence: not stated   # goes into the lineage of every model\n  origin: not stated\n\n",
       yaml_text(path), manifest.format);
   text += "# What must be reached on untouched test images before anything is released.\n";
-  text += detects ? "target:\n  metric: mAP50         # or mAP50-95, AR100\n  at_least: 0.70\n\n"
-                  : "target:\n  metric: top1          # or top5, macro_f1\n  at_least: 0.90\n\n";
+  text += segments  ? fmt::format("target:\n  metric: {}\n  at_least: 0.50\n\n",
+                                 apart ? "mask_ap50      # or mask_ap, mIoU, dice, boundary_f1" : "mIoU           # or dice, boundary_f1")
+          : detects ? "target:\n  metric: mAP50         # or mAP50-95, AR100\n  at_least: 0.70\n\n"
+                    : "target:\n  metric: top1          # or top5, macro_f1\n  at_least: 0.90\n\n";
   text += fmt::format(
       "# Limits that the model keeps on this machine; delete what does not matter.\nlimits:\n  latency_ms: {}        # p95 per image, "
       "after decoding\n  size_mb: {}\n\n",
-      detects ? 100 : 10, detects ? 30 : 2);
+      detects || segments ? 100 : 10, detects || segments ? 30 : 2);
   text +=
       "# Ship fewer bits where no more than half a point of the metric is lost on validation images.\n# compress: {precision: auto}\n\n";
   text += "# How long it may train: minutes, or epochs (passes over the images; repeatable to the bit).\nbudget:\n";
-  text += detects ? "  minutes: 10\n\n" : "  minutes: 3\n\n";
+  text += detects || segments ? "  minutes: 10\n\n" : "  minutes: 3\n\n";
   text +=
       manifest.given_test
           ? "# The data bring their own test split, which is respected.\nsplit:\n  validation: 0.1\n"
@@ -75,11 +114,16 @@ std::string demand_text(const std::string& file, const std::string& name, const 
   return text;
 }
 
+Result<dataset::Manifest> import_as_it_looks(const demand::Data& data) {
+  SIGHTLINE_TRY(const std::vector<std::string> classes, dataset::list_classes(data));
+  return dataset::import_data(data, {}, nullptr, learns_from_good(classes));
+}
+
 Result<int> run_init(Console& console, const InitArguments& arguments) {
   demand::Data data;
   data.path = absolute_path(arguments.directory);
   data.max_rejected = 1;
-  SIGHTLINE_TRY(const dataset::Manifest manifest, dataset::import_data(data, {}));
+  SIGHTLINE_TRY(const dataset::Manifest manifest, import_as_it_looks(data));
   const std::string name = arguments.name.empty() ? name_from(arguments.directory) : arguments.name;
   const std::string out = arguments.out.empty() ? name + ".yaml" : arguments.out;
   if (path_exists(out) && !arguments.force)
@@ -103,8 +147,10 @@ Result<int> run_init(Console& console, const InitArguments& arguments) {
 
 Action declare(Arguments& arguments) {
   auto values = std::make_shared<InitArguments>();
-  arguments.positional("DIR", values->directory,
-                       "folder of images: a folder per class, IDX files, a CSV file beside images; with boxes COCO, YOLO or VOC");
+  arguments.positional(
+      "DIR", values->directory,
+      "folder of images: a folder per class, IDX files, a CSV file beside images; with boxes COCO, YOLO or VOC; with masks a "
+      "PNG for each image; of good pictures MVTec's layout, folders of which one is called good, or pictures alone");
   arguments.option("-o,--out", values->out, "FILE", "where to write (default: NAME.yaml here)");
   arguments.option("--name", values->name, "NAME", "the model's name (default: the folder's)");
   arguments.flag("--force", values->force, "overwrite an existing file");

@@ -110,11 +110,17 @@ Result<FoundModel> find_model(const Console& console, const std::string& text) {
   return not_found(text, root, name, search);
 }
 
-Result<OpenModel> open_model(const Console& console, const std::string& text, int threads) {
+Result<OpenModel> open_model(const Console& console, const std::string& text, int threads, const std::string& task) {
   SIGHTLINE_TRY(FoundModel found, find_model(console, text));
-  SIGHTLINE_TRY(package::Model model, package::Model::open(found.path, {.threads = threads}));
+  SIGHTLINE_TRY(package::Model model, package::Model::open(found.path, {.threads = threads, .task = task}));
   for (const std::string& remark : model.remarks()) console.warn("{}: {}", found.name, remark);
   return OpenModel{std::move(found), std::move(model)};
+}
+
+std::vector<std::string> task_names() {
+  std::vector<std::string> names;
+  for (const tasks::Task& task : tasks::all_tasks()) names.emplace_back(task.name);
+  return names;
 }
 
 Json json_of(const FoundModel& model) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "app/cli/console.h"
 #include "package/package.h"
@@ -31,7 +32,10 @@ struct OpenModel {
   FoundModel source;
   package::Model model;
 };
-Result<OpenModel> open_model(const Console& console, const std::string& text, int threads);
+// task: of a bare .onnx file that does not say it itself; "": classify.
+Result<OpenModel> open_model(const Console& console, const std::string& text, int threads, const std::string& task = "");
+// The names that --task takes.
+std::vector<std::string> task_names();
 
 // {"name": …, "kind": "release", "path": …} for --json.
 Json json_of(const FoundModel& model);

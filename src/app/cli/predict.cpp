@@ -13,7 +13,10 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "evaluation/decisions.h"
+#include "image/levels.h"
+#include "tasks/anomaly.h"
 #include "tasks/classify.h"
+#include "tasks/embed.h"
 
 namespace sightline::cli {
 namespace {
@@ -26,6 +29,7 @@ struct Options {
   int top = 1;
   int threads = 0;
   bool lines = false;
+  std::string task;
   double score = annotation::sure_score;  // of what is told, least
   std::string drawn;                      // folder for pictures with the answers drawn onto them; "": none
 };
@@ -42,6 +46,7 @@ struct Answer {
   std::optional<std::vector<std::string>> set;       // that holds the right class as often as the model states
   std::optional<annotation::Annotation> annotation;  // of models for other tasks than classify
   std::string drawn;                                 // the file that shows it
+  std::string mask, instances;                       // files with the numbers of classes and of objects at each pixel
   std::string failure;
   bool left_out = false;  // no picture, and nobody asked for this very file
 };
@@ -74,14 +79,35 @@ Result<image::Image> decode_picture(const Picture& picture, const std::string& b
   return image::decode(span, {.channels = channels});
 }
 
-// shop/left/1.jpg becomes FOLDER/shop_left_1.png, so that pictures of one name from several folders stay apart.
-Result<std::string> write_drawn(const std::string& folder, const std::string& path, const image::Image& picture) {
+// shop/left/1.jpg becomes FOLDER/shop_left_1.png, so that pictures of one name from several folders stay apart. kind: "" or "_mask".
+Result<std::string> write_beside(const std::string& folder, const std::string& path, const char* kind, const std::string& png) {
   std::string name = path == "-" ? "stdin" : std::filesystem::path(path).lexically_normal().relative_path().replace_extension().string();
   std::ranges::replace(name, '/', '_');
-  const std::string file = fmt::format("{}/{}.png", folder, name);
+  const std::string file = fmt::format("{}/{}{}.png", folder, name, kind);
   SIGHTLINE_CHECK(make_directories(folder));
-  SIGHTLINE_CHECK(write_file(file, image::encode_png(picture)));
+  SIGHTLINE_CHECK(write_file(file, png));
   return file;
+}
+
+// A map as a picture of numbers, in as many bits as they take: classes in 8, objects in 16.
+template <class T>
+std::string levels_png(const Tensor& map, int bits) {
+  image::Levels levels{.width = static_cast<int>(map.dim(1)), .height = static_cast<int>(map.dim(0)), .bits = bits, .values = {}};
+  for (const T value : map.values<T>()) levels.values.push_back(static_cast<std::uint16_t>(value));
+  return image::encode_levels(levels);
+}
+
+Result<void> write_answer(const Options& options, const package::Model& model, image::Image& picture, Answer& answer) {
+  const annotation::Annotation& said = *answer.annotation;
+  if (said.mask.defined()) {
+    SIGHTLINE_TRY(answer.mask, write_beside(options.drawn, answer.path, "_mask", levels_png<std::uint8_t>(said.mask, 8)));
+  }
+  if (said.instances.defined()) {
+    SIGHTLINE_TRY(answer.instances, write_beside(options.drawn, answer.path, "_instances", levels_png<std::int32_t>(said.instances, 16)));
+  }
+  model.task_row().draw(picture, said, model.labels());
+  SIGHTLINE_TRY(answer.drawn, write_beside(options.drawn, answer.path, "", image::encode_png(picture)));
+  return {};
 }
 
 // Decodes and resizes in parallel, then asks the network once for all that could be read.
@@ -125,10 +151,12 @@ Result<std::vector<Answer>> answer_batch(std::span<const Picture> pictures, cons
     SIGHTLINE_TRY(std::vector<annotation::Annotation> said, model.annotations(batch, placements));
     for (std::size_t row = 0; row < readable.size(); ++row) {
       Answer& answer = answers[readable[row]];
+      image::Image& picture = decoded[readable[row]];
       answer.annotation = annotation::at_least(std::move(said[row]), options.score);
-      if (options.drawn.empty()) continue;
-      model.task_row().draw(decoded[readable[row]], *answer.annotation, model.labels());
-      SIGHTLINE_TRY(answer.drawn, write_drawn(options.drawn, answer.path, decoded[readable[row]]));
+      if (model.task_row().from_good)
+        answer.annotation->objects = tasks::alarmed_regions(*answer.annotation, picture.width, picture.height);
+      if (options.drawn.empty() || model.task_row().draw == nullptr) continue;
+      SIGHTLINE_CHECK(write_answer(options, model, picture, answer));
     }
     return answers;
   }
@@ -157,6 +185,8 @@ Json json_of_answer(const Answer& answer, const package::Model& model) {
   if (answer.annotation) {
     json.update(model.task_row().tell(*answer.annotation, model.labels()).json);
     if (!answer.drawn.empty()) json["drawn"] = answer.drawn;
+    if (!answer.mask.empty()) json["mask"] = answer.mask;
+    if (!answer.instances.empty()) json["instances"] = answer.instances;
     return json;
   }
   json["classes"] = to_json(answer.classes);
@@ -182,7 +212,53 @@ void print_annotations(const Console& console, const std::vector<Answer>& answer
   if (!rows.empty()) console.table(head, rows);
 }
 
+std::vector<std::vector<float>> embeddings_of(const std::vector<Answer>& answers) {
+  std::vector<std::vector<float>> embeddings;
+  for (const Answer& answer : answers) embeddings.push_back(answer.annotation ? answer.annotation->embedding : std::vector<float>());
+  return embeddings;
+}
+
+// The picture that is most like each.
+void print_neighbours(const Console& console, const std::vector<Answer>& answers) {
+  const std::vector<std::vector<float>> embeddings = embeddings_of(answers);
+  std::vector<std::vector<std::string>> rows;
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    if (embeddings[i].empty()) continue;
+    const std::vector<tasks::Neighbour> most = tasks::nearest(embeddings, i, 1);
+    rows.push_back({answers[i].path, std::to_string(embeddings[i].size()), most.empty() ? "(no other)" : answers[most[0].place].path,
+                    most.empty() ? "" : fmt::format("{:.4f}", most[0].score)});
+  }
+  if (!rows.empty()) console.table({"file", "numbers", "most like", "cosine"}, rows);
+}
+
+// Each picture beside those that are most like it.
+Result<void> draw_neighbours(const std::string& folder, std::vector<Answer>& answers) {
+  constexpr std::size_t most = 5;
+  constexpr int side = 128;
+  const std::vector<std::vector<float>> embeddings = embeddings_of(answers);
+  const auto read = [](const Answer& answer) { return image::read_image(answer.path); };
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    if (embeddings[i].empty() || answers[i].path == "-") continue;
+    SIGHTLINE_CHECK(check_interrupt());
+    std::vector<image::Image> pictures;
+    SIGHTLINE_TRY(image::Image asked, read(answers[i]));
+    pictures.push_back(std::move(asked));
+    std::vector<std::string> words{std::filesystem::path(answers[i].path).filename().string()};
+    for (const tasks::Neighbour& each : tasks::nearest(embeddings, i, most)) {
+      if (answers[each.place].path == "-") continue;
+      SIGHTLINE_TRY(image::Image picture, read(answers[each.place]));
+      pictures.push_back(std::move(picture));
+      words.push_back(fmt::format("{:.3f} {}", each.score, std::filesystem::path(answers[each.place].path).filename().string()));
+    }
+    std::vector<tasks::Tile> tiles;
+    for (std::size_t k = 0; k < pictures.size(); ++k) tiles.push_back({&pictures[k], words[k]});
+    SIGHTLINE_TRY(answers[i].drawn, write_beside(folder, answers[i].path, "", image::encode_png(tasks::draw_neighbours(tiles, side))));
+  }
+  return {};
+}
+
 void print_table(const Console& console, const std::vector<Answer>& answers, const package::Model& model) {
+  if (model.task_row().open_classes) return print_neighbours(console, answers);
   if (model.annotates()) return print_annotations(console, answers, model);
   const bool decides = std::ranges::any_of(answers, [](const Answer& answer) { return answer.decision.has_value(); });
   const bool has_sets = std::ranges::any_of(answers, [](const Answer& answer) { return answer.set.has_value(); });
@@ -234,7 +310,7 @@ Result<int> predict(const Options& options, Console& console) {
   if (options.top < 1) return Error{ErrorKind::usage, "--top must be at least 1"};
   if (options.threads < 0) return Error{ErrorKind::usage, "--threads must not be negative"};
   if (!(options.score >= 0 && options.score <= 1)) return Error{ErrorKind::usage, "--score must lie between 0 and 1"};
-  SIGHTLINE_TRY(OpenModel opened, open_model(console, options.model, options.threads));
+  SIGHTLINE_TRY(OpenModel opened, open_model(console, options.model, options.threads, options.task));
   if (!options.drawn.empty() && !opened.model.annotates())
     return Error{ErrorKind::usage,
                  fmt::format("--drawn is for models that find something in a picture; {} is a classifier", opened.source.name)};
@@ -262,6 +338,7 @@ Result<int> predict(const Options& options, Console& console) {
     if (progress) progress->advance(count);
   }
   if (progress) progress->finish();
+  if (!options.drawn.empty() && opened.model.task_row().open_classes) SIGHTLINE_CHECK(draw_neighbours(options.drawn, answers));
   return print_answers(console, options, opened, answers);
 }
 
@@ -272,7 +349,9 @@ Action declare(Arguments& arguments) {
   arguments.option("-k,--top", options->top, "K", "how many classes to print for each picture");
   arguments.flag("--jsonl", options->lines, "one JSON object a line, written while it works");
   arguments.option("--score", options->score, "S", "of a detector: the least score of what is told");
-  arguments.option("--drawn", options->drawn, "FOLDER", "of a detector: write each picture with what was found, as PNG");
+  arguments.option("--drawn", options->drawn, "FOLDER",
+                   "write each picture with what was found, a map of how far from good it is, or what is most like it, as PNG");
+  arguments.option("--task", options->task, "TASK", "of a bare .onnx file that does not say it itself", task_names());
   arguments.option("--threads", options->threads, "N", "cores to use; 0: all that this process may use");
   return [options](Console& console) {
     // Lines replace the document.
@@ -286,6 +365,8 @@ constexpr std::array examples{
     Example{"sightline predict apparel:2 photos/ --top 3", "version 2, every picture below a folder, the three best classes"},
     Example{"sightline predict ./apparel/ photos/ --jsonl > answers.jsonl", "a package folder; one JSON object a line, while it works"},
     Example{"sightline predict blood slides/ --drawn found/ --json", "a detector: boxes as JSON, and drawn onto the pictures"},
+    Example{"sightline predict tiles line-3/ --drawn maps/ --json", "a model of good pictures: score, alarm and where, and heat maps"},
+    Example{"sightline predict faces photos/ --drawn alike/ --json", "an embedder: vectors as JSON, and each picture beside those like it"},
     Example{"curl -s https://example.org/shoe.jpg | sightline predict resnet.onnx - --json", "a bare ONNX file, and a picture from a pipe"},
 };
 
@@ -298,7 +379,9 @@ constexpr Verb predict_verb{
     .details =
         "Prints the most probable class of each picture and its probability; for a model whose demand asked for decisions or prediction "
         "sets also the class that is said (or that it is not sure) and the set; for a detector every object with its score and box "
-        "(pixels of the picture: left, top, right, bottom). Pictures that cannot be read are listed with the "
+        "(pixels of the picture: left, top, right, bottom); for a model that learned from good pictures how far from good each is, whether "
+        "that is an alarm (above 0.5), and where; for an embedder the picture that is most like it among those given (with --json the "
+        "vectors). Pictures that cannot be read are listed with the "
         "reason at the end and give exit code 3; all others are answered. In folders, files that are no pictures are left out.",
     .examples = examples,
     .declare = declare};

@@ -355,7 +355,7 @@ TEST_F(Use, ModulesListsEveryPartWithPortsCostAndSource) {
   EXPECT_EQ(names["head"].size(), 6U);
   EXPECT_THAT(names["detector"], ::testing::ElementsAre("pan", "points"));
   EXPECT_EQ(names["loss"].size(), 4U);
-  EXPECT_EQ(names["augmentation"].size(), 7U);
+  EXPECT_EQ(names["augmentation"].size(), 8U);
   EXPECT_THAT(call({"modules", "loss"}).out, AllOf(HasSubstr("focal"), Not(HasSubstr("resnet-s"))));
   EXPECT_EQ(call({"modules", "--channels", "2"}).code, 2);
 }
