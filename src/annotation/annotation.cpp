@@ -67,6 +67,38 @@ std::string other_text(const Annotation& expected, const Annotation& got, double
   return fmt::format("reads \"{}\" instead of \"{}\"", got.text, expected.text);
 }
 
+// Words for the first landmark that lies elsewhere; the unit is the longer side of what they cover.
+std::string moved_landmark(const std::vector<Landmark>& expected, const std::vector<Landmark>& got, double tolerance) {
+  if (expected.size() != got.size()) return fmt::format("{} landmarks instead of {}", got.size(), expected.size());
+  Box all{.left = INFINITY, .top = INFINITY, .right = -INFINITY, .bottom = -INFINITY};
+  for (const Landmark& each : expected) {
+    all = {std::min(all.left, each.x), std::min(all.top, each.y), std::max(all.right, each.x), std::max(all.bottom, each.y)};
+  }
+  const double unit = std::max({1.0, all.width(), all.height()});
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const double moved = std::hypot(got[i].x - expected[i].x, got[i].y - expected[i].y);
+    if (expected[i].said != got[i].said || !(moved / unit <= tolerance))
+      return fmt::format("landmark {} is at ({:.2f}, {:.2f}) instead of ({:.2f}, {:.2f})", i, got[i].x, got[i].y, expected[i].x,
+                         expected[i].y);
+    if (!(std::abs(expected[i].score - got[i].score) <= tolerance))
+      return fmt::format("landmark {} has a score of {:.4g} instead of {:.4g}", i, got[i].score, expected[i].score);
+  }
+  return "";
+}
+
+// Words for pictures that are not alike: by the root of the mean squared difference, as a share of the range.
+std::string other_picture(const Annotation& expected, const Annotation& got, double tolerance) {
+  if (expected.restored.defined() != got.restored.defined() ||
+      (got.restored.defined() && expected.restored.shape() != got.restored.shape()))
+    return "the restored picture is of another size, or there is none";
+  if (!expected.restored.defined()) return "";
+  const auto a = expected.restored.values<std::uint8_t>(), b = got.restored.values<std::uint8_t>();
+  double squared = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) squared += (a[i] - b[i]) * (a[i] - b[i]);
+  const double apart = std::sqrt(squared / static_cast<double>(std::max<std::size_t>(a.size(), 1))) / 255;
+  return apart <= tolerance ? "" : fmt::format("the restored picture is {:.4g} of its range from what it was", apart);
+}
+
 }  // namespace
 
 Annotation at_least(Annotation annotation, double score) {
@@ -109,6 +141,8 @@ std::string difference(const Annotation& expected, const Annotation& got, double
       return fmt::format("attribute {} has a score of {:.4g} instead of {:.4g}", i, got.attributes[i].score, expected.attributes[i].score);
   if (std::string apart = distance_of(expected.embedding, got.embedding, tolerance); !apart.empty()) return apart;
   if (std::string text = other_text(expected, got, tolerance); !text.empty()) return text;
+  if (std::string moved = moved_landmark(expected.landmarks, got.landmarks, tolerance); !moved.empty()) return moved;
+  if (std::string other = other_picture(expected, got, tolerance); !other.empty()) return other;
   const std::string missing = without_partner(expected.objects, got.objects, tolerance, "missing");
   return missing.empty() ? without_partner(got.objects, expected.objects, tolerance, "new") : missing;
 }

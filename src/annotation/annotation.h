@@ -87,6 +87,19 @@ struct Reading {
   }
 };
 
+// Where one point of a thing lies ("left eye"): one a class, in their order.
+struct Landmark {
+  enum Said : std::int8_t { unknown = 0, hidden = 1, visible = 2 };  // COCO's numbers: nothing is said; there, but covered; there
+  std::int8_t said = unknown;
+  double x = 0, y = 0;
+  double score = 1;  // how sure a model is of the place, 0 to 1; 1 where a person says it
+
+  bool operator==(const Landmark&) const = default;
+  static constexpr auto fields() {
+    return std::tuple{field("said", &Landmark::said), field("x", &Landmark::x), field("y", &Landmark::y), field("score", &Landmark::score)};
+  }
+};
+
 // All that is said of one picture. What a task does not speak of stays as it is here.
 struct Annotation {
   std::vector<Object> objects;
@@ -101,20 +114,25 @@ struct Annotation {
   std::vector<Attribute> attributes;  // one a class; empty: nothing is said of any
   std::string text;                   // what is written in the picture, UTF-8; a model's best reading
   std::vector<Reading> readings;      // of a model, most probable first; the first one is the text
+  std::vector<Landmark> landmarks;    // one a class; empty: nothing is said of any
+  // The picture as it should look, u8 h×w×C RGB or grey, and how far off each of its values may be: f32 h×w, the deviation that is expected
+  // in levels of 0 to 255. Both over the whole picture, by a factor larger than it where a model makes pictures larger.
+  Tensor restored, deviation;
 
   bool operator==(const Annotation& other) const {
     const auto same = [](const Tensor& a, const Tensor& b) { return a.defined() == b.defined() && (!a.defined() || a.same_as(b)); };
     return objects == other.objects && label == other.label && score == other.score && embedding == other.embedding &&
            attributes == other.attributes && same(mask, other.mask) && same(instances, other.instances) &&
-           same(score_map, other.score_map) && text == other.text && readings == other.readings;
+           same(score_map, other.score_map) && text == other.text && readings == other.readings && landmarks == other.landmarks &&
+           same(restored, other.restored) && same(deviation, other.deviation);
   }
-  // In JSON: all but the map of scores, which is a picture, and whoever writes it says where.
+  // In JSON: all but the map of scores and the restored picture, which are pictures, and whoever writes them says where.
   static constexpr auto fields() {
-    return std::tuple{field("label", &Annotation::label),           field("score", &Annotation::score),
-                      field("objects", &Annotation::objects),       field("embedding", &Annotation::embedding),
-                      field("attributes", &Annotation::attributes), field("text", &Annotation::text),
-                      field("readings", &Annotation::readings),     field("mask", &Annotation::mask),
-                      field("instances", &Annotation::instances)};
+    return std::tuple{
+        field("label", &Annotation::label),         field("score", &Annotation::score),           field("objects", &Annotation::objects),
+        field("embedding", &Annotation::embedding), field("attributes", &Annotation::attributes), field("text", &Annotation::text),
+        field("readings", &Annotation::readings),   field("landmarks", &Annotation::landmarks),   field("mask", &Annotation::mask),
+        field("instances", &Annotation::instances)};
   }
 };
 
@@ -127,10 +145,10 @@ Annotation at_least(Annotation annotation, double score);
 std::string name_of_class(const std::vector<std::string>& classes, std::int64_t label);
 
 // What of two answers to one picture differs by more than `tolerance` (of scores, the picture's too, and of boxes as 1 - overlap), in
-// words, and of embeddings as half their distance; "" when nothing does. Texts must be the same unless the two readings are as probable as
-// that. Of masks, a share of the pixels may differ (the tolerance, and 0.2% on top: at a border, the last bit of a score decides); scores
-// of objects that are sets of pixels may differ by 2%. Maps of scores are not compared. An object whose score is below sure_score is not
-// held to it, nor is what may fall on either side of that.
+// words, and of embeddings as half their distance; "" when nothing does. Landmarks may move by as much of the width of all of them. Texts
+// must be the same unless the two readings are as probable as that. Of masks, a share of the pixels may differ (the tolerance, and 0.2% on
+// top: at a border, the last bit of a score decides); scores of objects that are sets of pixels may differ by 2%. Maps of scores are not
+// compared. An object whose score is below sure_score is not held to it, nor is what may fall on either side of that.
 std::string difference(const Annotation& expected, const Annotation& got, double tolerance);
 
 // A score_map as text, for where JSON must hold one: "ROWS COLUMNS " and two hexadecimal digits (score · 255, rounded) a cell, row after

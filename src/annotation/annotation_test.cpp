@@ -53,6 +53,30 @@ TEST(Annotation, WhatIsSaidOfTheWholePictureIsCompared) {
   EXPECT_NE(one, other);
 }
 
+TEST(Annotation, LandmarksMayMoveByAShareOfWhatTheyCover) {
+  const Annotation expected{.landmarks = {{Landmark::visible, 10, 20, 0.9}, {Landmark::visible, 110, 40, 0.8}}};
+  Annotation got = expected;
+  got.landmarks[1].x = 110.5;  // of 100 pixels
+  EXPECT_EQ(difference(expected, got, 0.006), "");
+  EXPECT_EQ(difference(expected, got, 0.004), "landmark 1 is at (110.50, 40.00) instead of (110.00, 40.00)");
+  got = expected;
+  got.landmarks[0].score = 0.7;
+  EXPECT_EQ(difference(expected, got, 0.1), "landmark 0 has a score of 0.7 instead of 0.9");
+  got.landmarks.pop_back();
+  EXPECT_EQ(difference(expected, got, 0.1), "1 landmarks instead of 2");
+}
+
+TEST(Annotation, RestoredPicturesMayDifferByAShareOfTheirRange) {
+  Annotation expected;
+  expected.restored = Tensor::zeros(Dtype::u8, {2, 2, 1});
+  Annotation got = expected;
+  got.restored = Tensor::zeros(Dtype::u8, {2, 2, 1});
+  got.restored.values<std::uint8_t>()[0] = 51;  // a fifth of the range at one of four: a tenth in the root mean square
+  EXPECT_EQ(difference(expected, got, 0.11), "");
+  EXPECT_EQ(difference(expected, got, 0.09), "the restored picture is 0.1 of its range from what it was");
+  EXPECT_NE(difference(expected, Annotation(), 1), "");
+}
+
 TEST(Annotation, JsonHoldsWhatGoldenSamplesAreComparedBy) {
   Annotation said{.objects = {object(2, {1, 2, 3, 4}, 0.5)}, .label = 1, .score = 0.75};
   const auto read = struct_from_json<Annotation>(to_json(said));
