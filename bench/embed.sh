@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Embeddings trained on LFW without the tested folds' identities, one loss after the other at the same budget, as they are shipped; against Fisherfaces and a frozen
+# Embeddings trained on LFW without the tested folds' identities, one loss after the other for the same epochs, as they are shipped; against Fisherfaces and a frozen
 # ImageNet network, by one judge (embed_rival.py): verification accuracy over the tested folds, differences with intervals.
-#   bench/embed.sh BIN_DIR WORK [DATA [FOLDS [MINUTES [LOSSES]]]]
-#   bench/embed.sh build/release/bin /var/tmp/embed ../shared/data/face_lfw112 1,2,3,4,5 4 "softmax cosface deepid2"
+#   bench/embed.sh BIN_DIR WORK [DATA [FOLDS [EPOCHS [LOSSES]]]]
+#   bench/embed.sh build/release/bin /var/tmp/embed ../shared/data/face_lfw112 1,2,3,4,5 16 "softmax cosface deepid2"
 #   bench/embed.sh build/release/bin /var/tmp/embed ../shared/data/face_lfw112 protocol ONNX     only: an imported embedder by the whole protocol of ten folds
 # CORES=1 where others work on the machine: two threads that wait for each other get less done there than one. A killed run goes on where it was.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin="$(realpath "$1")"; work="$(realpath -m "$2")"; data="$(realpath "${3:-../shared/data/face_lfw112}")"
-folds="${4:-1,2,3,4,5}"; minutes="${5:-4}"; losses="${6:-softmax cosface deepid2}"; cores="${CORES:-0}"
+folds="${4:-1,2,3,4,5}"; epochs="${5:-16}"; losses="${6:-softmax cosface deepid2}"; cores="${CORES:-0}"
 mkdir -p "$work"
 echo "machine: $(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2- | xargs), $(nproc) cores, load $(cut -d' ' -f1-3 /proc/loadavg)"
 if [ "$folds" = protocol ]; then
@@ -23,7 +23,7 @@ task: embed
 data: {path: "$data/images", pairs: "$data/pairs.txt"}
 split: {test_folds: [$folds]}
 recipe: {loss: $loss}
-budget: {minutes: $minutes}
+budget: {epochs: $epochs}
 limits: {cores: $cores}
 seed: 7
 YAML

@@ -2,12 +2,12 @@
 # Readers that `sightline build` made of drawn plates, on real ones. Chinese plates against LPRNet with the weights that its authors' repository ships (read_rival.py): once
 # from drawn plates alone; once from these and half of the 1,000 real ones, each half read by the reader that learned from the other (no plate's text is in both). Plates of
 # three other layouts: one reader from drawn plates alone, accuracy by country.
-#   bench/read.sh BIN_DIR WORK [DATA [COUNT [MINUTES]]]
-#   bench/read.sh build/release/bin /var/tmp/read ../shared/data 12000 4
-# A killed run goes on where it was. Two cores: four times MINUTES of training, and a few minutes of drawing and reading.
+#   bench/read.sh BIN_DIR WORK [DATA [COUNT [EPOCHS]]]
+#   bench/read.sh build/release/bin /var/tmp/read ../shared/data 12000 16
+# A killed run goes on where it was. Two cores: about 14 s an epoch, four times EPOCHS, and a few minutes of drawing and reading.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-bin="$(realpath "$1")"; work="$(realpath -m "$2")"; data="$(realpath "${3:-../shared/data}")"; count="${4:-12000}"; minutes="${5:-4}"
+bin="$(realpath "$1")"; work="$(realpath -m "$2")"; data="$(realpath "${3:-../shared/data}")"; count="${4:-12000}"; epochs="${5:-16}"
 mkdir -p "$work"
 echo "machine: $(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2- | xargs), $(nproc) cores, load $(cut -d' ' -f1-3 /proc/loadavg)"
 [ -f "$work/cn/labels.csv" ] || "$bin/sightline" data draw "$work/cn" --layout cn --count "$count" --seed 1
@@ -40,7 +40,7 @@ name: $1
 task: read
 data: $2
 read: {formats: $3}
-budget: {minutes: $minutes}
+budget: {epochs: $epochs}
 compress: {precision: auto}
 seed: 7
 YAML

@@ -1,8 +1,8 @@
 """Segmentation, the rival: a U-Net (Ronneberger et al. 2015, with batch normalisation) of at least our net's operations, trained on the same packed pictures with the
-same split, minutes of training, batches, moves (mirror, turn, scale, shift, tones), optimiser, schedule and average of weights. Objects as the usual U-Net for nuclei
+same split, passes over the pictures, batches, moves (mirror, turn, scale, shift, tones), optimiser, schedule and average of weights. Objects as the usual U-Net for nuclei
 has them: background, inside and border as three classes, by cross-entropy and Dice; pieces of the inside hang together as objects, and each border pixel goes to the
 nearest of them. It begins at random: no weights for it are at hand. Debian's python3-torch, python3-opencv.
-   /usr/bin/python3 bench/segment_rival.py WORK MINUTES [--width 12] [--rate 0.001] [--batch 8] [--threads 2]
+   /usr/bin/python3 bench/segment_rival.py WORK EPOCHS [--width 12] [--rate 0.001] [--batch 8] [--threads 2]
 WORK holds manifest.jsonl and set.pack (sightline-segment-bench prepare). Writes WORK/rival/NAME_mask.png (and NAME_instances.png) for the test pictures; says parameters,
 operations and milliseconds a picture. Convolutions are computed in bf16 (--f32: not)."""
 import argparse
@@ -142,7 +142,7 @@ def objects_of(best):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=pathlib.Path)
-    parser.add_argument("minutes", type=float)
+    parser.add_argument("epochs", type=int)
     parser.add_argument("--width", type=int, default=12)
     parser.add_argument("--rate", type=float, default=0.001)
     parser.add_argument("--batch", type=int, default=8)
@@ -166,13 +166,13 @@ def main():
     average = {name: value.clone() for name, value in net.state_dict().items()}
     decayed = [p for p in net.parameters() if p.dim() > 1]
     optimiser = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.02}, {"params": [p for p in net.parameters() if p.dim() <= 1], "weight_decay": 0.0}], lr=options.rate)
-    begin, step, epoch, seconds = time.time(), 0, 0, options.minutes * 60
+    begin, step, per_epoch = time.time(), 0, math.ceil(len(training) / options.batch)
     net.train()
-    while time.time() - begin < seconds:
+    for epoch in range(options.epochs):
         random = numpy.random.default_rng([SEED, epoch])
         total = 0.0
-        for part in numpy.array_split(random.permutation(training), math.ceil(len(training) / options.batch)):
-            progress = min((time.time() - begin) / seconds, 1)
+        for part in numpy.array_split(random.permutation(training), per_epoch):
+            progress = step / (per_epoch * options.epochs)
             rate = options.rate * (progress / 0.05 if progress < 0.05 else (1 + math.cos(math.pi * (progress - 0.05) / 0.95)) / 2)
             for group in optimiser.param_groups:
                 group["lr"] = rate
@@ -190,10 +190,7 @@ def main():
             for name, value in net.state_dict().items():
                 average[name].lerp_(value, 1 - decay) if value.is_floating_point() else average[name].copy_(value)
             step += 1
-            if progress >= 1:
-                break
-        epoch += 1
-        print(f"epoch {epoch}: loss {total / len(training):.4f}, {time.time() - begin:.0f} s, {step} steps", flush=True)
+        print(f"epoch {epoch + 1}: loss {total / len(training):.4f}, {time.time() - begin:.0f} s, {step} steps", flush=True)
     net.load_state_dict(average)
     net.eval()
     (options.work / "rival").mkdir(exist_ok=True)

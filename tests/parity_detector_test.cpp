@@ -9,6 +9,7 @@
 #include "autograd/executor.h"
 #include "modules/detectors_for_test.h"
 #include "parity_difference.h"
+#include "parity_weights.h"
 #include "runtime/session.h"
 
 namespace sightline {
@@ -18,18 +19,7 @@ constexpr double tolerance = 1e-3;
 
 // Weights as a trained net has them, so that points disagree and boxes differ.
 void disturb(graph::Graph& graph) {
-  std::uint64_t stream = 0;
-  for (const auto& [name, role] : graph::roles_of(graph)) {
-    if (role == graph::Role::constant) continue;
-    Tensor& tensor = graph.initializers.at(name);
-    const bool positive = role == graph::Role::scale || role == graph::Role::running_variance;
-    const bool last = role == graph::Role::weight && (tensor.dim(0) == 3 || tensor.dim(0) == 64) && tensor.dim(2) == 1;
-    Random random(11, ++stream);
-    for (float& value : tensor.values<float>()) {
-      const auto noise = static_cast<float>(random.uniform(0.5, 1.5));
-      value = positive ? noise : last ? value + (noise - 1) : value + 0.05F * (noise - 1);
-    }
-  }
+  look_trained(graph, [](const Tensor& weight) { return (weight.dim(0) == 3 || weight.dim(0) == 64) && weight.dim(2) == 1; });
 }
 
 Tensor pictures(std::int64_t count, std::int64_t height, std::int64_t width) {

@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "modules/segmenter.h"
 #include "parity_difference.h"
+#include "parity_weights.h"
 #include "runtime/session.h"
 
 namespace sightline {
@@ -23,19 +24,7 @@ TEST(SegmenterParity, RuntimeEqualsAutograd) {
                                            .deviation = {64, 64, 64},
                                            .seed = 3});
     ASSERT_TRUE(graph.ok()) << graph.error().message;
-    // Weights as a trained net has them, so that pixels disagree.
-    std::uint64_t stream = 0;
-    for (const auto& [name, role] : graph::roles_of(*graph)) {
-      if (role == graph::Role::constant) continue;
-      Tensor& tensor = graph->initializers.at(name);
-      const bool positive = role == graph::Role::scale || role == graph::Role::running_variance;
-      const bool last = role == graph::Role::weight && (tensor.dim(0) == 4 || tensor.dim(0) == 2);
-      Random random(11, ++stream);
-      for (float& value : tensor.values<float>()) {
-        const auto noise = static_cast<float>(random.uniform(0.5, 1.5));
-        value = positive ? noise : value + (last ? 1.0F : 0.05F) * (noise - 1);
-      }
-    }
+    look_trained(*graph, [](const Tensor& weight) { return weight.dim(0) == 4 || weight.dim(0) == 2; });
     auto executor = autograd::Executor::create(*graph);
     ASSERT_TRUE(executor.ok()) << executor.error().message;
     auto session = runtime::Session::create(graph::serving_graph(*graph), {.threads = 2});

@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "dataset/good_pictures.h"
 #include "dataset/import_attributes.h"
+#include "dataset/import_landmarks.h"
 #include "dataset/import_masks.h"
 #include "dataset/import_mvtec.h"
 #include "dataset/importers.h"
@@ -35,13 +36,14 @@ struct Importer {
   Result<Collection> (*collect)(const Source&);                      // or of pictures with objects
   bool one_class = false;                                            // tried only for a task that takes one
 };
-constexpr std::array<Importer, 10> importers{{
+constexpr std::array<Importer, 11> importers{{
     {"coco", "a JSON file with images, annotations and categories", looks_like_coco, nullptr, collect_coco},
     {"voc", "XML files with <annotation>", looks_like_voc, nullptr, collect_voc},
     {"yolo", "text files with a class number and four shares a line, beside a data.yaml or classes.txt that names the classes",
      looks_like_yolo, nullptr, collect_yolo},
     {"idx", "IDX pairs such as train-images-idx3-ubyte.gz with train-labels-idx1-ubyte.gz", looks_like_idx, list_idx, nullptr},
     {"texts", "a CSV file with the columns path and text", looks_like_texts, list_texts, nullptr},
+    {"landmarks", "a CSV file with the columns path and, for each point, NAME_x and NAME_y", looks_like_landmarks, list_landmarks, nullptr},
     {"csv", "a CSV file with the columns path and label", looks_like_csv, list_csv, nullptr},
     {"mvtec", "train/good beside test/KIND, with masks in ground_truth/KIND", looks_like_mvtec, list_mvtec, nullptr},
     {"masks", "a PNG mask for each image, in masks/ or instances/ beside images/, or beside the image", looks_like_masks, list_masks,
@@ -467,7 +469,8 @@ Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& 
                     .samples = {}};
   const bool with_objects = importer->collect != nullptr, with_attributes = !source.attributes.empty(),
              with_texts = importer->list == list_texts, with_masks = importer->list == list_masks,
-             with_label = !with_objects && !with_attributes && !with_texts && !with_masks;
+             with_landmarks = importer->list == list_landmarks,
+             with_label = !with_objects && !with_attributes && !with_texts && !with_masks && !with_landmarks;
   if (with_attributes && importer->list != list_csv)
     return Error{ErrorKind::invalid_data,
                  fmt::format("{}: data.attributes names columns of a CSV file, and the data are {}", source.root, importer->name)};
@@ -476,6 +479,9 @@ Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& 
   } else if (with_objects) {
     fill_objects(listing, data.bad_boxes, samples, reasons);
     for (const CollectedCategory& category : listing.collection->categories) manifest.classes.push_back(as_utf8(category.name));
+  } else if (with_landmarks) {
+    fill_landmarks(listing, data.bad_boxes, samples, reasons);
+    manifest.classes = listing.class_order;
   } else if (with_attributes) {
     SIGHTLINE_TRY(manifest.classes, fill_attributes(source.attributes, listing, samples, reasons));
   } else if (with_texts) {
@@ -495,7 +501,7 @@ Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& 
     }
     samples[i].label = with_label ? label_of[listing.entries[i].class_name] : 0;
     samples[i].annotation.text = listing.entries[i].text;
-    objects += samples[i].annotation.objects.size();
+    objects += samples[i].annotation.objects.size() + samples[i].annotation.landmarks.size();
     manifest.given_test = manifest.given_test || samples[i].split == Split::test;
     manifest.given_validation = manifest.given_validation || samples[i].split == Split::validation;
     manifest.samples.push_back(std::move(samples[i]));

@@ -1,8 +1,8 @@
 // From a folder to a manifest without splits decided: class folders (ImageFolder, with train/val/test above the classes or not), IDX pairs
 // (.gz too), CSV (path,label[,split][,group…]); texts as CSV
-// (path,text[,x,y,w,h][,split][,group…]); pictures with objects as COCO JSON, Pascal VOC or YOLO (docs/formats/annotations.md). Every
-// file is accepted, or rejected with a reason; nothing is dropped in silence. A CSV
-// outside of the folder (data.labels absolute) says alone what the data are: files that it does not name are not looked at.
+// (path,text[,x,y,w,h][,split][,group…]) and landmarks (path,NAME_x,NAME_y,…); pictures with objects as COCO JSON, Pascal VOC or YOLO
+// (docs/formats/annotations.md). Every file is accepted, or rejected with a reason; nothing is dropped in silence. A CSV outside of the
+// folder (data.labels absolute) says alone what the data are: files that it does not name are not looked at.
 //
 // Sample::group is filled here from the split plan: folder (class folders: the folders between class and file, so that class/patient7/x.png
 // and other/patient7/y.png are one group, and a file directly in its class folder is a group of its own; CSV: the file's folder), pattern

@@ -374,7 +374,8 @@ TEST(Import, FormatsAreFound) {
   EXPECT_EQ(*detect_format(folder.path()), "folders");
   folder.add("labels.csv", "path,label\ncat/1.png,x\ndog/1.png,y\n");
   EXPECT_EQ(*detect_format(folder.path()), "csv");
-  EXPECT_THAT(format_names(), ElementsAre("coco", "voc", "yolo", "idx", "texts", "csv", "mvtec", "masks", "folders", "pictures"));
+  EXPECT_THAT(format_names(),
+              ElementsAre("coco", "voc", "yolo", "idx", "texts", "landmarks", "csv", "mvtec", "masks", "folders", "pictures"));
 }
 
 TEST(Import, ListingDigestFollowsTheFolder) {

@@ -32,11 +32,13 @@ struct Entry {
   std::string class_name;
   std::string text;  // what is written in it, of data with texts: these have no classes but symbols
   Split split = Split::train;
-  std::string folder;                   // its group for group_by folder
-  std::string column;                   // its group for group_by column
-  std::size_t picture = 0;              // of Listing::collection
-  std::string mask;                     // the file with its mask
-  std::vector<std::string> cells = {};  // of Source::attributes
+  std::string folder;                                // its group for group_by folder
+  std::string column;                                // its group for group_by column
+  std::size_t picture = 0;                           // of Listing::collection
+  std::string mask;                                  // the file with its mask
+  std::vector<std::string> cells = {};               // of Source::attributes
+  std::vector<annotation::Landmark> landmarks = {};  // one for each of Listing::class_order, of data with landmarks
+  std::size_t line = 0;                              // of the table, where there is one
 };
 
 struct Listing {
@@ -62,6 +64,10 @@ bool looks_like_texts(const Source& source);
 Result<Listing> list_texts(const Source& source, const demand::SplitPlan& plan);
 // One symbol a line. Errors: invalid_data (file and line: more than one, or one twice), not_found, io.
 Result<std::vector<std::string>> read_symbols(const std::string& file);
+
+// Points of the pictures: columns "NAME_x" and "NAME_y" (or NAMEx, NAMEy), and if wanted "NAME_v" (COCO's 0, 1, 2).
+bool looks_like_landmarks(const Source& source);
+Result<Listing> list_landmarks(const Source& source, const demand::SplitPlan& plan);
 
 // Names of a table's columns, and which column has one of them, in any case.
 inline constexpr std::array<std::string_view, 6> path_columns{"path", "file", "filename", "file_name", "image", "image_path"};

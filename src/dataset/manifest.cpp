@@ -99,6 +99,31 @@ bool read_attributes(LineReader& reader, std::vector<annotation::Attribute>& att
   return true;
 }
 
+void append_landmarks(std::string& text, const std::vector<annotation::Landmark>& landmarks) {
+  std::string tail = "\"landmarks\":[";
+  for (const annotation::Landmark& point : landmarks) {
+    tail += tail.ends_with('[') ? "[" : ",[";
+    append_json_value(tail, point.x);
+    tail += ',';
+    append_json_value(tail, point.y);
+    tail += fmt::format(",{}]", point.said);
+  }
+  append_json_tail(text, tail + "]");
+}
+
+bool read_landmarks(LineReader& reader, std::vector<annotation::Landmark>& landmarks) {
+  if (!landmarks.empty() || !reader.take('[')) return false;
+  do {
+    annotation::Landmark& point = landmarks.emplace_back();
+    int said = 0;
+    if (!reader.take('[') || !reader.read(point.x) || !reader.take(',') || !reader.read(point.y) || !reader.take(',') ||
+        !reader.read(said) || !reader.take(']') || said < 0 || said > 2)
+      return false;
+    point.said = static_cast<std::int8_t>(said);
+  } while (reader.take(','));
+  return reader.take(']');
+}
+
 void append_mask(std::string& text, const MaskFile& mask) {
   std::string tail = "\"mask\":[";
   append_json_value(tail, mask.path);
@@ -146,8 +171,13 @@ bool holds_texts(const Manifest& manifest) {
                      [](const Sample& sample) { return !sample.annotation.text.empty(); });
 }
 
+bool holds_landmarks(const Manifest& manifest) {
+  return std::any_of(manifest.samples.begin(), manifest.samples.end(),
+                     [](const Sample& sample) { return !sample.annotation.landmarks.empty(); });
+}
+
 bool one_class_each(const Manifest& manifest) {
-  return !manifest.masks && !holds_objects(manifest) && !holds_attributes(manifest) && !holds_texts(manifest);
+  return !manifest.masks && !holds_objects(manifest) && !holds_attributes(manifest) && !holds_texts(manifest) && !holds_landmarks(manifest);
 }
 
 std::vector<std::int32_t> classes_within(const Manifest& manifest, const Sample& sample) {
@@ -155,6 +185,8 @@ std::vector<std::int32_t> classes_within(const Manifest& manifest, const Sample&
   for (const annotation::Object& object : sample.annotation.objects) classes.push_back(object.label);
   for (std::size_t i = 0; i < sample.annotation.attributes.size(); ++i)
     if (sample.annotation.attributes[i].said == annotation::Attribute::yes) classes.push_back(static_cast<std::int32_t>(i));
+  for (std::size_t i = 0; i < sample.annotation.landmarks.size(); ++i)
+    if (sample.annotation.landmarks[i].said != annotation::Landmark::unknown) classes.push_back(static_cast<std::int32_t>(i));
   for (const std::string& symbol : characters_of(sample.annotation.text)) {
     const auto found = std::find(manifest.classes.begin(), manifest.classes.end(), symbol);
     if (found != manifest.classes.end()) classes.push_back(static_cast<std::int32_t>(found - manifest.classes.begin()));
@@ -185,6 +217,7 @@ std::string write_manifest(const Manifest& manifest) {
     append_json_line(text, sample);
     if (!sample.annotation.objects.empty()) append_objects(text, sample.annotation.objects);
     if (!sample.annotation.attributes.empty()) append_attributes(text, sample.annotation.attributes);
+    if (!sample.annotation.landmarks.empty()) append_landmarks(text, sample.annotation.landmarks);
     if (!sample.annotation.text.empty()) {
       std::string tail = "\"text\":";
       append_json_value(tail, sample.annotation.text);
@@ -249,6 +282,7 @@ Result<Manifest> parse_manifest(const std::string& text, const std::string& sour
     const auto read_annotation = [&](std::string_view key, LineReader& reader) {
       if (key == "objects") return read_objects(reader, sample.annotation.objects) ? Tail::known : Tail::broken;
       if (key == "attributes") return read_attributes(reader, sample.annotation.attributes) ? Tail::known : Tail::broken;
+      if (key == "landmarks") return read_landmarks(reader, sample.annotation.landmarks) ? Tail::known : Tail::broken;
       if (key == "mask") return read_mask_file(reader, sample.mask) ? Tail::known : Tail::broken;
       if (key != "text") return Tail::unknown;
       const bool first = sample.annotation.text.empty();
@@ -261,6 +295,8 @@ Result<Manifest> parse_manifest(const std::string& text, const std::string& sour
     }
     if (const std::size_t count = sample.annotation.attributes.size(); count > 0 && count != manifest.classes.size())
       return broken(fmt::format("{} attributes, but there are {} classes", count, manifest.classes.size()));
+    if (const std::size_t count = sample.annotation.landmarks.size(); count > 0 && count != manifest.classes.size())
+      return broken(fmt::format("{} landmarks, but there are {} classes", count, manifest.classes.size()));
     for (const std::string& symbol : characters_of(sample.annotation.text))
       if (std::ranges::find(manifest.classes, symbol) == manifest.classes.end())
         return broken(

@@ -40,6 +40,7 @@ struct Sample {
   //   "objects":[[label,left,top,right,bottom,flags],…], flags 1 crowd, 2 difficult
   //   "attributes":"10?…", a character a class: yes, no, nothing is said
   //   "text":"AB123"
+  //   "landmarks":[[x,y,said],…], one a class; said 0 nothing, 1 covered, 2 visible
   annotation::Annotation annotation = {};
   MaskFile mask = {};  // likewise: "mask":[path,digest]; what it says stays in its file
   static constexpr auto fields() {
@@ -64,7 +65,8 @@ struct MaskMeaning {
 
 struct Manifest {
   std::string root;    // absolute folder
-  std::string format;  // "folders", "idx", "csv", "mvtec"; with objects "coco", "yolo", "voc"; with texts "texts"; with masks "masks"
+  std::string format;  // "folders", "idx", "csv", "mvtec"; with objects "coco", "yolo", "voc"; with texts "texts"; with masks "masks"; with
+                       // landmarks "landmarks"
   std::string licence, origin;
   std::vector<std::string> classes;
   bool given_test = false;  // the data bring their own test split
@@ -83,10 +85,12 @@ bool holds_objects(const Manifest& manifest);
 bool holds_attributes(const Manifest& manifest);
 // Whether classes are the symbols of texts, likewise.
 bool holds_texts(const Manifest& manifest);
+// Whether classes are the names of points, of which each picture has one each, likewise.
+bool holds_landmarks(const Manifest& manifest);
 // None of these, nor masks: every picture has the one class that is its label.
 bool one_class_each(const Manifest& manifest);
 // The classes that a picture counts for, where it has not one: of its objects and of its text's symbols, each as often as it is there; of
-// its attributes that are true. What its mask says stays in the file.
+// its attributes that are true; of its landmarks that are known. What its mask says stays in the file.
 std::vector<std::int32_t> classes_within(const Manifest& manifest, const Sample& sample);
 
 std::string write_manifest(const Manifest& manifest);

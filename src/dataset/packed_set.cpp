@@ -17,6 +17,7 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "dataset/masks.h"
+#include "dataset/packed_annotation.h"
 
 namespace sightline::dataset {
 namespace {
@@ -30,13 +31,15 @@ struct Head {
   std::int64_t count = 0, height = 0, width = 0, channels = 0;
   std::vector<std::string> classes;
   std::int64_t targets = 0;
-  std::int64_t objects = -1;  // -1: the set has none, not even the places for them
-  std::int64_t symbols = -1;  // of texts, likewise
-  std::int64_t masks = 0;     // 0: none; 1: classes; 2: and instances
+  std::int64_t objects = -1;   // -1: the set has none, not even the places for them
+  std::int64_t symbols = -1;   // of texts, likewise
+  std::int64_t masks = 0;      // 0: none; 1: classes; 2: and instances
+  std::int64_t landmarks = 0;  // 1: one a class
   static constexpr auto fields() {
-    return std::tuple{field("count", &Head::count),       field("height", &Head::height),   field("width", &Head::width),
-                      field("channels", &Head::channels), field("classes", &Head::classes), field("targets", &Head::targets),
-                      field("objects", &Head::objects),   field("symbols", &Head::symbols), field("masks", &Head::masks)};
+    return std::tuple{field("count", &Head::count),        field("height", &Head::height),   field("width", &Head::width),
+                      field("channels", &Head::channels),  field("classes", &Head::classes), field("targets", &Head::targets),
+                      field("objects", &Head::objects),    field("symbols", &Head::symbols), field("masks", &Head::masks),
+                      field("landmarks", &Head::landmarks)};
   }
 };
 
@@ -45,7 +48,7 @@ constexpr std::size_t aligned(std::size_t size) { return (size + alignment - 1) 
 // Where everything lies; the header's length is known.
 struct Layout {
   std::size_t labels_at = 0, splits_at = 0, pixels_at = 0, targets_at = 0, first_at = 0, objects_at = 0, first_symbol_at = 0,
-              symbols_at = 0, masks_at = 0, instances_at = 0, area = 0, image_bytes = 0, total = 0;
+              symbols_at = 0, masks_at = 0, instances_at = 0, landmarks_at = 0, landmark_bytes = 0, area = 0, image_bytes = 0, total = 0;
 };
 
 // False when the numbers are impossible or do not fit into 63 bits.
@@ -56,7 +59,7 @@ bool lay_out(std::size_t header_length, const Head& head, Layout& layout) {
   if (head.channels < 1 || head.channels > longest_side) return false;
   if (head.height * head.width > (std::int64_t{1} << 46U) / head.channels) return false;
   if (head.targets < 0 || head.targets > most_targets || head.objects < -1 || head.objects > most || head.symbols < -1 ||
-      head.symbols > most || head.masks < 0 || head.masks > 2)
+      head.symbols > most || head.masks < 0 || head.masks > 2 || head.landmarks < 0 || head.landmarks > 1)
     return false;
   const auto count = static_cast<std::size_t>(head.count);
   layout.area = static_cast<std::size_t>(head.height * head.width);
@@ -85,9 +88,15 @@ bool lay_out(std::size_t header_length, const Head& head, Layout& layout) {
     layout.masks_at = aligned(layout.total);
     layout.total = layout.masks_at + count * layout.area;
   }
+  layout.landmark_bytes = head.landmarks > 0 ? head.classes.size() * sizeof(PackedLandmark) : 0;
+  if (count > (std::numeric_limits<std::size_t>::max() >> 1U) / (layout.landmark_bytes + 1)) return false;
   if (head.masks > 1) {
     layout.instances_at = aligned(layout.total);
     layout.total = layout.instances_at + count * layout.area * sizeof(std::uint16_t);
+  }
+  if (head.landmarks > 0) {
+    layout.landmarks_at = aligned(layout.total);
+    layout.total = layout.landmarks_at + count * layout.landmark_bytes;
   }
   return true;
 }
@@ -99,6 +108,7 @@ std::string header_of(const Head& head) {
   if (head.objects < 0) json.erase("objects");
   if (head.symbols < 0) json.erase("symbols");
   if (head.masks == 0) json.erase("masks");
+  if (head.landmarks == 0) json.erase("landmarks");
   std::string header = json_text(json);
   const std::size_t prefix = magic.size() + sizeof(std::uint64_t);
   header.resize(aligned(prefix + header.size()) - prefix, ' ');
@@ -202,48 +212,6 @@ Result<void> keep_file(NewFile& file, const std::string& path) {
   return {};
 }
 
-// The sample's objects where resize puts them.
-std::vector<PackedObject> packed_objects(const Sample& sample, const PackOptions& options) {
-  const image::Placement place = image::placement_of(sample.width, sample.height, options.width, options.height, options.fit);
-  const auto at = [](double value, double scale, double offset, int most) {
-    return static_cast<float>(std::clamp<double>(value * scale + offset, 0, most));
-  };
-  std::vector<PackedObject> objects;
-  for (const annotation::Object& object : sample.annotation.objects) {
-    const PackedObject packed{.label = object.label,
-                              .left = at(object.box.left, place.scale_x, place.offset_x, options.width),
-                              .top = at(object.box.top, place.scale_y, place.offset_y, options.height),
-                              .right = at(object.box.right, place.scale_x, place.offset_x, options.width),
-                              .bottom = at(object.box.bottom, place.scale_y, place.offset_y, options.height),
-                              .ignored = object.ignored() ? 1U : 0U};
-    if (packed.left < packed.right && packed.top < packed.bottom) objects.push_back(packed);
-  }
-  return objects;
-}
-
-// What a map says at the centre of each packed pixel; `outside` beyond the picture.
-template <class T, class From>
-std::vector<T> packed_map(const Tensor& map, const PackOptions& options, T outside) {
-  const auto rows = map.dim(0), columns = map.dim(1);
-  const image::Placement place =
-      image::placement_of(static_cast<int>(columns), static_cast<int>(rows), options.width, options.height, options.fit);
-  const auto source_of = [](int at, double scale, double offset) {
-    return static_cast<std::int64_t>(std::floor((at + 0.5 - offset) / scale));
-  };
-  const auto values = map.values<From>();
-  std::vector<T> packed(static_cast<std::size_t>(options.width) * static_cast<std::size_t>(options.height), outside);
-  for (int y = 0; y < options.height; ++y) {
-    const std::int64_t from_y = source_of(y, place.scale_y, place.offset_y);
-    for (int x = 0; x < options.width; ++x) {
-      const std::int64_t from_x = source_of(x, place.scale_x, place.offset_x);
-      if (from_y < 0 || from_y >= rows || from_x < 0 || from_x >= columns) continue;
-      packed[static_cast<std::size_t>(y) * static_cast<std::size_t>(options.width) + static_cast<std::size_t>(x)] =
-          static_cast<T>(values[static_cast<std::size_t>(from_y * columns + from_x)]);
-    }
-  }
-  return packed;
-}
-
 Result<void> write_masks(const NewFile& file, const Layout& layout, const Manifest& manifest, std::size_t i, const PackOptions& options) {
   annotation::Annotation truth;
   SIGHTLINE_CHECK(read_mask(manifest, manifest.samples[i], truth));
@@ -301,6 +269,7 @@ Result<void> pack(const Manifest& manifest, const PackOptions& options, const st
   if (options.masks && !manifest.masks)
     return Error{ErrorKind::usage, fmt::format("{}: the data ({}) have no masks", manifest.root, manifest.format)};
   if (options.masks) head.masks = manifest.masks->instances ? 2 : 1;
+  if (options.landmarks) head.landmarks = 1;
   Layout layout;
   SIGHTLINE_TRY(NewFile file, begin_file(head, labels, splits, path, layout));
   if (options.objects) {
@@ -330,6 +299,12 @@ Result<void> pack(const Manifest& manifest, const PackOptions& options, const st
         if (image->width != options.width || image->height != options.height)
           *image = image::resize(*image, options.width, options.height, options.fit);
         if (i % block == block - 1) progress.advance(block);
+        if (options.landmarks) {
+          const std::vector<PackedLandmark> points = packed_landmarks(sample, options, manifest.classes.size());
+          if (auto status = file.write_at(layout.landmarks_at + i * layout.landmark_bytes, points.data(), layout.landmark_bytes);
+              !status.ok())
+            return status;
+        }
         if (options.masks)
           if (auto status = write_masks(file, layout, manifest, i, options); !status.ok()) return status;
         return file.write_at(layout.pixels_at + i * layout.image_bytes, image->pixels.data(), layout.image_bytes);
@@ -384,6 +359,12 @@ Result<PackedSet> PackedSet::open(const std::string& path) {
   set.masks_at_ = layout.masks_at;
   set.instances_at_ = layout.instances_at;
   if (auto status = set.check_masks(); !status.ok()) return broken(status.error().message);
+  set.has_landmarks_ = head->landmarks > 0;
+  set.landmarks_at_ = layout.landmarks_at;
+  for (std::int64_t i = 0; i < head->count; ++i)
+    for (const PackedLandmark& point : set.landmarks_of(i))
+      if (!std::isfinite(point.x) || !std::isfinite(point.y) || point.said > 2)
+        return broken(fmt::format("a landmark of sample {} is no place", i));
   return set;
 }
 
@@ -414,6 +395,12 @@ Result<void> PackedSet::check_texts() const {
   for (const std::int32_t symbol : symbols())
     if (symbol < 0 || static_cast<std::size_t>(symbol) >= classes_.size()) return wrong(fmt::format("the symbol {} is no class", symbol));
   return {};
+}
+
+std::span<const PackedLandmark> PackedSet::landmarks_of(std::int64_t sample) const {
+  if (!has_landmarks_) return {};
+  const auto* all = reinterpret_cast<const PackedLandmark*>(file_.bytes().data() + landmarks_at_);
+  return {all + static_cast<std::size_t>(sample) * classes_.size(), classes_.size()};
 }
 
 std::span<const std::int32_t> PackedSet::symbols() const {

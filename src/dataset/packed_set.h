@@ -7,7 +7,8 @@
 //   first[count + 1], padding to 64 and M records PackedObject: those of sample i are first[i] to first[i + 1].
 //   With "symbols":S in the header, padding to 64, u64 first[count + 1], padding to 64 and i32 symbol[S]: the texts, as classes, likewise.
 //   With "masks":1 in the header, padding to 64 and u8 mask[count][height][width]; with "masks":2 then padding to 64 and
-//   u16 instances[count][height][width] (docs/formats/packed-set.md).
+//   u16 instances[count][height][width].
+//   With "landmarks":1 in the header, padding to 64 and PackedLandmark[count][classes] (docs/formats/packed-set.md).
 #pragma once
 
 #include <functional>
@@ -23,9 +24,10 @@ namespace sightline::dataset {
 struct PackOptions {
   int width = 0, height = 0, channels = 0;
   image::Fit fit = image::Fit::stretch;
-  bool texts = false;    // with the text of each picture
-  bool objects = false;  // with what the manifest says of each picture (Sample::annotation), moved as the picture was
-  bool masks = false;    // with what its mask says (masks.h), likewise: each pixel that of the place that its centre shows
+  bool texts = false;      // with the text of each picture
+  bool objects = false;    // with what the manifest says of each picture (Sample::annotation), moved as the picture was
+  bool landmarks = false;  // with the landmarks of each picture, moved as the picture was
+  bool masks = false;      // with what its mask says (masks.h), likewise: each pixel that of the place that its centre shows
 };
 
 // One thing in a packed picture, in its pixels (the frame of annotation/annotation.h), as the file holds it.
@@ -36,6 +38,14 @@ struct PackedObject {
   bool operator==(const PackedObject&) const = default;
 };
 static_assert(sizeof(PackedObject) == 24);
+
+// Where one landmark of a packed picture is, in the same frame.
+struct PackedLandmark {
+  float x = 0, y = 0;
+  std::uint32_t said = 0;  // annotation::Landmark: 0 nothing is said of it, 1 covered, 2 visible
+  bool operator==(const PackedLandmark&) const = default;
+};
+static_assert(sizeof(PackedLandmark) == 12);
 
 class PackedSet {
  public:
@@ -56,6 +66,8 @@ class PackedSet {
   std::span<const std::int32_t> symbols() const;         // of all samples, one after the other
   std::span<const std::uint64_t> first_symbols() const;  // count + 1 places in symbols()
   std::span<const std::int32_t> text_of(std::int64_t sample) const;
+  bool has_landmarks() const { return has_landmarks_; }
+  std::span<const PackedLandmark> landmarks_of(std::int64_t sample) const;  // one for each class
   bool has_masks() const { return masks_ > 0; }
   bool has_instances() const { return masks_ > 1; }
   // H×W of a sample: 0 background, k + 1 class k, unjudged_pixel (annotation.h) where nothing is said and beyond the picture.
@@ -73,7 +85,8 @@ class PackedSet {
   std::vector<std::string> classes_;
   std::int64_t target_width_ = 0, objects_ = -1, symbols_ = -1, masks_ = 0;
   std::size_t labels_at_ = 0, splits_at_ = 0, pixels_at_ = 0, targets_at_ = 0, first_at_ = 0, objects_at_ = 0, first_symbol_at_ = 0,
-              symbols_at_ = 0, masks_at_ = 0, instances_at_ = 0;
+              symbols_at_ = 0, masks_at_ = 0, instances_at_ = 0, landmarks_at_ = 0;
+  bool has_landmarks_ = false;
 };
 
 // Writes such a file sample by sample, in any order and from any thread. What a killed process wrote stays in `path`, so that the next

@@ -96,9 +96,11 @@ constexpr std::array rows{
     Clash{"read", not_read, [](const Demand& d) { return d.read && d.task != "read"; }, "it says what texts look like", "leave read out"},
     Clash{"data.symbols", not_read, [](const Demand& d) { return d.data.symbols && d.task != "read"; }, "it is about texts",
           "leave data.symbols out"},
-    Clash{"recipe.augmentation", "task: segment",
-          [](const Demand& d) { return d.recipe.augmentation && *d.recipe.augmentation == "mosaic" && d.task == "segment"; },
-          "it moves boxes, not masks", "name none, flip, light, strong, light_unflipped or strong_unflipped"},
+    Clash{"recipe.augmentation", "masks and landmarks",
+          [](const Demand& d) {
+            return d.recipe.augmentation && *d.recipe.augmentation == "mosaic" && (d.task == "segment" || d.task == "landmarks");
+          },
+          "it moves boxes, not masks or points", "name none, flip, light, strong, light_unflipped or strong_unflipped"},
     Clash{"recipe.cut", "a net that is trained from the start", [](const Demand& d) { return d.recipe.cut && !brings_network(d); },
           "such a net is read at its end", "name a network (backbone: {name: …} or {onnx: …}), or leave recipe.cut out"},
     Clash{"recipe.neck", "backbone.name", [](const Demand& d) { return d.recipe.neck && d.backbone && d.backbone->name; },

@@ -191,7 +191,7 @@ Result<void> check_values(const YamlNode& root, const Demand& demand) {
     return node_at(root, "data")
         .error("data.attributes is missing; name the columns that are asked, like data: {path: photos, attributes: [colour, damaged]}");
   SIGHTLINE_CHECK(one_of(root, "data.format", demand.data.format,
-                         {"auto", "folders", "idx", "csv", "mvtec", "pictures", "coco", "yolo", "voc", "texts", "masks"}));
+                         {"auto", "folders", "idx", "csv", "mvtec", "pictures", "coco", "yolo", "voc", "texts", "masks", "landmarks"}));
   SIGHTLINE_CHECK(within(root, "data.max_rejected", demand.data.max_rejected, {0, 1}, "it is a share"));
   SIGHTLINE_CHECK(check_split(root, demand.split));
   SIGHTLINE_CHECK(check_pairs(root, demand));

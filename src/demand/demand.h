@@ -34,7 +34,8 @@ struct Data {
     return std::tuple{
         field("path", &Data::path, "folder of images, IDX folder, or CSV file; relative to the demand file"),
         field("format", &Data::format,
-              "auto, folders, idx, csv, mvtec or pictures; with boxes coco, yolo or voc; with texts texts; with masks masks"),
+              "auto, folders, idx, csv, mvtec or pictures; with boxes coco, yolo or voc; with texts texts; with masks masks; with "
+              "landmarks landmarks"),
         field("labels", &Data::labels,
               "for csv and texts: the file with path,label or path,text rows, relative to path; or one elsewhere, which alone says what "
               "the data are; for coco: the "

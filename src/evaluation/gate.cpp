@@ -42,8 +42,11 @@ GateLine target_line(const demand::Target& target, const Evaluation& evaluation)
   const int digits = digits_for(*value, target.at_least, 4);
   const std::string words = measured(target.metric, *value, evaluation, digits);
   if (target.at_least <= 0) {
-    line.passed = true;
-    line.sentence = words + "; the demand sets no target";
+    line.passed = *value > 0;
+    line.sentence =
+        words + (line.passed ? "; the demand sets no target"
+                             : "; the demand sets no target, but a model that is never right is not released: give it more time "
+                               "(budget) or look at the data (`sightline data check`)");
     return line;
   }
   line.passed = *value >= target.at_least;

@@ -69,6 +69,9 @@ TEST(Gate, OtherMetricsAndNoTarget) {
   demand.target = {.metric = "top9", .at_least = 0.1};
   EXPECT_THAT(gate(demand, measured(0.9), std::nullopt).sentence, HasSubstr("no metric is called \"top9\""));
   EXPECT_THAT(gate(demanding(0), measured(0.2), std::nullopt).sentence, HasSubstr("the demand sets no target"));
+  const Verdict useless = gate(demanding(0), measured(0), std::nullopt);
+  EXPECT_FALSE(useless.release);
+  EXPECT_THAT(useless.sentence, HasSubstr("never right"));
 }
 
 TEST(Gate, LimitsAreKeptOrNamed) {

@@ -166,6 +166,7 @@ line::Step pack_step(const BuildContext& build) {
                                        .fit = build.task->fit,
                                        .texts = build.task->texts,
                                        .objects = build.task->objects,
+                                       .landmarks = build.task->landmarks,
                                        .masks = build.task->masks};
     SIGHTLINE_CHECK(dataset::pack(manifest, options, path));
     return context.put_file("images", path);

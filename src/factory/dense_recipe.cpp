@@ -69,6 +69,22 @@ void choose_dense_training(const demand::Demand& demand, const dataset::Manifest
                                        recipe.learning_rate, plural(static_cast<std::uint64_t>(train), "image")));
 }
 
+void choose_side(const demand::RecipePins& pins, const dataset::Manifest& manifest, std::span<const int> sides, ChosenRecipe& chosen) {
+  if (pins.side) {
+    chosen.recipe.side = *pins.side;
+    chosen.reasons.push_back(fmt::format("input side {}: the demand says so", *pins.side));
+    return;
+  }
+  std::vector<int> longer;
+  for (const dataset::Sample& sample : manifest.samples) longer.push_back(std::max(sample.width, sample.height));
+  const auto middle = longer.begin() + std::ssize(longer) / 2;
+  std::nth_element(longer.begin(), middle, longer.end());
+  const auto enough = std::find_if(sides.begin(), sides.end(), [&](int side) { return side >= *middle; });
+  chosen.recipe.side = enough == sides.end() ? sides.back() : *enough;
+  chosen.reasons.push_back(fmt::format("input side {}: the longer side of the pictures is {} pixels in the median{}", chosen.recipe.side,
+                                       *middle, *middle > sides.back() ? "; raise recipe.side where what matters becomes too small" : ""));
+}
+
 Result<DenseStart> read_dense_start(const std::optional<StartingWeights>& start) {
   DenseStart begun{.weights = start, .graph = {}, .mean = {127.5F, 127.5F, 127.5F}, .deviation = {64, 64, 64}};
   if (!start) return begun;
@@ -80,14 +96,18 @@ Result<DenseStart> read_dense_start(const std::optional<StartingWeights>& start)
   return begun;
 }
 
-Result<void> adopt_dense_start(const DenseStart& begun, ChosenRecipe& chosen) {
-  if (!begun.weights) {
+Result<ChosenRecipe> finish_dense(const demand::Demand& demand, const DenseStart& begun, int threads, const char* net,
+                                  ChosenRecipe chosen) {
+  if (begun.weights) {
+    SIGHTLINE_TRY(const int taken, modules::adopt_backbone(chosen.graph, begun.graph));
+    chosen.reasons.push_back(fmt::format("begins with what {} knows: {} of its tensors", begun.weights->name, taken));
+  } else {
     chosen.reasons.emplace_back("begins with random weights: no backbone is shipped with this installation");
-    return {};
   }
-  SIGHTLINE_TRY(const int taken, modules::adopt_backbone(chosen.graph, begun.graph));
-  chosen.reasons.push_back(fmt::format("begins with what {} knows: {} of its tensors", begun.weights->name, taken));
-  return {};
+  SIGHTLINE_TRY(const std::string broken, broken_limit(demand, chosen.graph, chosen.recipe, threads));
+  if (broken.empty()) return chosen;
+  return Error{ErrorKind::refused,
+               fmt::format("the {} at side {} breaks a limit: {}; lower recipe.side, or raise the limit", net, chosen.recipe.side, broken)};
 }
 
 }  // namespace sightline::factory

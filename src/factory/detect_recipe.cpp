@@ -71,12 +71,7 @@ Result<ChosenRecipe> choose_detector_recipe(const demand::Demand& demand, const 
   options.deviation = begun.deviation;
   options.seed = static_cast<std::uint64_t>(demand.seed);
   SIGHTLINE_TRY(chosen.graph, modules::build_detector(options));
-  SIGHTLINE_CHECK(adopt_dense_start(begun, chosen));
-  SIGHTLINE_TRY(const std::string broken, broken_limit(demand, chosen.graph, recipe, threads));
-  if (!broken.empty())
-    return Error{ErrorKind::refused,
-                 fmt::format("the detector at side {} breaks a limit: {}; lower recipe.side, or raise the limit", recipe.side, broken)};
-  return chosen;
+  return finish_dense(demand, begun, threads, "detector", std::move(chosen));
 }
 
 }  // namespace sightline::factory

@@ -82,6 +82,9 @@ Result<std::string> broken_limit(const demand::Demand& demand, const graph::Grap
                                  runtime::Precision precision = runtime::Precision::f32);
 
 // The same for masks: what pixels show, and where the masks hold objects how to tell these apart. Errors likewise.
+Result<void> check_landmarker_pins(const demand::Demand& demand);
+Result<ChosenRecipe> choose_landmarker_recipe(const demand::Demand& demand, const dataset::Manifest& manifest,
+                                              const std::optional<StartingWeights>& start, int threads);
 Result<void> check_segmenter_pins(const demand::Demand& demand);
 Result<ChosenRecipe> choose_segmenter_recipe(const demand::Demand& demand, const dataset::Manifest& manifest,
                                              const std::optional<StartingWeights>& start, int threads);

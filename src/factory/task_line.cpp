@@ -8,6 +8,7 @@
 #include "factory/step_inputs.h"
 #include "modules/detector.h"
 #include "modules/embedder.h"
+#include "modules/landmarker.h"
 #include "modules/modules.h"
 #include "modules/reader.h"
 #include "modules/segmenter.h"
@@ -41,6 +42,7 @@ Result<void> wants_labels(const dataset::Manifest& manifest) {
   if (dataset::holds_attributes(manifest))
     return wrong_data(manifest, "data.attributes asks several questions about each picture; write task: attributes, or drop it");
   if (dataset::holds_texts(manifest)) return no_text_wanted(manifest);
+  if (dataset::holds_landmarks(manifest)) return wrong_data(manifest, "the data say where points are; write task: landmarks");
   return wrong_data(manifest, fmt::format("the {} annotations say what is where in a picture, and the task wants one class for each; write "
                                           "task: detect",
                                           manifest.format));
@@ -67,6 +69,13 @@ Result<void> wants_masks(const dataset::Manifest& manifest) {
   return wrong_data(manifest,
                     fmt::format("the data ({}) have no masks; put a PNG for each picture into masks/ beside images/, or write task: {}",
                                 manifest.format, dataset::holds_objects(manifest) ? "detect" : "classify"));
+}
+
+Result<void> wants_landmarks(const dataset::Manifest& manifest) {
+  if (dataset::holds_landmarks(manifest)) return {};
+  return wrong_data(manifest, fmt::format("the data ({}) do not say where points are; bring a CSV file with the columns path, NAME_x and "
+                                          "NAME_y for each point, or write another task",
+                                          manifest.format));
 }
 
 // That there is such a net, and that it suits the side, is known before anything runs.
@@ -111,6 +120,13 @@ std::vector<TaskLine>& table() {
        .check_data = wants_masks,
        .choose = choose_segmenter_recipe,
        .versions = {{"segmenter", modules::segmenter_version}}},
+      {.task = "landmarks",
+       .landmarks = true,
+       .starts = true,
+       .check_demand = check_landmarker_pins,
+       .check_data = wants_landmarks,
+       .choose = choose_landmarker_recipe,
+       .versions = {{"landmarker", modules::landmarker_version}}},
       {.task = "anomaly",
        .fit = image::Fit::stretch,
        .starts = true,

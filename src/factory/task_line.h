@@ -46,6 +46,7 @@ struct TaskLine {
   bool objects = false;              // training reads the boxes
   bool texts = false;                // or the texts
   bool masks = false;                // training reads the masks
+  bool landmarks = false;            // or the landmarks
   bool starts = false;               // nets begin with the shipped backbone (BuildContext::start)
   // What the demand pins that does not go with the task. Error usage.
   Result<void> (*check_demand)(const demand::Demand& demand) = nullptr;

@@ -111,4 +111,18 @@ void draw_rectangle(Image& target, double left, double top, double right, double
   });
 }
 
+void draw_dot(Image& target, double x, double y, const Dot& dot) {
+  if (target.channels == 1) target = convert_channels(target, 3);
+  if (target.pixels.empty() || !std::isfinite(x) || !std::isfinite(y)) return;
+  with_opencv([&] {
+    cv::Mat pixels = as_matrix(target);
+    constexpr int bits = 4;  // of a pixel's fraction
+    const auto fixed = [](double value) { return static_cast<int>(std::lround(std::clamp(value, -1e4, 1e5) * (1 << bits))); };
+    const cv::Point centre(fixed(x - 0.5), fixed(y - 0.5));  // OpenCV counts from the middle of the first pixel
+    const cv::Scalar colour(dot.colour.red, dot.colour.green, dot.colour.blue), dark(24, 24, 24);
+    cv::circle(pixels, centre, fixed(dot.radius + 1), dark, dot.filled ? cv::FILLED : 3, cv::LINE_AA, bits);
+    cv::circle(pixels, centre, fixed(dot.filled ? dot.radius : dot.radius + 1), colour, dot.filled ? cv::FILLED : 1, cv::LINE_AA, bits);
+  });
+}
+
 }  // namespace sightline::image

@@ -103,6 +103,14 @@ struct Stroke {
 // line lies inside of the pixels that the rectangle touches.
 void draw_rectangle(Image& target, double left, double top, double right, double bottom, const Stroke& stroke);
 
+struct Dot {
+  Colour colour;
+  double radius = 2;   // pixels
+  bool filled = true;  // else a ring
+};
+// A disc with a dark rim around a place in the same frame, its edges smooth.
+void draw_dot(Image& target, double x, double y, const Dot& dot);
+
 // Numbers on a grid over a whole picture (rows × columns, row after row), brought to another size: bilinear, pixel centres at halves, edges
 // repeated. Shrinking averages areas, as resize() does.
 std::vector<float> resize_map(std::span<const float> values, int columns, int rows, int width, int height);

@@ -41,6 +41,15 @@ std::size_t backbone_layers(const graph::Graph& graph) {
 
 }  // namespace
 
+void mark_backbone(graph::Graph& graph, const std::string& last_map) {
+  std::int64_t layers = 0;
+  for (const graph::Node& node : graph.nodes) {
+    if (node.op_type == "Conv") ++layers;
+    if (node.outputs[0] == last_map) break;
+  }
+  graph.metadata[backbone_layers_key] = std::to_string(layers);
+}
+
 Result<int> adopt_backbone(graph::Graph& detector, const graph::Graph& backbone) {
   const std::vector<Layer> ours = layers_of(detector), theirs = layers_of(backbone);
   const std::size_t count = backbone_layers(detector);

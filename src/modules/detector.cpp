@@ -155,12 +155,7 @@ Result<graph::Graph> build_detector(const DetectorOptions& options) {
   SIGHTLINE_TRY(graph::Graph graph, builder.finish({"boxes", "scores", "selected"}, {class_logits, box_logits}));
   begin_with(graph, head.last_classes, [](std::size_t) { return -std::log((1 - first_score) / first_score); });
   begin_with(graph, head.last_boxes, [](std::size_t i) { return -first_slope * static_cast<float>(i % box_bins); });
-  std::int64_t layers = 0;
-  for (const graph::Node& node : graph.nodes) {
-    if (node.op_type == "Conv") ++layers;
-    if (node.outputs[0] == maps.back()) break;
-  }
-  graph.metadata[backbone_layers_key] = std::to_string(layers);
+  mark_backbone(graph, maps.back());
   return graph;
 }
 

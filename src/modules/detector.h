@@ -53,6 +53,9 @@ std::vector<AnchorPoint> anchor_points(std::int64_t height, std::int64_t width);
 // those recipe.backbone_rate.
 inline constexpr const char* backbone_layers_key = "sightline_backbone_layers";
 
+// Writes that: the layers up to the one that makes this value (the backbone's last map).
+void mark_backbone(graph::Graph& graph, const std::string& last_map);
+
 // Gives the detector's backbone the weights of a graph that begins with the same net (a classifier of it, or features/backbone.h's),
 // layer by layer in their order; gives the number of tensors that were taken. Where `backbone` has its normalisation still, that comes too,
 // statistics and all. Where it was folded into the convolutions, the detector's goes away there and the convolution gets the bias: the same

@@ -51,12 +51,7 @@ Result<graph::Graph> build_embedder(const EmbedderOptions& options) {
   const std::string columns = builder.constant(identity_columns, random_columns(options.width, options.identities, options.seed));
   builder.rename(builder.node("MatMul", {features_output, columns}), identity_scores);  // N×K
   SIGHTLINE_TRY(graph::Graph graph, builder.finish({embedding_output}, {features_output, identity_scores}));
-  std::int64_t layers = 0;
-  for (const graph::Node& node : graph.nodes) {
-    if (node.op_type == "Conv") ++layers;
-    if (node.outputs[0] == map) break;
-  }
-  graph.metadata[backbone_layers_key] = std::to_string(layers);
+  mark_backbone(graph, map);
   return graph;
 }
 

@@ -14,6 +14,8 @@
 #include "tasks/detect_metrics.h"
 #include "tasks/embed.h"
 #include "tasks/embed_metrics.h"
+#include "tasks/landmarks.h"
+#include "tasks/landmarks_metrics.h"
 #include "tasks/read.h"
 #include "tasks/read_metrics.h"
 #include "tasks/segment.h"
@@ -59,6 +61,12 @@ constexpr std::array kAttributesMetrics{
     Metric{"mAP", "mean over the labels of the average precision"},
     Metric{"macro_f1", "mean over the labels of the harmonic mean of precision and recall of what is said"},
     Metric{"accuracy", "mean over the questions of the share of pictures that are answered rightly"},
+};
+constexpr std::array kLandmarksMetrics{
+    Metric{"pck_0.1", "share of points within a tenth of the unit of where they are: between the eyes, or the size of what they cover"},
+    Metric{"pck_0.05", "the same within a twentieth"},
+    Metric{"success_0.1", "share of pictures whose points are off by at most a tenth of the unit in the mean"},
+    Metric{"auc_0.1", "area under the share of pictures whose mean error is at most e, for e up to a tenth of the unit, over a tenth"},
 };
 constexpr std::array kReadMetrics{
     Metric{"text_accuracy", "share of pictures whose whole text is read as it is"},
@@ -126,6 +134,16 @@ std::vector<Task>& table() {
            .meter = attributes_meter,
            .draw = draw_attributes,
            .draw_truth = draw_attributes_truth},
+      Task{.name = "landmarks",
+           .description = "where each of some named points of a thing lies",
+           .metrics = kLandmarksMetrics,
+           .check_outputs = check_landmarks_outputs,
+           .decode = decode_landmarks,
+           .columns = kLandmarksColumns,
+           .tell = tell_landmarks,
+           .meter = landmarks_meter,
+           .draw = draw_landmarks,
+           .draw_truth = draw_landmarks_truth},
       Task{.name = "read",
            .description = "what is written in a picture: a line of text, a plate",
            .metrics = kReadMetrics,

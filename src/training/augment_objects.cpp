@@ -12,17 +12,6 @@ namespace {
 
 using Objects = std::vector<dataset::PackedObject>;
 
-// Where the map takes a point from its source, in the frame of boxes: its pixels have their centres at halves.
-struct Point {
-  double x = 0, y = 0;
-};
-Point target_of(const PictureShape& shape, const Affine& affine, Point from) {
-  const double centre_x = (shape.width - 1) / 2.0, centre_y = (shape.height - 1) / 2.0, half = 0.5;
-  const double x = from.x - half - centre_x - affine.shift_x, y = from.y - half - centre_y - affine.shift_y;
-  const double determinant = affine.xx * affine.yy - affine.xy * affine.yx;
-  return {(affine.yy * x - affine.xy * y) / determinant + centre_x + half, (affine.xx * y - affine.yx * x) / determinant + centre_y + half};
-}
-
 double area_of(const dataset::PackedObject& object) {
   return static_cast<double>(object.right - object.left) * static_cast<double>(object.bottom - object.top);
 }
@@ -33,7 +22,7 @@ void add_moved(const Samples& samples, std::int64_t sample, const Affine& affine
 }
 
 // The part of a mosaic that lies on this side of the point where the four meet, showing a whole picture at `scale` with a corner there.
-void add_quarter(const Samples& samples, std::int64_t sample, bool right, bool bottom, const Point& meeting, double scale, bool mirrored,
+void add_quarter(const Samples& samples, std::int64_t sample, bool right, bool bottom, const Place& meeting, double scale, bool mirrored,
                  std::span<std::uint8_t> target, Objects& objects) {
   const PictureShape& shape = samples.shape;
   const int x = static_cast<int>(meeting.x), y = static_cast<int>(meeting.y);
@@ -60,7 +49,7 @@ void draw_mosaic(const Samples& samples, const Draw& draw, std::span<std::uint8_
   Random random(Random::mix(draw.seed ^ mosaic_stream), static_cast<std::uint64_t>(draw.epoch), static_cast<std::uint64_t>(draw.sample));
   const auto coin = [&] { return random.uniform() < 0.5; };
   if (coin()) {
-    const Point meeting{std::round(random.uniform(0.3, 0.7) * shape.width), std::round(random.uniform(0.3, 0.7) * shape.height)};
+    const Place meeting{std::round(random.uniform(0.3, 0.7) * shape.width), std::round(random.uniform(0.3, 0.7) * shape.height)};
     const auto first = static_cast<int>(random.below(4));  // the place of the sample itself
     for (int place = 0; place < 4; ++place) {
       const std::int64_t other = samples.chosen[random.below(samples.chosen.size())];
@@ -83,12 +72,19 @@ void draw_mosaic(const Samples& samples, const Draw& draw, std::span<std::uint8_
 
 }  // namespace
 
+Place target_of(const PictureShape& shape, const Affine& affine, Place from) {
+  const double centre_x = (shape.width - 1) / 2.0, centre_y = (shape.height - 1) / 2.0, half = 0.5;
+  const double x = from.x - half - centre_x - affine.shift_x, y = from.y - half - centre_y - affine.shift_y;
+  const double determinant = affine.xx * affine.yy - affine.xy * affine.yx;
+  return {(affine.yy * x - affine.xy * y) / determinant + centre_x + half, (affine.xx * y - affine.yx * x) / determinant + centre_y + half};
+}
+
 bool move_object(const PictureShape& shape, const Affine& affine, const Part& part, const Part* blanked, dataset::PackedObject& object) {
-  std::array<Point, 4> corners{Point{object.left, object.top}, Point{object.right, object.top}, Point{object.left, object.bottom},
-                               Point{object.right, object.bottom}};
-  for (Point& corner : corners) corner = target_of(shape, affine, corner);
-  const auto [left, right] = std::ranges::minmax(corners, {}, &Point::x);
-  const auto [top, bottom] = std::ranges::minmax(corners, {}, &Point::y);
+  std::array<Place, 4> corners{Place{object.left, object.top}, Place{object.right, object.top}, Place{object.left, object.bottom},
+                               Place{object.right, object.bottom}};
+  for (Place& corner : corners) corner = target_of(shape, affine, corner);
+  const auto [left, right] = std::ranges::minmax(corners, {}, &Place::x);
+  const auto [top, bottom] = std::ranges::minmax(corners, {}, &Place::y);
   const double whole = (right.x - left.x) * (bottom.y - top.y);
   const auto clipped = [](double value, int low, int high) { return static_cast<float>(std::clamp<double>(value, low, high)); };
   object.left = clipped(left.x, part.left, part.right);

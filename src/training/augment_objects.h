@@ -37,6 +37,13 @@ struct Draw {
 void augment_objects(modules::Augmentation kind, const Samples& samples, const Draw& draw, std::span<std::uint8_t> target,
                      std::vector<dataset::PackedObject>& objects);
 
+// A place in the frame of boxes and landmarks: pixels have their centres at halves.
+struct Place {
+  double x = 0, y = 0;
+};
+// Where the map takes a place of its source.
+Place target_of(const PictureShape& shape, const Affine& affine, Place from);
+
 // Where a box of the source lies after this map, clipped to `part` and by `blanked`. False: it is gone.
 bool move_object(const PictureShape& shape, const Affine& affine, const Part& part, const Part* blanked, dataset::PackedObject& object);
 

@@ -4,8 +4,10 @@
 #include <cassert>
 #include <map>
 
+#include "annotation/landmarks.h"
 #include "base/random.h"
 #include "tasks/instance_maps.h"
+#include "training/augment_landmarks.h"
 #include "training/augment_masks.h"
 #include "training/augment_objects.h"
 
@@ -46,6 +48,10 @@ void fill_batch(const Samples& samples, std::span<const std::int64_t> order, std
   const std::size_t area = static_cast<std::size_t>(samples.shape.height) * static_cast<std::size_t>(samples.shape.width);
   batch.masks.resize(samples.masks != nullptr ? batch.labels.size() * area : 0);
   batch.instance_maps.resize(samples.masks != nullptr && samples.masks->has_instances() ? 2 * batch.labels.size() * area : 0);
+  const std::size_t points = samples.landmarks != nullptr ? samples.landmarks->classes().size() : 0;
+  std::vector<std::size_t> mirrored;
+  if (points > 0) mirrored = annotation::mirrored_landmarks(samples.landmarks->classes());
+  batch.landmarks.resize(batch.labels.size() * points);
   for (std::int64_t i = begin; i < end; ++i) {
     const std::int64_t sample = order[static_cast<std::size_t>(i)];
     const auto place = static_cast<std::size_t>(i - begin);
@@ -59,6 +65,9 @@ void fill_batch(const Samples& samples, std::span<const std::int64_t> order, std
     }
     if (samples.masks != nullptr)
       fill_masked(samples, augmentation, {seed, epoch, sample}, place, pixels, batch);
+    else if (points > 0)
+      augment_landmarks(augmentation, samples, {seed, epoch, sample}, mirrored, pixels,
+                        std::span(batch.landmarks).subspan(place * points, points));
     else if (samples.objects != nullptr)
       augment_objects(augmentation, samples, {seed, epoch, sample}, pixels, batch.objects[place]);
     else

@@ -22,6 +22,7 @@ struct Batch {
   std::vector<float> targets;                               // N×K, of samples that have such
   std::vector<std::vector<dataset::PackedObject>> objects;  // of each picture, where samples have such
   std::vector<std::vector<std::int32_t>> texts;             // likewise, as symbols
+  std::vector<dataset::PackedLandmark> landmarks;           // N×K, likewise
   std::vector<std::uint8_t> masks;                          // N×H×W, likewise
   std::vector<float> instance_maps;                         // N×2×H×W, likewise: border and depth (tasks/instance_maps.h)
   std::int64_t count() const { return static_cast<std::int64_t>(labels.size()); }
@@ -30,13 +31,14 @@ struct Batch {
 // What is drawn from. The pixels are borrowed.
 struct Samples {
   PictureShape shape;
-  const std::uint8_t* pixels = nullptr;         // all pictures, one after the other
-  std::span<const std::int32_t> labels;         // of all
-  std::span<const float> targets;               // of all, one row after the other; may be empty
-  const dataset::PackedSet* objects = nullptr;  // whose objects are learned; null: none are
-  const dataset::PackedSet* texts = nullptr;    // whose texts are learned, likewise
-  const dataset::PackedSet* masks = nullptr;    // whose masks are learned
-  std::vector<std::int64_t> chosen;             // the pictures that take part
+  const std::uint8_t* pixels = nullptr;           // all pictures, one after the other
+  std::span<const std::int32_t> labels;           // of all
+  std::span<const float> targets;                 // of all, one row after the other; may be empty
+  const dataset::PackedSet* objects = nullptr;    // whose objects are learned; null: none are
+  const dataset::PackedSet* texts = nullptr;      // whose texts are learned, likewise
+  const dataset::PackedSet* landmarks = nullptr;  // whose landmarks are learned
+  const dataset::PackedSet* masks = nullptr;      // whose masks are learned
+  std::vector<std::int64_t> chosen;               // the pictures that take part
 
   std::int64_t count() const { return static_cast<std::int64_t>(chosen.size()); }
   std::span<const std::uint8_t> picture(std::int64_t sample) const {

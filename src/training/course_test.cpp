@@ -88,7 +88,18 @@ TEST(Pace, ShortensOnlyWhenTheBudgetWouldBeOverrun) {
   const auto longer = quick.revised_steps(young, 5, 0.5);
   ASSERT_TRUE(longer);
   EXPECT_NEAR(static_cast<double>(*longer), 97, 1);
-  EXPECT_FALSE(quick.revised_steps(young, 20, 2));  // no longer young
+  EXPECT_TRUE(quick.revised_steps(young, 25, 2.5));
+  EXPECT_FALSE(quick.revised_steps(young, 31, 3.1));  // the end is near
+
+  // Others took the machine for a while, and the plan shrank; they are gone, and 7 of 10 s are left.
+  Course shrunk = Course::of(100, 10);
+  shrunk.revise(5, 20);
+  Pace freed(10, {.step_seconds = 0.1});
+  for (int i = 0; i < 5; ++i) freed.add_step(0.3, 32);
+  for (int i = 0; i < 12; ++i) freed.add_step(0.1, 32);
+  const auto again = freed.revised_steps(shrunk, 17, 2.7);
+  ASSERT_TRUE(again);
+  EXPECT_NEAR(static_cast<double>(*again), 87, 1);
 
   Pace unbounded(0, {});
   unbounded.add_step(100, 1);

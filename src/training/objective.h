@@ -56,6 +56,8 @@ Result<std::unique_ptr<Objective>> make_reading(const ObjectiveInputs& inputs);
 
 // embed_objective.cpp
 Result<std::unique_ptr<Objective>> make_embedding(const ObjectiveInputs& inputs);
+// landmark_objective.cpp
+Result<std::unique_ptr<Objective>> make_landmarks(const ObjectiveInputs& inputs);
 // segment_objective.cpp
 Result<std::unique_ptr<Objective>> make_segmentation(const ObjectiveInputs& inputs);
 

@@ -51,7 +51,7 @@ std::optional<std::int64_t> Pace::revised_steps(const Course& course, std::int64
   const double forecast = elapsed + seconds_left(course, step);
   const bool late = forecast > (progress < 0.5 ? 1.15 : 1.02) * budget_;
   const bool settled = 20 * (step - course.revisions.back().at_step) >= total;
-  const bool far_too_early = progress >= 0.1 && progress < 0.5 && settled && forecast < 0.85 * budget_;
+  const bool far_too_early = progress >= 0.1 && progress < 0.9 && settled && forecast < 0.85 * budget_;
   if (!late && !far_too_early) return std::nullopt;
   const Measured now{step_seconds(), measured_.validation_seconds};
   const double left = (late ? 1 : 0.97) * budget_ - elapsed;

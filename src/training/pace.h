@@ -26,9 +26,9 @@ class Pace {
 
   double images_per_second() const { return busy_ > 0 ? static_cast<double>(images_) / busy_ : 0; }
   double seconds_left(const Course& course, std::int64_t step) const;
-  // The number of steps that the budget asks for now, when that is another than planned: fewer when the run would overrun it; more, while
-  // less than half of the course lies behind, when it would end far too early. In that half only a clear slowdown counts; later a slight
-  // one does, by the speed of late.
+  // The number of steps that the budget asks for now, when that is another than planned: fewer when the run would overrun it; more
+  // when it would end far too early, until nine tenths of the course lie behind (a machine that was busy for a while has its time back). In
+  // the first half only a clear slowdown counts; later a slight one does, by the speed of late.
   std::optional<std::int64_t> revised_steps(const Course& course, std::int64_t step, double elapsed) const;
 
  private:

@@ -110,14 +110,20 @@ void say_counts(const Console& console, const dataset::Manifest& manifest) {
     for (std::size_t s = 0; s < 3; ++s) sums[s] += counts[i][s];
   }
   const bool objects = dataset::holds_objects(manifest), attributes = dataset::holds_attributes(manifest),
-             texts = dataset::holds_texts(manifest);
-  if (!attributes) row(objects ? "all objects" : texts ? "all symbols" : "all", sums);
+             texts = dataset::holds_texts(manifest), landmarks = dataset::holds_landmarks(manifest);
+  if (!attributes && !landmarks) row(objects ? "all objects" : texts ? "all symbols" : "all", sums);
   if (!dataset::one_class_each(manifest)) {
     const auto pictures = picture_counts(manifest);
     row("images", pictures[0]);
     if (objects) row("images without objects", pictures[1]);
   }
-  console.table({objects ? "objects of" : attributes ? "true of" : texts ? "symbol" : "class", "train", "validation", "test"}, rows);
+  console.table({objects      ? "objects of"
+                 : attributes ? "true of"
+                 : texts      ? "symbol"
+                 : landmarks  ? "known places of"
+                              : "class",
+                 "train", "validation", "test"},
+                rows);
 }
 
 void say_rejected(const Console& console, const dataset::Manifest& manifest, int most) {
@@ -232,6 +238,18 @@ void say_objects(const Console& console, const dataset::Manifest& manifest, cons
                 object.difficult ? ", difficult" : "");
 }
 
+// Or where its landmarks are.
+void say_landmarks(const Console& console, const dataset::Manifest& manifest, const dataset::Sample& sample) {
+  for (std::size_t k = 0; k < sample.annotation.landmarks.size(); ++k) {
+    const annotation::Landmark& point = sample.annotation.landmarks[k];
+    if (point.said == annotation::Landmark::unknown)
+      console.say("    {}  not said", manifest.classes[k]);
+    else
+      console.say("    {}  x {:g}, y {:g}{}", manifest.classes[k], point.x, point.y,
+                  point.said == annotation::Landmark::hidden ? ", covered" : "");
+  }
+}
+
 Json objects_json(const dataset::Manifest& manifest, const dataset::Sample& sample) {
   Json objects = Json::array();
   for (const annotation::Object& object : sample.annotation.objects)
@@ -248,7 +266,7 @@ std::string size_of(const image::Image& picture) { return fmt::format("{}×{}×{
 Result<int> show_with_objects(Console& console, const DataArguments& arguments, const demand::Demand& demand,
                               const dataset::Manifest& manifest, std::size_t index) {
   if (!arguments.augmented.empty())
-    return Error{ErrorKind::usage, "--augmented draws pictures with one class each; these have objects or masks"};
+    return Error{ErrorKind::usage, "--augmented draws pictures with one class each; these have objects, landmarks or masks"};
   constexpr int usual_side = 416;
   const int side = demand.recipe.side.value_or(usual_side);
   const dataset::Sample& sample = manifest.samples[index];
@@ -259,6 +277,7 @@ Result<int> show_with_objects(Console& console, const DataArguments& arguments, 
   console.document({{"index", index},
                     {"sample", to_json(sample)},
                     {"objects", objects_json(manifest, sample)},
+                    {"landmarks", to_json(sample.annotation.landmarks)},
                     {"mask", sample.mask.path.empty() ? Json(nullptr) : Json(sample.mask.path)},
                     {"decoded", size_of(stored)},
                     {"upright", size_of(upright)},
@@ -271,6 +290,8 @@ Result<int> show_with_objects(Console& console, const DataArguments& arguments, 
   console.say("  letterboxed {} (--side)", size_of(input));
   if (manifest.masks)
     console.say("  mask        {}", sample.mask.path);
+  else if (!sample.annotation.landmarks.empty())
+    say_landmarks(console, manifest, sample);
   else
     say_objects(console, manifest, sample);
   if (!arguments.out.empty()) console.say("  written     {} (letterboxed)", arguments.out);
@@ -395,8 +416,9 @@ Action declare(Arguments& arguments) {
                        {"check", "show", "split", "convert", "draw"});
   arguments.positional("DIR", values->directory, "folder of images, or a demand file; draw: the folder to write");
   arguments.positional("TARGET", values->target, "show: the sample's number or path; convert: the folder to write", false);
-  arguments.option("--format", values->format, "NAME", "how the labels are stored",
-                   {"auto", "folders", "idx", "csv", "mvtec", "coco", "yolo", "voc", "texts"});
+  std::vector<std::string> formats = dataset::format_names();
+  formats.insert(formats.begin(), "auto");
+  arguments.option("--format", values->format, "NAME", "how the labels are stored", formats);
   arguments.option("--labels", values->labels, "FILE", "for csv: the file with path,label rows; for coco: the JSON file");
   arguments.option("--attributes", values->attributes, "COLUMNS", "for attributes: the CSV file's columns, with commas between");
   arguments.option("--bad-boxes", values->bad_boxes, "WHAT", "boxes without area or beyond the picture", {"reject", "clip", "stop"});

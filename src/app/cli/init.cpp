@@ -1,5 +1,6 @@
 // init: looks at a folder of images and writes a commented demand for it.
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <filesystem>
 #include <numeric>
@@ -72,40 +73,73 @@ std::string good_demand_text(const std::string& name, const std::string& path, c
   return text + "  group_by: near_duplicates   # or none, folder, pattern, column\n\nseed: 0\n";
 }
 
+// What the demand for a task suggests; numbers to begin with.
+struct Suggestion {
+  const char* task;
+  const char* target;
+  int latency_ms, size_mb, minutes;
+};
+constexpr std::array suggestions{
+    Suggestion{"classify", "metric: top1          # or top5, macro_f1\n  at_least: 0.90", 10, 2, 3},
+    Suggestion{"detect", "metric: mAP50         # or mAP50-95, AR100\n  at_least: 0.70", 100, 30, 10},
+    Suggestion{"segment", "metric: mIoU           # or dice, boundary_f1\n  at_least: 0.50", 100, 30, 10},
+    Suggestion{"landmarks", "metric: pck_0.1        # or pck_0.05, success_0.1, auc_0.1\n  at_least: 0.90", 50, 30, 10},
+    Suggestion{"read", "metric: text_accuracy  # or character_accuracy, top5\n  at_least: 0.90", 20, 5, 5},
+};
+
+const Suggestion& suggestion_for(const dataset::Manifest& manifest) {
+  const char* task = manifest.masks                       ? "segment"
+                     : dataset::holds_objects(manifest)   ? "detect"
+                     : dataset::holds_texts(manifest)     ? "read"
+                     : dataset::holds_landmarks(manifest) ? "landmarks"
+                                                          : "classify";
+  return *std::ranges::find(suggestions, std::string_view(task), [](const Suggestion& each) { return std::string_view(each.task); });
+}
+
+// "1,200 images, 3,400 objects in 3 classes: …"
+std::string what_there_is(const dataset::Manifest& manifest, const std::string& task, const std::string& classes) {
+  const auto objects = std::accumulate(manifest.samples.begin(), manifest.samples.end(), std::uint64_t{0},
+                                       [](std::uint64_t sum, const auto& sample) { return sum + sample.annotation.objects.size(); });
+  const char* noun = task == "read" ? "symbol" : task == "landmarks" ? "point" : "class";
+  return fmt::format("{}{} {} {}: {}", plural(manifest.samples.size(), "image"), task == "detect" ? ", " + plural(objects, "object") : "",
+                     task == "landmarks" ? "with" : "in", plural(manifest.classes.size(), noun), classes);
+}
+
 std::string demand_text(const std::string& file, const std::string& name, const std::string& path, const dataset::Manifest& manifest) {
-  const std::size_t images = manifest.samples.size();
   std::string classes = join({manifest.classes.begin(),
                               manifest.classes.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(manifest.classes.size(), 12))},
                              ", ");
   std::replace(classes.begin(), classes.end(), '\n', ' ');
   if (manifest.classes.size() > 12) classes += ", …";
   std::string text;
-  text += fmt::format("# What Sightline shall make of {}.\n# Build it:   sightline build {}\n\n", plural(images, "image"), file);
-  const auto objects = std::accumulate(manifest.samples.begin(), manifest.samples.end(), std::uint64_t{0},
-                                       [](std::uint64_t sum, const auto& sample) { return sum + sample.annotation.objects.size(); });
-  const bool detects = objects > 0, segments = manifest.masks.has_value(), apart = segments && manifest.masks->instances;
-  if (!detects && !segments && learns_from_good(manifest.classes)) return text + good_demand_text(name, path, manifest, classes);
-  text += fmt::format("name: {}\ntask: {}\n\n", name, segments ? "segment" : detects ? "detect" : "classify");
-  text += fmt::format("# {}{} in {}: {}\n", plural(images, "image"), detects ? ", " + plural(objects, "object") : "",
-                      plural(manifest.classes.size(), "class"), classes);
+  text += fmt::format("# What Sightline shall make of {}.\n# Build it:   sightline build {}\n\n", plural(manifest.samples.size(), "image"),
+                      file);
+  const Suggestion& suggested = suggestion_for(manifest);
+  const std::string task = suggested.task;
+  if (task == "classify" && learns_from_good(manifest.classes)) return text + good_demand_text(name, path, manifest, classes);
+  text += fmt::format("name: {}\ntask: {}\n\n", name, task);
+  text += fmt::format("# {}\n", what_there_is(manifest, task, classes));
   if (!manifest.rejected.empty())
     text += fmt::format("# {} of the files or boxes rejected; `sightline data check` lists them\n", human_count(manifest.rejected.size()));
   text += fmt::format(
       "data:\n  path: {}\n  format: {}\n  licence: not stated   # goes into the lineage of every model\n  origin: not stated\n\n",
       yaml_text(path), manifest.format);
-  text += "# What must be reached on untouched test images before anything is released.\n";
-  text += segments  ? fmt::format("target:\n  metric: {}\n  at_least: 0.50\n\n",
-                                 apart ? "mask_ap50      # or mask_ap, mIoU, dice, boundary_f1" : "mIoU           # or dice, boundary_f1")
-          : detects ? "target:\n  metric: mAP50         # or mAP50-95, AR100\n  at_least: 0.70\n\n"
-                    : "target:\n  metric: top1          # or top5, macro_f1\n  at_least: 0.90\n\n";
+  if (task == "read")
+    text +=
+        "# What texts may look like, where that is known: A a letter, 9 a digit, * either, [..] one of these.\n"
+        "# read: {formats: [\"AA-999\"]}\n\n";
+  const bool apart = manifest.masks && manifest.masks->instances;
+  text += fmt::format("# What must be reached on untouched test images before anything is released.\ntarget:\n  {}\n\n",
+                      apart ? "metric: mask_ap50      # or mask_ap, mIoU, dice, boundary_f1\n  at_least: 0.50" : suggested.target);
   text += fmt::format(
       "# Limits that the model keeps on this machine; delete what does not matter.\nlimits:\n  latency_ms: {}        # p95 per image, "
       "after decoding\n  size_mb: {}\n\n",
-      detects || segments ? 100 : 10, detects || segments ? 30 : 2);
+      suggested.latency_ms, suggested.size_mb);
   text +=
       "# Ship fewer bits where no more than half a point of the metric is lost on validation images.\n# compress: {precision: auto}\n\n";
-  text += "# How long it may train: minutes, or epochs (passes over the images; repeatable to the bit).\nbudget:\n";
-  text += detects || segments ? "  minutes: 10\n\n" : "  minutes: 3\n\n";
+  text += fmt::format(
+      "# How long it may train: minutes, or epochs (passes over the images; repeatable to the bit).\nbudget:\n  minutes: {}\n\n",
+      suggested.minutes);
   text +=
       manifest.given_test
           ? "# The data bring their own test split, which is respected.\nsplit:\n  validation: 0.1\n"
@@ -147,10 +181,10 @@ Result<int> run_init(Console& console, const InitArguments& arguments) {
 
 Action declare(Arguments& arguments) {
   auto values = std::make_shared<InitArguments>();
-  arguments.positional(
-      "DIR", values->directory,
-      "folder of images: a folder per class, IDX files, a CSV file beside images; with boxes COCO, YOLO or VOC; with masks a "
-      "PNG for each image; of good pictures MVTec's layout, folders of which one is called good, or pictures alone");
+  arguments.positional("DIR", values->directory,
+                       "folder of images: a folder per class, IDX files, a CSV file beside images with labels, texts or points; with boxes "
+                       "COCO, YOLO or VOC; with masks a "
+                       "PNG for each image; of good pictures MVTec's layout, folders of which one is called good, or pictures alone");
   arguments.option("-o,--out", values->out, "FILE", "where to write (default: NAME.yaml here)");
   arguments.option("--name", values->name, "NAME", "the model's name (default: the folder's)");
   arguments.flag("--force", values->force, "overwrite an existing file");

@@ -10,6 +10,10 @@
 #include "base/text.h"
 #include "heads/kinds.h"
 #include "modules/detector.h"
+#include "modules/embedder.h"
+#include "modules/landmarker.h"
+#include "modules/reader.h"
+#include "modules/segmenter.h"
 #include "modules/training_parts.h"
 
 namespace sightline::cli {
@@ -37,7 +41,7 @@ struct Module {
   }
 };
 
-constexpr std::array kinds{"backbone", "network", "neck", "head", "detector", "loss", "augmentation", "optimizer", "schedule"};
+constexpr std::array kinds{"backbone", "network", "neck", "head", "detector", "net", "loss", "augmentation", "optimizer", "schedule"};
 
 std::string human_flops(std::int64_t flops) {
   if (flops == 0) return "";
@@ -136,6 +140,50 @@ Result<void> add_detector_parts(const Options& options, std::vector<Module>& mod
   return {};
 }
 
+// The nets of tasks that are no classifiers, each as a whole.
+Result<void> add_nets(const Options& options, std::vector<Module>& modules) {
+  constexpr std::int64_t step = modules::coarsest_stride, line_height = 32;
+  const std::int64_t side = (options.side + step - 1) / step * step, channels = options.channels, count = options.classes;
+  const std::vector<float> mean(static_cast<std::size_t>(channels), 127.5F), deviation(mean.size(), 64.0F);
+  const auto add = [&](const char* name, const char* task, const char* description, const char* source,
+                       Result<graph::Graph> built) -> Result<void> {
+    SIGHTLINE_TRY(const graph::Graph graph, std::move(built));
+    SIGHTLINE_TRY(const graph::Cost cost, graph::cost_of(graph));
+    std::vector<std::string> outputs;
+    for (const auto& output : graph.outputs) outputs.push_back(fmt::format("{} {}", output.name, to_string(output.shape)));
+    modules.push_back({.kind = "net",
+                       .name = name,
+                       .in = "u8 " + to_string(graph.inputs[0].shape),
+                       .out = "f32 " + join(outputs, ", "),
+                       .parameters = cost.parameters,
+                       .flops = cost.flops,
+                       .description = description,
+                       .source = source,
+                       .pin = fmt::format("task: {}", task)});
+    return {};
+  };
+  SIGHTLINE_CHECK(add("segmenter", "segment", "what stands at each pixel, and where objects end",
+                      "Ronneberger et al. 2015, Lin et al. 2017",
+                      modules::build_segmenter({.height = side,
+                                                .width = side,
+                                                .channels = channels,
+                                                .classes = count,
+                                                .instances = true,
+                                                .mean = mean,
+                                                .deviation = deviation})));
+  SIGHTLINE_CHECK(
+      add("landmarker", "landmarks", "where each named point lies", "Tompson et al. 2014, Nibali et al. 2018",
+          modules::build_landmarker(
+              {.height = side, .width = side, .channels = channels, .landmarks = count, .mean = mean, .deviation = deviation})));
+  SIGHTLINE_CHECK(
+      add("embedder", "embed", "a vector by which identities are told apart", "Deng et al. 2019",
+          modules::build_embedder({.side = side, .channels = channels, .identities = count, .mean = mean, .deviation = deviation})));
+  return add(
+      "reader", "read", "a line of text, column by column", "Zherzdev and Gruzdev 2018, Graves et al. 2006",
+      modules::build_reader(
+          {.height = line_height, .width = 3 * line_height, .channels = channels, .symbols = count, .mean = mean, .deviation = deviation}));
+}
+
 Result<int> list(const Options& options, Console& console) {
   if (options.side < 1 || options.side > 4096 || (options.channels != 1 && options.channels != 3) || options.classes < 2 ||
       options.features < 1)
@@ -148,6 +196,7 @@ Result<int> list(const Options& options, Console& console) {
                        fmt::format("recipe: {{neck: {}}}", enum_name(row.neck))});
   add_heads(options, modules);
   SIGHTLINE_CHECK(add_detector_parts(options, modules));
+  SIGHTLINE_CHECK(add_nets(options, modules));
   struct Parts {
     const char *kind, *in, *out;
     std::span<const modules::TrainingPart> rows;
@@ -180,7 +229,7 @@ Result<int> list(const Options& options, Console& console) {
 Action declare(Arguments& arguments) {
   auto options = std::make_shared<Options>();
   arguments.positional("KIND", options->kind,
-                       "only these: backbone, network, neck, head, detector, loss, augmentation, optimizer or schedule", false,
+                       "only these: backbone, network, neck, head, detector, net, loss, augmentation, optimizer or schedule", false,
                        {kinds.begin(), kinds.end()});
   arguments.option("--side", options->side, "PIXELS", "height and width of the input that the figures are for");
   arguments.option("--channels", options->channels, "C", "1 for grey, 3 for RGB");
