@@ -120,6 +120,9 @@ Result<CutNetwork> cut_network(const demand::Demand& demand) {
   if (features::is_backbone(source)) {  // cut already
     SIGHTLINE_TRY(const features::Backbone made, features::read_backbone(std::filesystem::path(path).parent_path().string()));
     SIGHTLINE_TRY(features::Backbone backbone, with_wanted_cuts(made, demand, tuned));
+    if (demand.recipe.side) {
+      SIGHTLINE_TRY(backbone, features::seen_at(backbone, *demand.recipe.side));
+    }
     if (demand.backbone->licence) backbone.about.licence = *demand.backbone->licence;
     if (demand.backbone->origin) backbone.about.origin = *demand.backbone->origin;
     return CutNetwork{std::move(backbone.graph), std::move(backbone.about)};

@@ -39,12 +39,6 @@ constexpr std::size_t calibration_pictures = 64, calibration_batch = 16;
 constexpr int warm_up = 10, latency_runs = 60;
 constexpr std::int64_t hidden_units = 1024;
 
-graph::Graph at_side(const graph::Graph& graph, int side) {
-  graph::Graph changed = graph;
-  changed.inputs[0].shape[1] = changed.inputs[0].shape[2] = side;
-  return changed;
-}
-
 // Of the graph that a candidate runs.
 std::string key_of(const search::Candidate& candidate) {
   return fmt::format("{} {} {} {}", candidate.backbone, candidate.side, candidate.cut, candidate.precision);
@@ -120,7 +114,7 @@ Result<std::unique_ptr<SearchSpace>> SearchSpace::open(const BuildContext& build
     }
     const std::string& precision = read.about.precision;
     space->folders_[each.name] = path;
-    SIGHTLINE_TRY(std::vector<int> sides, space->sides_of(each.name, read.graph));
+    SIGHTLINE_TRY(std::vector<int> sides, space->sides_of(read));
     search::Source source{.name = each.name, .sides = std::move(sides), .precisions = {precision}, .tunable = precision == "f32"};
     if (read.about.cuts.size() > 1 && demand::cuts_of(demand)[0] == "auto") source.cuts = {read.about.cuts.back().name, search::all_cuts};
     if (precision == "f32") source.precisions.insert(source.precisions.end(), lighter_precisions.begin(), lighter_precisions.end());
@@ -145,24 +139,18 @@ Result<std::unique_ptr<SearchSpace>> SearchSpace::open(const BuildContext& build
   return space;
 }
 
-Result<std::vector<int>> SearchSpace::sides_of(const std::string& name, const graph::Graph& graph) const {
-  const int own = static_cast<int>(graph.inputs[0].shape[1]);
-  std::vector<int> sides{own};
+Result<std::vector<int>> SearchSpace::sides_of(const features::Backbone& backbone) const {
+  if (const auto pinned = build_.demand.recipe.side) {
+    SIGHTLINE_CHECK(features::seen_at(backbone, *pinned));
+    return std::vector<int>{*pinned};
+  }
+  std::vector<int> sides{backbone.side};
   for (const double share : side_shares) {
-    const int side = static_cast<int>(std::lround(own * share / side_step)) * side_step;
+    const int side = static_cast<int>(std::lround(backbone.side * share / side_step)) * side_step;
     if (side < least_side || side > most_side || std::find(sides.begin(), sides.end(), side) != sides.end()) continue;
-    // A graph that was written for one size may not take another.
-    const auto values = graph::infer_shapes(at_side(graph, side));
-    if (values.ok() && values->at(features::value).shape == graph.outputs[0].shape) sides.push_back(side);
+    if (features::seen_at(backbone, side).ok()) sides.push_back(side);
   }
-  if (!build_.demand.recipe.side) return sides;
-  if (std::find(sides.begin(), sides.end(), *build_.demand.recipe.side) == sides.end()) {
-    const auto values = graph::infer_shapes(at_side(graph, *build_.demand.recipe.side));
-    if (!values.ok() || values->at(features::value).shape != graph.outputs[0].shape)
-      return Error{ErrorKind::usage, fmt::format("recipe.side is {}, which {} cannot be looked through at; leave recipe.side out",
-                                                 *build_.demand.recipe.side, name)};
-  }
-  return std::vector<int>{*build_.demand.recipe.side};
+  return sides;
 }
 
 Result<const SearchSpace::Sided*> SearchSpace::backbone(const search::Candidate& candidate) {
@@ -179,10 +167,9 @@ Result<const SearchSpace::Sided*> SearchSpace::backbone(const search::Candidate&
     sided.folder = fmt::format("{}-{}", own, opened_.size());
     SIGHTLINE_CHECK(remove_all(sided.folder));
     SIGHTLINE_CHECK(make_directories(sided.folder));
-    features::About about = read.about;
-    if (read.side != candidate.side)
-      about.reasons.push_back(fmt::format("looked through at {} pixels instead of {}", candidate.side, read.side));
-    graph::Graph graph = at_side(read.graph, candidate.side);
+    SIGHTLINE_TRY(const features::Backbone seen, features::seen_at(read, candidate.side));
+    features::About about = seen.about;
+    graph::Graph graph = seen.graph;
     if (read.about.precision != candidate.precision && candidate.precision == "int8") {
       SIGHTLINE_TRY(graph, quantized(graph));
     }

@@ -55,7 +55,7 @@ class SearchSpace {
       : build_(build), workspace_(workspace), manifest_(manifest), folder_(std::move(folder)) {}
   // Integers, their ranges taken from training pictures.
   Result<graph::Graph> quantized(const graph::Graph& graph) const;
-  Result<std::vector<int>> sides_of(const std::string& name, const graph::Graph& graph) const;
+  Result<std::vector<int>> sides_of(const features::Backbone& backbone) const;
   Result<graph::Graph> graph_of(const search::Candidate& candidate);
   Result<std::string> augmentation_of(const std::string& name);
   int classes() const { return static_cast<int>(manifest_.classes.size()); }

@@ -59,6 +59,22 @@ runtime::Precision computed_in(const About& about) {
 
 bool is_backbone(const graph::Graph& graph) { return graph.metadata.contains(about_key); }
 
+Result<Backbone> seen_at(const Backbone& backbone, int side) {
+  if (side == backbone.side) return backbone;
+  Backbone other = backbone;
+  other.side = side;
+  Shape& picture = other.graph.inputs[0].shape;
+  picture[1] = picture[2] = side;
+  // A graph that was written for one size may not take another.
+  const auto values = graph::infer_shapes(other.graph);
+  if (!values.ok() || values->at(value).shape != backbone.graph.outputs[0].shape)
+    return Error{ErrorKind::usage, fmt::format("recipe.side is {}, and {} is for pictures of {} pixels a side alone; leave recipe.side out",
+                                               side, backbone.about.file, backbone.side)};
+  other.digest = graph::digest_of(other.graph);
+  other.about.reasons.push_back(fmt::format("looked through at {} pixels instead of {}", side, backbone.side));
+  return other;
+}
+
 Result<Backbone> with_cuts(const Backbone& backbone, const std::vector<std::string>& names) {
   std::vector<std::string> known;
   for (const Cut& cut : backbone.about.cuts) known.push_back(cut.name);

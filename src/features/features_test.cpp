@@ -116,6 +116,28 @@ TEST(Backbone, WithFewerOfItsCutsSaysTheSameOfThem) {
   EXPECT_THAT(write_backbone(two_cuts(), about, folder.path()).error().message, HasSubstr("no value \"features.erly\""));
 }
 
+TEST(Backbone, IsLookedThroughAtAnotherSideWhereItTakesAny) {
+  TemporaryFolder folder;
+  const Backbone backbone = written_and_read(small_backbone(), folder / "b");
+  const auto larger = seen_at(backbone, 2 * side);
+  ASSERT_TRUE(larger.ok()) << larger.error().message;
+  EXPECT_EQ(larger->side, 2 * side);
+  EXPECT_EQ(larger->dimensions, 24);
+  EXPECT_NE(larger->digest, backbone.digest);
+  EXPECT_THAT(larger->about.reasons.back(), HasSubstr("instead of"));
+  ASSERT_TRUE(make_directories(folder / "larger").ok());
+  ASSERT_TRUE(write_backbone(larger->graph, larger->about, folder / "larger").ok());
+  EXPECT_EQ(read_backbone(folder / "larger")->side, 2 * side);
+  EXPECT_EQ(seen_at(backbone, side)->digest, backbone.digest);
+  // Features that are places are another number of them.
+  graph::Builder builder(3);
+  builder.rename(builder.flatten(builder.conv(builder.image_input(side, side, 3, {127, 127, 127}, {64, 64, 64}), 2, {})), value);
+  const auto fixed = *builder.finish({value}, {});
+  ASSERT_TRUE(make_directories(folder / "fixed").ok());
+  ASSERT_TRUE(write_backbone(fixed, {.file = "net.onnx"}, folder / "fixed").ok());
+  EXPECT_THAT(seen_at(*read_backbone(folder / "fixed"), 2 * side).error().message, HasSubstr("leave recipe.side out"));
+}
+
 TEST(Backbone, RefusesWhatIsNone) {
   TemporaryFolder folder;
   graph::Graph graph = small_backbone();

@@ -70,6 +70,7 @@ Result<int> run_import(Console& console, const BackboneArguments& arguments) {
   } else if (file.ends_with(".safetensors")) {  // weights that `train` made say themselves how they are used
     SIGHTLINE_TRY(wanted, factory::import_of_weights(arguments.what));
     if (!arguments.name.empty()) wanted.name = arguments.name;
+    if (arguments.side > 0) wanted.side = arguments.side;
   }
   wanted.cuts.clear();
   for (const std::string& word : split(arguments.cut, ',')) wanted.cuts.push_back(trim(word));
