@@ -48,10 +48,13 @@ std::string interval_bar(double value, const Interval& interval, const double* g
 }
 
 std::string line_plot(const std::vector<Series>& series, const std::string& x_name, const std::string& alt) {
-  constexpr double kWidth = 380, kHeight = 240, kRight = 76, kTop = 12, kBottom = 40;
+  constexpr double kWidth = 380, kHeight = 240, kTop = 12, kBottom = 40;
+  const double right = std::ranges::any_of(series, &Series::named) ? 76 : 14;
+  bool whole = true;
   double low_x = INFINITY, high_x = -INFINITY, low_y = INFINITY, high_y = -INFINITY;
   for (const Series& each : series) {
     for (const auto& [px, py] : each.points) {
+      whole = whole && px == std::floor(px);
       low_x = std::min(low_x, px);
       high_x = std::max(high_x, px);
       low_y = std::min(low_y, py);
@@ -66,19 +69,19 @@ std::string line_plot(const std::vector<Series>& series, const std::string& x_na
   std::size_t longest = 0;
   for (const double tick : y_ticks) longest = std::max(longest, tick_text(tick).size());
   const double left = std::max(44.0, 10.0 + 7.0 * static_cast<double>(longest));  // what the longest number needs
-  const Scale x{low_x, high_x, left, kWidth - kRight};
+  const Scale x{low_x, high_x, left, kWidth - right};
 
   std::string svg = fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">", kWidth, kHeight, html_text(alt));
   for (const double tick : y_ticks) {
     svg += fmt::format("<path class=\"grid\" d=\"M{} {:.1f}H{}\"/><text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>", left, y(tick),
-                       kWidth - kRight, left - 7, y(tick) + 4, tick_text(tick));
+                       kWidth - right, left - 7, y(tick) + 4, tick_text(tick));
   }
   for (const double tick : ticks(x.low, x.high, 8)) {
-    if (tick != std::floor(tick)) continue;
+    if (whole && tick != std::floor(tick)) continue;
     svg += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>", x(tick), kHeight - kBottom + 17, tick_text(tick));
   }
   svg += fmt::format("<path class=\"axis\" d=\"M{} {}H{}\"/><text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>", left,
-                     kHeight - kBottom, kWidth - kRight, (left + kWidth - kRight) / 2, kHeight - 5, html_text(x_name));
+                     kHeight - kBottom, kWidth - right, (left + kWidth - right) / 2, kHeight - 5, html_text(x_name));
   std::vector<std::pair<double, const Series*>> names;
   for (const Series& each : series) {
     if (each.points.empty()) continue;
@@ -91,12 +94,12 @@ std::string line_plot(const std::vector<Series>& series, const std::string& x_na
       svg += fmt::format("<circle class=\"{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{}\"><title>{} {:g}: {} {:.4g}</title></circle>", role,
                          x(px), y(py), radius, html_text(x_name), px, html_text(each.name), py);
     }
-    names.emplace_back(y(each.points.back().second) + 4, &each);
+    if (each.named) names.emplace_back(y(each.points.back().second) + 4, &each);
   }
   std::sort(names.begin(), names.end());
   for (std::size_t i = 0; i < names.size(); ++i) {  // names stand at the ends of their lines, moved apart where they would touch
     if (i > 0) names[i].first = std::max(names[i].first, names[i - 1].first + 15);
-    svg += fmt::format("<text class=\"{}\" x=\"{}\" y=\"{:.1f}\">{}</text>", names[i].second->first ? "a" : "w", kWidth - kRight + 8,
+    svg += fmt::format("<text class=\"{}\" x=\"{}\" y=\"{:.1f}\">{}</text>", names[i].second->first ? "a" : "w", kWidth - right + 8,
                        names[i].first, html_text(names[i].second->name));
   }
   return svg + "</svg>";

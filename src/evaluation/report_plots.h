@@ -17,8 +17,9 @@ struct Series {
   std::string name;
   bool first = true;                              // the first is solid with filled dots, the second dashed with hollow ones
   std::vector<std::pair<double, double>> points;  // x ascending
+  bool named = true;                              // at its end
 };
-// Lines over a common x. `alt` says in words what the drawing shows.
+// Lines over a common x, with whole numbers below where all x are such. `alt` says in words what the drawing shows.
 std::string line_plot(const std::vector<Series>& series, const std::string& x_name, const std::string& alt);
 
 // The series of history.json ({"epochs":[{"epoch":1,"loss":…,"train_top1":…,"validation_loss":…,"validation_top1":…,"learning_rate":…}]});

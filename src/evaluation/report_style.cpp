@@ -50,6 +50,7 @@ section{background:var(--card);border:1px solid var(--line);border-radius:12px;p
 figure{margin:0}
 .wide{max-width:860px;margin:0 auto 18px;overflow-x:auto}
 .wide svg{min-width:620px}
+.columns figure>svg{max-width:520px}
 figcaption{font-size:.85rem;color:var(--soft);margin-top:4px}
 svg{display:block;width:100%;height:auto}
 svg text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif;fill:var(--soft)}

@@ -60,12 +60,12 @@ std::string measured_section(const ReportInput& input) {
   for (const tasks::Curve& curve : figures.curves) {
     for (const tasks::Line& line : curve.lines) {
       if (drawn == kMostCurves) break;
-      Series series{curve.y, true, {}};
+      Series series{curve.y, true, {}, false};
       for (std::size_t i = 0; i < std::min(line.x.size(), line.y.size()); ++i) series.points.emplace_back(line.x[i], line.y[i]);
       const std::string title = line.name.empty() ? curve.title : fmt::format("{}: {}", curve.title, shortened(line.name, 40));
       const std::string plot = line_plot({series}, curve.x, title);
       if (plot.empty()) continue;
-      plots += fmt::format("<figure><h3>{}</h3>{}</figure>", html_text(title), plot);
+      plots += fmt::format("<figure><h3>{}</h3><p class=\"soft\">{}</p>{}</figure>", html_text(title), html_text(curve.y), plot);
       ++drawn;
     }
   }

@@ -119,6 +119,11 @@ TEST(Report, OddHistoriesAreNotDrawnWrong) {
   EXPECT_EQ(history.train_loss[1], (std::pair<double, double>{4, 0.25}));  // a missing epoch is its place in the list
   EXPECT_EQ(line_plot({{"empty", true, {}}}, "epoch", "nothing"), "");
   EXPECT_THAT(line_plot({{"one", true, {{1, 0.0}}}}, "epoch", "one point"), Not(HasSubstr("nan")));
+  // Epochs are counted, shares are not; a line that says its name elsewhere has the room for itself.
+  EXPECT_THAT(line_plot({{"loss", true, {{1, 30}, {2, 10}}}}, "epoch", "two epochs"), Not(HasSubstr(">1.5<")));
+  const std::string shares = line_plot({{"found", true, {{0, 0}, {0.1, 0.5}, {0.2, 1}}, false}}, "error", "shares");
+  EXPECT_THAT(shares, HasSubstr(">0.1<"));
+  EXPECT_THAT(shares, Not(HasSubstr(">found<")));
 }
 
 TEST(ReportHtml, BytesThatAreNotTextAreReplaced) {
