@@ -23,6 +23,7 @@ find_package(TIFF REQUIRED)
 find_package(Freetype REQUIRED)
 pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp)
 pkg_check_modules(EXIF REQUIRED IMPORTED_TARGET libexif)
+pkg_check_modules(FFMPEG REQUIRED IMPORTED_TARGET libavformat libavcodec libswscale libavutil)
 pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)
 
 # oneDNN's own CMake file wants OpenCL's headers, which only its GPU engine needs.
@@ -61,3 +62,4 @@ set(SIGHTLINE_LINK_runtime ${DNNL_LIBRARY} ${GOMP_LIBRARY})
 set(SIGHTLINE_LINK_store SQLite::SQLite3)
 set(SIGHTLINE_LINK_heads PkgConfig::OPENBLAS)
 set(SIGHTLINE_LINK_app_cli CLI11::CLI11)
+set(SIGHTLINE_LINK_app_video PkgConfig::FFMPEG)

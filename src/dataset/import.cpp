@@ -20,9 +20,11 @@
 #include "dataset/import_landmarks.h"
 #include "dataset/import_masks.h"
 #include "dataset/import_mvtec.h"
+#include "dataset/import_videos.h"
 #include "dataset/importers.h"
 #include "dataset/lfw_pairs.h"
 #include "dataset/object_checks.h"
+#include "dataset/video_frames.h"
 
 namespace sightline::dataset {
 namespace {
@@ -65,7 +67,7 @@ std::string what_is_there(const Source& source) {
   for (const std::string& path : source.files) {
     const std::string extension = extension_of(path);
     ++kinds[extension.empty() ? "files without extension" : extension + " files"];
-    loose_images += has_image_extension(path) && path.find('/') == std::string::npos ? 1 : 0;
+    loose_images += is_called_like_pictures(path) && path.find('/') == std::string::npos ? 1 : 0;
   }
   std::vector<std::pair<std::string, std::size_t>> sorted(kinds.begin(), kinds.end());
   std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
@@ -168,8 +170,8 @@ Result<void> fill_groups(const Listing& listing, const demand::SplitPlan& plan, 
   return {};
 }
 
-// Reads and describes every entry; reasons[i] says why entry i gives no sample.
-Result<void> describe(const Listing& listing, const std::string& root, Intake* intake, std::vector<Sample>& samples,
+// Reads and describes every entry, but for videos where these give frames; reasons[i] says why entry i gives no sample.
+Result<void> describe(const Listing& listing, const std::string& root, bool with_videos, Intake* intake, std::vector<Sample>& samples,
                       std::vector<std::string>& reasons) {
   const SampleReader reader(root);
   std::mutex mutex;  // of what is new
@@ -195,6 +197,7 @@ Result<void> describe(const Listing& listing, const std::string& root, Intake* i
         sample.path = entry.path;
         sample.split = entry.split;
         if (i % block == block - 1) progress.advance(block);
+        if (with_videos && image::is_called_like_a_video(entry.path)) return {};
         if (is_known(sample)) return {};
         const auto image = reader.read_and_digest(entry.path, {}, &sample.digest);
         if (image.ok()) {
@@ -330,6 +333,8 @@ bool has_image_extension(std::string_view path) {
   return extensions.contains(extension_of(path));
 }
 
+bool is_called_like_pictures(std::string_view path) { return has_image_extension(path) || image::is_called_like_a_video(path); }
+
 std::string side_file_reason(std::string_view path) {
   static const std::set<std::string, std::less<>> extensions{".txt", ".csv", ".tsv",  ".json", ".jsonl", ".md",  ".rst", ".xml",  ".yaml",
                                                              ".yml", ".ini", ".html", ".htm",  ".pdf",   ".log", ".py",  ".sh",   ".zip",
@@ -419,7 +424,8 @@ Result<std::vector<std::string>> list_pictures(const demand::Data& data, const d
   SIGHTLINE_TRY(const Listing listing, list_with(*importer, source, split));
   std::vector<std::string> paths;
   for (const Entry& entry : listing.entries)
-    if (entry.path.find('#') == std::string::npos) paths.push_back(source.root + "/" + entry.path);
+    if (entry.path.find('#') == std::string::npos && !image::is_called_like_a_video(entry.path))
+      paths.push_back(source.root + "/" + entry.path);
   return paths;
 }
 
@@ -455,7 +461,6 @@ Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& 
   std::vector<Sample> samples(listing.entries.size());
   std::vector<std::string> reasons(listing.entries.size());
   SIGHTLINE_CHECK(fill_groups(listing, split, samples));
-  SIGHTLINE_CHECK(describe(listing, source.root, intake, samples, reasons));
 
   Manifest manifest{.root = source.root,
                     .format = importer->name,
@@ -471,9 +476,13 @@ Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& 
              with_texts = importer->list == list_texts, with_masks = importer->list == list_masks,
              with_landmarks = importer->list == list_landmarks,
              with_label = !with_objects && !with_attributes && !with_texts && !with_masks && !with_landmarks;
+  // What annotations say of one picture is not true of all frames.
+  const bool with_videos = !with_objects && !with_masks && !with_landmarks;
   if (with_attributes && importer->list != list_csv)
     return Error{ErrorKind::invalid_data,
                  fmt::format("{}: data.attributes names columns of a CSV file, and the data are {}", source.root, importer->name)};
+  SIGHTLINE_CHECK(describe(listing, source.root, with_videos, intake, samples, reasons));
+  if (with_videos) SIGHTLINE_CHECK(describe_videos(source.root, data.frames, listing, samples, reasons));
   if (with_masks) {
     SIGHTLINE_CHECK(settle_masks(source, listing, data.bad_boxes, samples, reasons, manifest));
   } else if (with_objects) {
@@ -506,6 +515,7 @@ Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& 
     manifest.given_validation = manifest.given_validation || samples[i].split == Split::validation;
     manifest.samples.push_back(std::move(samples[i]));
   }
+  keep_videos_whole(manifest.samples);
   std::stable_sort(listing.refused.begin(), listing.refused.end(), [](const Refusal& a, const Refusal& b) { return a.path < b.path; });
   std::vector<Refusal> lost, lost_objects;
   for (Refusal& refusal : listing.refused) {

@@ -4,6 +4,9 @@
 // (docs/formats/annotations.md). Every file is accepted, or rejected with a reason; nothing is dropped in silence. A CSV outside of the
 // folder (data.labels absolute) says alone what the data are: files that it does not name are not looked at.
 //
+// A video where a picture could be (class folders, pictures directly in the folder, MVTec's folders, rows of a CSV, texts) gives one sample
+// a frame, as data.frames says, and its frames are always one group (video_frames.h); to be rejected it must give none at all.
+//
 // Sample::group is filled here from the split plan: folder (class folders: the folders between class and file, so that class/patient7/x.png
 // and other/patient7/y.png are one group, and a file directly in its class folder is a group of its own; CSV: the file's folder), pattern
 // (std::regex, ECMAScript without back references, searched in the path: its first group, or the whole match without one), column (CSV).
@@ -47,8 +50,8 @@ Result<Collection> read_collection(const demand::Data& data);
 // (good_pictures.h), and masks that do not fit count as boxes do.
 Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& split, Intake* intake = nullptr, bool from_good = false);
 
-// The files of pictures that import_data would look at, absolute, in no particular order; pictures inside IDX files are left out. Opens no
-// picture. Errors as import_data.
+// The files of pictures that import_data would look at, absolute, in no particular order; pictures inside IDX files and frames of videos
+// are left out. Opens no picture. Errors as import_data.
 Result<std::vector<std::string>> list_pictures(const demand::Data& data, const demand::SplitPlan& split);
 
 }  // namespace sightline::dataset

@@ -48,14 +48,14 @@ bool has_split_level(const Source& source) {
   return train && (with_classes >= 2 || (!others && most >= 2));
 }
 
-Loss loss_of(const std::string& path) { return has_image_extension(path) ? Loss::picture : Loss::none; }
+Loss loss_of(const std::string& path) { return is_called_like_pictures(path) ? Loss::picture : Loss::none; }
 
 }  // namespace
 
 bool looks_like_folders(const Source& source) {
   const bool split_level = has_split_level(source);
   for (const std::string& path : source.files) {
-    if (!has_image_extension(path)) continue;
+    if (!is_called_like_pictures(path)) continue;
     const auto parts = components(path);
     Split split{};
     if (split_level ? parts.size() > 2 : parts.size() > 1 && !(parts.size() == 2 && split_from(parts[0], split))) return true;
@@ -95,7 +95,7 @@ Result<Listing> list_folders(const Source& source, const demand::SplitPlan& plan
 bool looks_like_pictures(const Source& source) {
   bool any = false;
   for (const std::string& path : source.files) {
-    if (!has_image_extension(path)) continue;
+    if (!is_called_like_pictures(path)) continue;
     if (path.find('/') != std::string::npos) return false;
     any = true;
   }

@@ -38,7 +38,7 @@ bool looks_like_mvtec(const Source& source) {
   if (!source.labels.empty()) return false;
   bool good = false, tested = false, masks = false, misplaced = false;
   for (const std::string& path : source.files) {
-    if (!has_image_extension(path)) continue;
+    if (!is_called_like_pictures(path)) continue;
     const auto place = place_of(path);
     if (!place) return false;
     if (place->part == "train") {
@@ -63,7 +63,7 @@ Result<Listing> list_mvtec(const Source& source, const demand::SplitPlan& plan) 
   std::set<std::string> kinds, masks;  // masks that pictures have
   for (const std::string& path : source.files) {
     const auto place = place_of(path);
-    if (!place || !has_image_extension(path) || (place->part != "train" && place->part != "test")) continue;
+    if (!place || !is_called_like_pictures(path) || (place->part != "train" && place->part != "test")) continue;
     const bool training = place->part == "train";
     listing.entries.push_back(
         {.path = path, .class_name = std::string(place->kind), .split = training ? Split::train : Split::test, .folder = {}, .column = {}});
@@ -72,7 +72,7 @@ Result<Listing> list_mvtec(const Source& source, const demand::SplitPlan& plan) 
   }
   for (const std::string& path : source.files) {
     const auto place = place_of(path);
-    if (place && has_image_extension(path) && (place->part == "train" || place->part == "test")) continue;
+    if (place && is_called_like_pictures(path) && (place->part == "train" || place->part == "test")) continue;
     if (std::string reason = side_file_reason(path); !reason.empty()) {
       listing.refused.push_back({path, std::move(reason), Loss::none});
     } else if (path.starts_with(masks_folder)) {
@@ -80,7 +80,7 @@ Result<Listing> list_mvtec(const Source& source, const demand::SplitPlan& plan) 
       listing.refused.push_back(
           {path, known ? "the mask of a picture" : "a mask whose picture is not there", known ? Loss::none : Loss::picture});
     } else {
-      listing.refused.push_back({path, "not below train/good or test/KIND", has_image_extension(path) ? Loss::picture : Loss::none});
+      listing.refused.push_back({path, "not below train/good or test/KIND", is_called_like_pictures(path) ? Loss::picture : Loss::none});
     }
   }
   listing.class_order.emplace_back(mvtec_good);

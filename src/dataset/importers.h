@@ -89,6 +89,7 @@ Result<Listing> list_collection(Collection collection, const Source& source, con
 // "train", "training", "val", "valid", "validation", "test", "testing", "t10k", in any case.
 bool split_from(std::string_view name, Split& split);
 bool has_image_extension(std::string_view path);
+bool is_called_like_pictures(std::string_view path);  // or like a video, which holds some
 // "side file (.txt)" for what usually lies beside pictures; "" for everything else.
 std::string side_file_reason(std::string_view path);
 std::string lower_case(std::string_view text);  // ASCII letters only

@@ -28,8 +28,8 @@ struct MaskFile {
 
 struct Sample {
   std::string path;   // relative to the root; "train-images-idx3-ubyte.gz#17" for record 17 of an IDX file, "car.jpg#253,218,130,29" for a
-                      // part of a picture (left, top, width, height)
-  Digest digest;      // of the file's bytes (of the record's pixels for IDX)
+                      // part of a picture (left, top, width, height), "clip.mp4#t=12.000" for a frame (video_frames.h)
+  Digest digest;      // of the file's bytes (of the pixels for IDX records and frames)
   int label = 0;      // index into classes
   std::string group;  // samples of one group are never torn apart; "" is a group of its own
   Split split = Split::train;
@@ -99,8 +99,8 @@ std::string pack_manifest(const Manifest& manifest);
 // Of either. Errors name source and line: invalid_data, unsupported, refused (4 GiB or more when inflated).
 Result<Manifest> parse_manifest(const std::string& text, const std::string& source);
 
-// Reads pixels of samples; keeps IDX files mapped (inflated once) and is safe to call from several threads. Errors: not_found, io, and
-// those of image::decode; they name the sample.
+// Reads pixels of samples; keeps IDX files mapped (inflated once), a few videos open, and is safe to call from several threads. Errors:
+// not_found, io, and those of image::decode; they name the sample.
 class SampleReader {
  public:
   explicit SampleReader(std::string root);

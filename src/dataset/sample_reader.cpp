@@ -9,6 +9,7 @@
 #include "dataset/idx.h"
 #include "dataset/manifest.h"
 #include "dataset/numbers.h"
+#include "dataset/video_frames.h"
 
 namespace sightline::dataset {
 namespace {
@@ -51,6 +52,7 @@ Result<image::Image> cut(const image::Image& picture, const Part& part) {
 
 struct SampleReader::State {
   std::string root;
+  FrameReader frames;
   std::mutex mutex;
   std::map<std::string, std::unique_ptr<IdxFile>, std::less<>> idx_files;  // opened once, never closed before the reader is
 
@@ -85,6 +87,12 @@ Result<image::Image> SampleReader::read_and_digest(const std::string& sample_pat
     Result<image::Image> image = image::decode(bytes, options);
     if (image.ok()) image = cut(*image, part);
     if (!image.ok()) return image.error().in(sample_path);
+    return image;
+  }
+  if (std::int64_t time = 0; split_frame_path(sample_path, file, time)) {
+    SIGHTLINE_TRY(image::Image image, state_->frames.read(state_->root + "/" + std::string(file), time));
+    if (digest != nullptr) *digest = digest_of_frame(image);
+    if (options.channels != 0 && options.channels != image.channels) return image::convert_channels(image, options.channels);
     return image;
   }
   if (!split_record_path(sample_path, file, record)) {

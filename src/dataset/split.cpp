@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "dataset/duplicates.h"
+#include "dataset/video_frames.h"
 
 namespace sightline::dataset {
 namespace {
@@ -278,6 +279,7 @@ Result<void> assign_splits(Manifest& manifest, const demand::SplitPlan& plan, st
   if (plan.group_by == demand::GroupBy::none) {
     for (Sample& sample : manifest.samples) sample.group.clear();
   }
+  keep_videos_whole(manifest.samples);
   Assignment assignment(manifest, plan, collect_groups(manifest, seed));
   assignment.run();
   if (assignment.wanted(Split::test) && !assignment.anything_in(Split::test)) {

@@ -193,6 +193,8 @@ Result<void> check_values(const YamlNode& root, const Demand& demand) {
   SIGHTLINE_CHECK(one_of(root, "data.format", demand.data.format,
                          {"auto", "folders", "idx", "csv", "mvtec", "pictures", "coco", "yolo", "voc", "texts", "masks", "landmarks"}));
   SIGHTLINE_CHECK(within(root, "data.max_rejected", demand.data.max_rejected, {0, 1}, "it is a share"));
+  SIGHTLINE_CHECK(within(root, "data.frames.every_s", demand.data.frames.every_s, {0.001, 1e6}, "10 frames a second are every_s: 0.1"));
+  SIGHTLINE_CHECK(within(root, "data.frames.at_most", demand.data.frames.at_most, {1, 1000000}, ""));
   SIGHTLINE_CHECK(check_split(root, demand.split));
   SIGHTLINE_CHECK(check_pairs(root, demand));
   SIGHTLINE_TRY(const tasks::Task* task, tasks::find_task(demand.task));

@@ -18,6 +18,17 @@ namespace sightline::demand {
 enum class BadBoxes { reject, clip, stop };
 enum class GroupBy { none, folder, pattern, column, near_duplicates };
 
+// Which frames of a video are pictures of the data: one at the start and then at these steps; of a video that would give more, as many as
+// are allowed, spread evenly over it.
+struct Frames {
+  double every_s = 1;
+  int at_most = 200;
+  static constexpr auto fields() {
+    return std::tuple{field("every_s", &Frames::every_s, "seconds from one frame to the next"),
+                      field("at_most", &Frames::at_most, "frames of one video; a longer one gives as many, spread evenly")};
+  }
+};
+
 struct Data {
   std::string path;
   std::string format = "auto";
@@ -30,6 +41,7 @@ struct Data {
   BadBoxes bad_boxes = BadBoxes::reject;
   std::optional<std::string> pairs;  // relative to path
   std::optional<std::string> symbols;
+  Frames frames;  // of videos
   static constexpr auto fields() {
     return std::tuple{
         field("path", &Data::path, "folder of images, IDX folder, or CSV file; relative to the demand file"),
@@ -50,7 +62,8 @@ struct Data {
               "boxes without area or beyond the picture, and masks that cannot be used: reject, clip (masks: reject) or stop"),
         field("pairs", &Data::pairs,
               "of embed: which pictures are compared, and in which fold, as LFW's pairs.txt says it; relative to path"),
-        field("symbols", &Data::symbols, "of texts: a file with one symbol a line; a text with any other is rejected")};
+        field("symbols", &Data::symbols, "of texts: a file with one symbol a line; a text with any other is rejected"),
+        field("frames", &Data::frames)};
   }
 };
 

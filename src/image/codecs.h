@@ -33,6 +33,8 @@ Result<Decoded> decode_tiff(Bytes bytes, const DecodeOptions& options);
 
 // Orientation 1..8 of an EXIF block (the TIFF structure that follows "Exif\0\0"); 1 when it says nothing usable.
 int exif_orientation(Bytes block);
+// EXIF 2.32, tag 0x0112: what the stored rows and columns show, and so what turns them upright.
+Image upright(Image image, int orientation);
 // Error refused when width × height is above options.max_pixels, invalid_data when one of them is not positive.
 Result<void> check_size(std::int64_t width, std::int64_t height, const DecodeOptions& options);
 // One sample of alpha laid over white; value is not premultiplied.

@@ -88,7 +88,8 @@ Error not_an_image(Bytes bytes) {
   return {ErrorKind::invalid_data, text ? "not an image (text)" : "not an image (unknown content)"};
 }
 
-// EXIF 2.32, tag 0x0112: what the stored rows and columns show, and so what turns them upright.
+}  // namespace
+
 Image upright(Image image, int orientation) {
   if (orientation <= 1 || orientation > 8) return image;
   return with_opencv([&] {
@@ -112,8 +113,6 @@ Image upright(Image image, int orientation) {
     return result;
   });
 }
-
-}  // namespace
 
 Result<void> check_size(std::int64_t width, std::int64_t height, const DecodeOptions& options) {
   if (width <= 0 || height <= 0) return Error{ErrorKind::invalid_data, "impossible size"};

@@ -1,24 +1,19 @@
 #include "line/worker.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
-#include <cctype>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <optional>
 
+#include "base/child_process.h"
 #include "base/files.h"
 #include "base/interrupt.h"
 #include "base/log.h"
@@ -30,15 +25,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::size_t longest_line = 1U << 20U, longest_tail = 4096;
-
-struct Pipe {
-  Descriptor read, write;
-  static Result<Pipe> make() {
-    std::array<int, 2> ends{};
-    if (::pipe2(ends.data(), O_CLOEXEC) != 0) return Error{ErrorKind::io, fmt::format("cannot make a pipe: {}", std::strerror(errno))};
-    return Pipe{Descriptor(ends[0]), Descriptor(ends[1])};
-  }
-};
 
 // Cuts a stream into lines; of one that is too long only the fact is kept.
 class LineReader {
@@ -69,88 +55,6 @@ class LineReader {
  private:
   std::string line_;
   bool too_long_ = false;
-};
-
-// A running child in a process group of its own: a terminal's Ctrl-C reaches only us, and we pass it on once. Destroyed, it is killed.
-class Child {
- public:
-  Descriptor out, err, exited;
-
-  static Result<Child> start(const std::string& program, const std::string& argument) {
-    SIGHTLINE_TRY(Pipe out, Pipe::make());
-    SIGHTLINE_TRY(Pipe err, Pipe::make());
-    SIGHTLINE_TRY(Pipe failure, Pipe::make());
-    const Descriptor nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-    // Everything that allocates is done before the fork: other threads may hold the allocator's lock.
-    std::array<char*, 3> arguments{const_cast<char*>(program.c_str()), const_cast<char*>(argument.c_str()), nullptr};
-    const pid_t parent = ::getpid();
-    const pid_t id = ::fork();
-    if (id < 0) return Error{ErrorKind::io, fmt::format("cannot start {}: {}", program, std::strerror(errno))};
-    if (id == 0) {
-      ::setpgid(0, 0);
-      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      if (::getppid() != parent) ::_exit(127);  // it died before the line above
-      sigset_t none;
-      sigemptyset(&none);
-      ::sigprocmask(SIG_SETMASK, &none, nullptr);
-      ::signal(SIGPIPE, SIG_DFL);
-      ::dup2(nothing.get(), STDIN_FILENO);
-      ::dup2(out.write.get(), STDOUT_FILENO);
-      ::dup2(err.write.get(), STDERR_FILENO);
-      ::execv(program.c_str(), arguments.data());
-      const int code = errno;
-      (void)!::write(failure.write.get(), &code, sizeof code);
-      ::_exit(127);
-    }
-    Child child;
-    child.id_ = id;
-    ::setpgid(id, id);  // whoever of the two comes first
-    failure.write.close();
-    int code = 0;
-    ssize_t got = 0;
-    do {
-      got = ::read(failure.read.get(), &code, sizeof code);
-    } while (got < 0 && errno == EINTR);
-    if (got == sizeof code) {
-      errno = code;
-      return system_error("cannot run", program);
-    }
-    child.out = std::move(out.read);
-    child.err = std::move(err.read);
-    for (const int fd : {child.out.get(), child.err.get()}) ::fcntl(fd, F_SETFL, O_NONBLOCK);
-    child.exited = Descriptor(static_cast<int>(::syscall(SYS_pidfd_open, id, 0)));
-    return child;
-  }
-
-  Child(Child&& other) noexcept
-      : out(std::move(other.out)), err(std::move(other.err)), exited(std::move(other.exited)), id_(std::exchange(other.id_, -1)) {}
-  ~Child() {
-    if (id_ <= 0) return;
-    kill();
-    (void)wait(true);
-  }
-
-  void interrupt() const { ::kill(id_, SIGINT); }
-  void kill() const { ::kill(-id_, SIGKILL); }
-  // The status once it has ended.
-  std::optional<int> wait(bool block) {
-    siginfo_t ended{};
-    int code = 0;
-    do {
-      code = ::waitid(P_PID, static_cast<id_t>(id_), &ended, WEXITED | WNOWAIT | (block ? 0 : WNOHANG));
-    } while (code != 0 && errno == EINTR);
-    if (code == 0 && ended.si_pid == 0) return std::nullopt;
-    kill();  // what it left running in its group, while the number is still its own
-    int status = 0;
-    while (::waitpid(id_, &status, 0) < 0 && errno == EINTR) {
-    }
-    id_ = -1;
-    return status;
-  }
-
- private:
-  Child() = default;
-  pid_t id_ = -1;
 };
 
 // Reads what is there, but not for ever; false at the end of the stream.
@@ -187,14 +91,12 @@ std::optional<Error> told_error(const Json& event) {
 
 std::string last_words(const std::string& tail) { return trim(tail).empty() ? "; it said nothing" : "; its last words:\n" + trim(tail); }
 
-bool is_program(const std::string& path) { return ::access(path.c_str(), X_OK) == 0 && !is_directory(path); }
-
 }  // namespace
 
 Result<void> run_worker(const std::string& program, const Json& spec, const std::string& spec_path,
                         const std::function<void(const Json&)>& on_event, const WorkerOptions& options) {
   SIGHTLINE_CHECK(write_file(spec_path, json_text(spec, 2) + "\n"));
-  SIGHTLINE_TRY(Child child, Child::start(program, spec_path));
+  SIGHTLINE_TRY(ChildProcess child, ChildProcess::start(program, {spec_path}));
   const std::string name = fs::path(program).filename().string();
 
   std::optional<Error> told;
@@ -253,25 +155,6 @@ Result<void> run_worker(const std::string& program, const Json& spec, const std:
   return Error{ErrorKind::internal, fmt::format("{} ended with status {}{}", name, WEXITSTATUS(*status), last_words(tail))};
 }
 
-Result<std::string> find_worker(const std::string& name) {
-  std::string variable;
-  for (const char c : name) variable += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  if (const char* wanted = std::getenv(variable.c_str()); wanted != nullptr && *wanted != 0) {
-    if (is_program(wanted)) return absolute_path(wanted);
-    return Error{ErrorKind::not_found, fmt::format("${} is {}, which is no program", variable, wanted)};
-  }
-  std::error_code code;
-  const fs::path self = fs::read_symlink("/proc/self/exe", code);
-  if (!code && is_program((self.parent_path() / name).string())) return (self.parent_path() / name).string();
-  const char* path = std::getenv("PATH");
-  for (const std::string& folder : split(path != nullptr ? path : "", ':')) {
-    if (!folder.empty() && is_program(folder + "/" + name)) return absolute_path(folder + "/" + name);
-  }
-  return Error{
-      ErrorKind::not_found,
-      fmt::format("{} is not beside this program, nor on PATH, nor in ${}; the Debian package sightline-line brings it, and in a source "
-                  "tree `make`",
-                  name, variable)};
-}
+Result<std::string> find_worker(const std::string& name) { return find_program(name, "sightline-line"); }
 
 }  // namespace sightline::line
