@@ -23,7 +23,7 @@ configure: deps
 	@test -f $(BUILD)/build.ninja || cmake -G Ninja -B $(BUILD) $(CONFIGURE)
 
 demo: configure  ## build, then from Fashion-MNIST to a released package that answers
-	@cmake --build $(BUILD) -j $(JOBS) --target sightline sightline-train
+	@cmake --build $(BUILD) -j $(JOBS) --target sightline sightline-video sightline-train
 	@scripts/demo $(BUILD)/bin $(DEMO)
 
 # The folders that read what strangers wrote; with SAN only these are built and tested when CORE=1.
@@ -53,7 +53,7 @@ soak: all  ## the long tests: 50 kills, long fuzzing of the line
 
 bench: configure  ## speed and memory as ratios against named rivals
 	@scripts/install-deps bench rival
-	@cmake --build $(BUILD) -j $(JOBS) --target sightline sightline-train sightline-nets
+	@cmake --build $(BUILD) -j $(JOBS) --target sightline sightline-video sightline-train sightline-nets
 	@bench/run $(BUILD)/bin
 
 fuzz:  ## libFuzzer on everything that reads what strangers wrote (SECONDS=60 each)

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -129,9 +130,14 @@ struct Video::State {
 Video::Video(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Video::~Video() = default;
 Video::Video(Video&&) noexcept = default;
+Video& Video::operator=(Video&&) noexcept = default;
 
 Result<Video> Video::open(const std::string& path, const VideoOptions& options) {
-  if (const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC)); !file.valid()) return system_error("cannot read", path);
+  if (const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC)); !file.valid()) {
+    return system_error("cannot read", path);
+  } else if (struct stat info{}; ::fstat(file.get(), &info) == 0 && S_ISREG(info.st_mode) && info.st_size == 0) {
+    return Error{ErrorKind::invalid_data, path + ": the file is empty"};
+  }
   Result<std::string> program = find_video_decoder();
   if (!program.ok()) return program.error().in(path);
   SIGHTLINE_TRY(ChildProcess child, ChildProcess::start(*program, {path, std::to_string(options.max_pixels)},

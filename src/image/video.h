@@ -38,6 +38,7 @@ class Video {
   static Result<Video> open(const std::string& path, const VideoOptions& options = {});
   ~Video();
   Video(Video&&) noexcept;
+  Video& operator=(Video&&) noexcept;
 
   int width() const;  // upright
   int height() const;

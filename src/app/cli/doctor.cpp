@@ -14,6 +14,7 @@
 #include "base/files.h"
 #include "base/machine.h"
 #include "base/text.h"
+#include "image/video.h"
 #include "line/worker.h"
 #include "runtime/precision.h"
 #include "store/workspace.h"
@@ -152,6 +153,19 @@ Finding check_training() {
   return {.what = "training", .says = fmt::format("{} ({})", version, *worker)};
 }
 
+Finding check_video() {
+  const auto decoder = image::find_video_decoder();
+  if (!decoder.ok())
+    return {.what = "video", .state = State::note, .says = "sightline-video was not found", .remedy = decoder.error().message};
+  const std::string version = first_line_of(*decoder, "--version");
+  if (version.empty())
+    return {.what = "video",
+            .state = State::note,
+            .says = *decoder + " does not start",
+            .remedy = "its libraries may be missing: run it with --version to see which, and install libavformat59 and libswscale6"};
+  return {.what = "video", .says = fmt::format("{} ({})", version, *decoder)};
+}
+
 Finding check_gpu() {
   std::vector<std::string> devices;
   std::error_code code;
@@ -206,6 +220,7 @@ Result<int> examine(Console& console) {
       check_disk(workspace),
       check_libraries(),
       check_training(),
+      check_video(),
       check_gpu(),
       check_fashion_mnist(),
       check_workspace(workspace),

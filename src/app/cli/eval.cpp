@@ -17,6 +17,7 @@ struct Options {
   std::string model, data, format = "auto", labels, attributes, pairs, split, task;
   bool classes = false;
   int threads = 0;
+  double every_s = 1;  // from one frame of a video to the next
 };
 
 // Which samples count: a split that the data bring, or all of them. evaluate() takes one split, so "all" puts every sample into test.
@@ -70,6 +71,7 @@ void print_classes(const Console& console, const evaluation::Evaluation& evaluat
 }
 
 Result<int> evaluate(const Options& options, Console& console) {
+  if (!(options.every_s >= 0.001)) return Error{ErrorKind::usage, "--every must be at least 0.001 (seconds)"};
   if (options.threads < 0) return Error{ErrorKind::usage, "--threads must not be negative"};
   SIGHTLINE_TRY(OpenModel opened, open_model(console, options.model, options.threads, options.task));
   demand::Data data;
@@ -82,6 +84,7 @@ Result<int> evaluate(const Options& options, Console& console) {
   if (!options.pairs.empty()) data.pairs = options.pairs;
   if (!options.labels.empty())
     data.labels = path_exists(options.data + "/" + options.labels) ? options.labels : absolute_path(options.labels);
+  data.frames.every_s = options.every_s;
   data.max_rejected = 1;  // they are counted below; figures of the rest are still figures
   // What the model's data called good, unless that is a name that is known as such.
   if (opened.model.task_row().from_good && !opened.model.labels().empty() && !dataset::is_called_good(opened.model.labels().front()))
@@ -122,6 +125,7 @@ Action declare(Arguments& arguments) {
   arguments.option("--attributes", options->attributes, "COLUMNS", "for attributes: the CSV file's columns, with commas between");
   arguments.option("--pairs", options->pairs, "FILE", "of an embedder: which pictures are compared, and in which fold, as LFW's pairs.txt");
   arguments.option("--task", options->task, "TASK", "of a bare .onnx file that does not say it itself", task_names());
+  arguments.option("--every", options->every_s, "SECONDS", "of videos: from one frame that counts to the next");
   arguments.option("--labels", options->labels, "FILE", "the table or JSON file, in DATA or elsewhere");
   arguments.flag("--classes", options->classes, "also precision, recall and f1 of every class");
   arguments.option("--threads", options->threads, "N", "cores to use; 0: all that this process may use");

@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "app/cli/model_source.h"
+#include "app/cli/picture_feed.h"
 #include "app/cli/verbs.h"
 #include "base/files.h"
 #include "base/interrupt.h"
@@ -31,16 +32,13 @@ struct Options {
   bool lines = false;
   std::string task;
   double score = annotation::sure_score;  // of what is told, least
+  double every_s = 1;                     // from one frame of a video to the next
   std::string drawn;                      // folder for pictures with the answers drawn onto them; "": none
 };
 
-struct Picture {
-  std::string path;    // as printed; "-" is stdin
-  bool given = false;  // on the command line, not found in a folder
-};
-
 struct Answer {
-  std::string path;
+  std::string path, file;                    // of a frame with its time, and without
+  std::optional<std::int64_t> milliseconds;  // of a frame
   std::vector<tasks::ClassScore> classes;
   std::optional<std::string> decision;               // by thresholds; "" when no class is sure enough
   std::optional<std::vector<std::string>> set;       // that holds the right class as often as the model states
@@ -58,30 +56,28 @@ bool is_called_like_a_picture(const std::string& path) {
   return std::find(pictures.begin(), pictures.end(), extension) != pictures.end();
 }
 
-// Folders become the files in them.
-Result<std::vector<Picture>> list_pictures(const std::vector<std::string>& given, const Console& console) {
-  std::vector<Picture> pictures;
-  for (const std::string& path : given) {
-    if (path == "-" || !is_directory(path)) {
-      pictures.push_back({path, true});
-      continue;
-    }
-    SIGHTLINE_TRY(const auto files,
-                  list_files(path, [&](const std::string& at, const std::string& reason) { console.warn("{}: {}", at, reason); }));
-    for (const std::string& file : files) pictures.push_back({(std::filesystem::path(path) / file).string(), false});
-  }
-  return pictures;
-}
-
 Result<image::Image> decode_picture(const Picture& picture, const std::string& bytes, int channels, Answer& answer) {
   const auto span = std::as_bytes(std::span(bytes));
-  if (!picture.given && !is_called_like_a_picture(picture.path) && image::format_of(span) == image::Format::unknown) answer.left_out = true;
+  if (!picture.given && !is_called_like_a_picture(picture.file) && image::format_of(span) == image::Format::unknown) answer.left_out = true;
   return image::decode(span, {.channels = channels});
 }
 
-// shop/left/1.jpg becomes FOLDER/shop_left_1.png, so that pictures of one name from several folders stay apart. kind: "" or "_mask".
-Result<std::string> write_beside(const std::string& folder, const std::string& path, const char* kind, const std::string& png) {
-  std::string name = path == "-" ? "stdin" : std::filesystem::path(path).lexically_normal().relative_path().replace_extension().string();
+Result<image::Image> read_picture(Picture& picture, const std::string& standard_input, int channels, Answer& answer) {
+  if (picture.failure) return *picture.failure;
+  if (picture.milliseconds)
+    return channels == 0 || channels == picture.frame.channels ? std::move(picture.frame)
+                                                               : image::convert_channels(picture.frame, channels);
+  if (picture.file == "-") return decode_picture(picture, standard_input, channels, answer);
+  SIGHTLINE_TRY(const std::string bytes, read_file(picture.file));
+  return decode_picture(picture, bytes, channels, answer);
+}
+
+// shop/left/1.jpg becomes FOLDER/shop_left_1.png, so that pictures of one name from several folders stay apart; a frame has its time in the
+// name (shop_clip_12.000s.png). kind: "" or "_mask".
+Result<std::string> write_beside(const std::string& folder, const Answer& answer, const char* kind, const std::string& png) {
+  std::string name =
+      answer.file == "-" ? "stdin" : std::filesystem::path(answer.file).lexically_normal().relative_path().replace_extension().string();
+  if (answer.milliseconds) name += fmt::format("_{}.{:03}s", *answer.milliseconds / 1000, *answer.milliseconds % 1000);
   std::ranges::replace(name, '/', '_');
   const std::string file = fmt::format("{}/{}{}.png", folder, name, kind);
   SIGHTLINE_CHECK(make_directories(folder));
@@ -100,18 +96,18 @@ std::string levels_png(const Tensor& map, int bits) {
 Result<void> write_answer(const Options& options, const package::Model& model, image::Image& picture, Answer& answer) {
   const annotation::Annotation& said = *answer.annotation;
   if (said.mask.defined()) {
-    SIGHTLINE_TRY(answer.mask, write_beside(options.drawn, answer.path, "_mask", levels_png<std::uint8_t>(said.mask, 8)));
+    SIGHTLINE_TRY(answer.mask, write_beside(options.drawn, answer, "_mask", levels_png<std::uint8_t>(said.mask, 8)));
   }
   if (said.instances.defined()) {
-    SIGHTLINE_TRY(answer.instances, write_beside(options.drawn, answer.path, "_instances", levels_png<std::int32_t>(said.instances, 16)));
+    SIGHTLINE_TRY(answer.instances, write_beside(options.drawn, answer, "_instances", levels_png<std::int32_t>(said.instances, 16)));
   }
   model.task_row().draw(picture, said, model.labels());
-  SIGHTLINE_TRY(answer.drawn, write_beside(options.drawn, answer.path, "", image::encode_png(picture)));
+  SIGHTLINE_TRY(answer.drawn, write_beside(options.drawn, answer, "", image::encode_png(picture)));
   return {};
 }
 
 // Decodes and resizes in parallel, then asks the network once for all that could be read.
-Result<std::vector<Answer>> answer_batch(std::span<const Picture> pictures, const std::string& standard_input, const Options& options,
+Result<std::vector<Answer>> answer_batch(std::span<Picture> pictures, const std::string& standard_input, const Options& options,
                                          package::Model& model, const std::optional<evaluation::Decisions>& decisions) {
   std::vector<Answer> answers(pictures.size());
   std::vector<Tensor> prepared(pictures.size());
@@ -120,10 +116,10 @@ Result<std::vector<Answer>> answer_batch(std::span<const Picture> pictures, cons
   SIGHTLINE_CHECK(parallel_for(
       pictures.size(),
       [&](std::size_t i) -> Result<void> {
-        answers[i].path = pictures[i].path;
-        const Result<std::string> bytes = pictures[i].path == "-" ? Result<std::string>(standard_input) : read_file(pictures[i].path);
-        Result<image::Image> picture =
-            bytes.ok() ? decode_picture(pictures[i], *bytes, channels, answers[i]) : Result<image::Image>(bytes.error());
+        answers[i].path = pictures[i].path();
+        answers[i].file = pictures[i].file;
+        answers[i].milliseconds = pictures[i].milliseconds;
+        Result<image::Image> picture = read_picture(pictures[i], standard_input, channels, answers[i]);
         if (picture.ok()) {
           prepared[i] = model.prepare(*picture);
           if (model.annotates()) decoded[i] = *std::move(picture);
@@ -180,8 +176,12 @@ Result<std::vector<Answer>> answer_batch(std::span<const Picture> pictures, cons
 }
 
 Json json_of_answer(const Answer& answer, const package::Model& model) {
-  if (!answer.failure.empty()) return {{"file", answer.path}, {"error", answer.failure}};
-  Json json = {{"file", answer.path}};
+  Json json = {{"file", answer.file}};
+  if (answer.milliseconds) json["time_s"] = static_cast<double>(*answer.milliseconds) / 1000;
+  if (!answer.failure.empty()) {
+    json["error"] = answer.failure;
+    return json;
+  }
   if (answer.annotation) {
     json.update(model.task_row().tell(*answer.annotation, model.labels()).json);
     if (!answer.drawn.empty()) json["drawn"] = answer.drawn;
@@ -236,7 +236,10 @@ Result<void> draw_neighbours(const std::string& folder, std::vector<Answer>& ans
   constexpr std::size_t most = 5;
   constexpr int side = 128;
   const std::vector<std::vector<float>> embeddings = embeddings_of(answers);
-  const auto read = [](const Answer& answer) { return image::read_image(answer.path); };
+  const dataset::FrameReader frames;
+  const auto read = [&](const Answer& answer) {
+    return answer.milliseconds ? frames.read(answer.file, *answer.milliseconds) : image::read_image(answer.file);
+  };
   for (std::size_t i = 0; i < answers.size(); ++i) {
     if (embeddings[i].empty() || answers[i].path == "-") continue;
     SIGHTLINE_CHECK(check_interrupt());
@@ -252,7 +255,7 @@ Result<void> draw_neighbours(const std::string& folder, std::vector<Answer>& ans
     }
     std::vector<tasks::Tile> tiles;
     for (std::size_t k = 0; k < pictures.size(); ++k) tiles.push_back({&pictures[k], words[k]});
-    SIGHTLINE_TRY(answers[i].drawn, write_beside(folder, answers[i].path, "", image::encode_png(tasks::draw_neighbours(tiles, side))));
+    SIGHTLINE_TRY(answers[i].drawn, write_beside(folder, answers[i], "", image::encode_png(tasks::draw_neighbours(tiles, side))));
   }
   return {};
 }
@@ -286,7 +289,8 @@ int print_answers(const Console& console, const Options& options, const OpenMode
       left_out.push_back(answer.path);
     } else if (!answer.failure.empty()) {
       failed.push_back(json_of_answer(answer, opened.model));
-      failures.push_back(fmt::format("{}: {}", answer.path, answer.failure));
+      failures.push_back(answer.failure.starts_with(answer.path + ": ") ? answer.failure
+                                                                        : fmt::format("{}: {}", answer.path, answer.failure));
     } else if (console.json) {
       answered.push_back(json_of_answer(answer, opened.model));
     }
@@ -308,6 +312,7 @@ int print_answers(const Console& console, const Options& options, const OpenMode
 
 Result<int> predict(const Options& options, Console& console) {
   if (options.top < 1) return Error{ErrorKind::usage, "--top must be at least 1"};
+  if (!(options.every_s >= 0.001)) return Error{ErrorKind::usage, "--every must be at least 0.001 (seconds)"};
   if (options.threads < 0) return Error{ErrorKind::usage, "--threads must not be negative"};
   if (!(options.score >= 0 && options.score <= 1)) return Error{ErrorKind::usage, "--score must lie between 0 and 1"};
   SIGHTLINE_TRY(OpenModel opened, open_model(console, options.model, options.threads, options.task));
@@ -316,26 +321,26 @@ Result<int> predict(const Options& options, Console& console) {
                  fmt::format("--drawn is for models that find something in a picture; {} is a classifier", opened.source.name)};
   SIGHTLINE_TRY(const std::optional<evaluation::Decisions> decisions,
                 evaluation::read_decisions(opened.model.graph(), opened.model.labels().size()));
-  SIGHTLINE_TRY(const std::vector<Picture> pictures, list_pictures(options.images, console));
+  SIGHTLINE_TRY(PictureFeed feed, PictureFeed::open(options.images, options.every_s, console));
   std::string standard_input;
-  if (std::any_of(pictures.begin(), pictures.end(), [](const Picture& picture) { return picture.path == "-"; }))
-    standard_input.assign(std::istreambuf_iterator<char>(console.in), {});
+  if (feed.reads_standard_input()) standard_input.assign(std::istreambuf_iterator<char>(console.in), {});
 
   std::vector<Answer> answers;
   std::optional<Progress> progress;
-  if (pictures.size() > 10 * batch_size) progress.emplace("predict", pictures.size(), "image");
-  for (std::size_t begin = 0; begin < pictures.size(); begin += batch_size) {
-    if (const auto status = check_interrupt(); !status.ok()) {
+  if (feed.files() > 10 * batch_size) progress.emplace("predict", feed.files(), "file");
+  while (true) {
+    Result<std::vector<Picture>> pictures = feed.next(batch_size, console);
+    if (const Result<void> status = pictures.ok() ? check_interrupt() : Result<void>(pictures.error()); !status.ok()) {
       if (!options.lines) print_table(console, answers, opened.model);  // what is known is not lost
       return status.error();
     }
-    const std::size_t count = std::min(batch_size, pictures.size() - begin);
-    SIGHTLINE_TRY(auto batch, answer_batch(std::span(pictures).subspan(begin, count), standard_input, options, opened.model, decisions));
+    if (pictures->empty()) break;
+    SIGHTLINE_TRY(auto batch, answer_batch(*pictures, standard_input, options, opened.model, decisions));
     for (Answer& answer : batch) {
       if (options.lines && !answer.left_out) console.json_line(json_of_answer(answer, opened.model));
       answers.push_back(std::move(answer));
     }
-    if (progress) progress->advance(count);
+    if (progress) progress->set(feed.files_begun());
   }
   if (progress) progress->finish();
   if (!options.drawn.empty() && opened.model.task_row().open_classes) SIGHTLINE_CHECK(draw_neighbours(options.drawn, answers));
@@ -345,10 +350,11 @@ Result<int> predict(const Options& options, Console& console) {
 Action declare(Arguments& arguments) {
   auto options = std::make_shared<Options>();
   arguments.positional("MODEL", options->model, model_help);
-  arguments.positional("IMAGE", options->images, "pictures, folders of pictures, or - for a picture from standard input");
+  arguments.positional("IMAGE", options->images, "pictures, videos, folders of them, or - for a picture from standard input");
   arguments.option("-k,--top", options->top, "K", "how many classes to print for each picture");
   arguments.flag("--jsonl", options->lines, "one JSON object a line, written while it works");
   arguments.option("--score", options->score, "S", "of a detector: the least score of what is told");
+  arguments.option("--every", options->every_s, "SECONDS", "of a video: from one frame that is looked at to the next");
   arguments.option("--drawn", options->drawn, "FOLDER",
                    "write each picture with what was found, a map of how far from good it is, or what is most like it, as PNG");
   arguments.option("--task", options->task, "TASK", "of a bare .onnx file that does not say it itself", task_names());
@@ -367,6 +373,7 @@ constexpr std::array examples{
     Example{"sightline predict blood slides/ --drawn found/ --json", "a detector: boxes as JSON, and drawn onto the pictures"},
     Example{"sightline predict tiles line-3/ --drawn maps/ --json", "a model of good pictures: score, alarm and where, and heat maps"},
     Example{"sightline predict faces photos/ --drawn alike/ --json", "an embedder: vectors as JSON, and each picture beside those like it"},
+    Example{"sightline predict apparel clip.mp4 --every 0.5 --json", "a video: what it sees at each half second, with the time"},
     Example{"curl -s https://example.org/shoe.jpg | sightline predict resnet.onnx - --json", "a bare ONNX file, and a picture from a pipe"},
 };
 
@@ -381,7 +388,8 @@ constexpr Verb predict_verb{
         "sets also the class that is said (or that it is not sure) and the set; for a detector every object with its score and box "
         "(pixels of the picture: left, top, right, bottom); for a model that learned from good pictures how far from good each is, whether "
         "that is an alarm (above 0.5), and where; for an embedder the picture that is most like it among those given (with --json the "
-        "vectors). Pictures that cannot be read are listed with the "
+        "vectors). Of a video the frame at the start and at each second (--every) is a picture, told by its time. Pictures that cannot be "
+        "read are listed with the "
         "reason at the end and give exit code 3; all others are answered. In folders, files that are no pictures are left out.",
     .examples = examples,
     .declare = declare};

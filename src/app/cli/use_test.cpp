@@ -15,6 +15,7 @@
 #include "demand/demand.h"
 #include "evaluation/decisions.h"
 #include "graph/builder.h"
+#include "image/drawn_video.h"
 #include "package/package.h"
 #include "store/workspace.h"
 
@@ -119,6 +120,35 @@ TEST_F(Use, PredictReadsFoldersStandardInputAndTopK) {
   std::size_t count = 0;
   for (std::string line; std::getline(stream, line); ++count) EXPECT_TRUE(Json::parse(line).contains("classes")) << line;
   EXPECT_EQ(count, 2U);
+}
+
+TEST_F(Use, PredictAnswersForFramesOfVideosWithTheirTimes) {
+  SIGHTLINE_SKIP_WITHOUT_FFMPEG;
+  fs::create_directories(at("films"));
+  image::run_ffmpeg(image::brightening(20) + image::h264, at("films/dawn.mp4"));
+  ASSERT_TRUE(write_file(at("films/lost.mp4"), "no film").ok());
+  ASSERT_TRUE(write_file(at("films/still.png"), image::encode_png(grey(240))).ok());
+  const Outcome outcome = call({"predict", at("light"), at("films"), "--every", "4", "--json"});
+  EXPECT_EQ(outcome.code, 3);
+  const Json document = outcome.json();
+  ASSERT_EQ(document["answers"].size(), 6U);
+  for (int i = 0; i < 5; ++i) {
+    const Json& answer = document["answers"][static_cast<std::size_t>(i)];
+    EXPECT_EQ(answer["file"], at("films/dawn.mp4"));
+    EXPECT_EQ(answer["time_s"], 4.0 * i);
+    EXPECT_EQ(answer["classes"][0]["name"], image::shade_of_frame(40 * i) < 120 ? "dark" : "bright") << i;
+  }
+  EXPECT_EQ(document["answers"][5]["file"], at("films/still.png"));
+  EXPECT_FALSE(document["answers"][5].contains("time_s"));
+  ASSERT_EQ(document["failed"].size(), 1U);
+  EXPECT_EQ(document["failed"][0]["file"], at("films/lost.mp4"));
+  EXPECT_THAT(document["failed"][0]["error"].get<std::string>(), HasSubstr("not a video that can be read"));
+
+  const Outcome table = call({"predict", at("light"), at("films/dawn.mp4")});
+  EXPECT_EQ(table.code, 0) << table.err;
+  EXPECT_THAT(table.out, AllOf(::testing::ContainsRegex("dawn.mp4#t=0.000 +dark"), ::testing::ContainsRegex("dawn.mp4#t=19.000 +bright")));
+  EXPECT_EQ(call({"predict", at("light"), at("films/dawn.mp4"), "--every", "0"}).code, 2);
+  EXPECT_EQ(call({"predict", at("light"), at("films/none.mp4")}).code, 3);
 }
 
 TEST_F(Use, PredictSaysWhatAModelDecidesAndItsSets) {
