@@ -21,6 +21,8 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
+constexpr const char* conversion = "scale=flags=bicubic+accurate_rnd+bitexact+full_chroma_int,format=rgb24";
+
 double mean_of(const Image& image) {
   double sum = 0;
   for (const std::uint8_t value : image.pixels) sum += value;
@@ -98,7 +100,8 @@ TEST_F(VideoTest, GivesTheFrameOfEachTime) {
     ASSERT_TRUE(video.ok()) << video.error().message;
     EXPECT_EQ(video->width(), 64);
     EXPECT_EQ(video->height(), 48);
-    EXPECT_NEAR(static_cast<double>(video->milliseconds()), 12000, 200);
+    // Program streams do not say it: FFmpeg looks for the last time stamp, and not each frame has one.
+    EXPECT_NEAR(static_cast<double>(video->milliseconds()), 12000, name == "a.mpg" ? 1500 : 200);
     for (const int wanted : {0, 50, 2000, 2001, 7000, 3000, 11'850, 3000, 100}) {
       const VideoFrame frame = frame_at(*video, wanted);
       if (name == "a.mpg") {  // 25 frames a second
@@ -138,11 +141,12 @@ TEST_F(VideoTest, AFrameIsTheSameWhateverWasAskedBefore) {
       EXPECT_EQ(again.milliseconds, frame->milliseconds);
       EXPECT_EQ(again.image.pixels, frame->image.pixels) << frame->milliseconds;
     }
-    // And nearly what ffmpeg itself makes of it, which converts colours a little otherwise.
-    run_ffmpeg(fmt::format("-i '{}' -vf \"select='eq(n,{})'\" -frames:v 1", folder / name, frames[5].milliseconds / 40), folder / "5.png");
+    // And what ffmpeg itself makes of it, when it is told to convert colours with the same care.
+    run_ffmpeg(fmt::format("-i '{}' -vf \"select='eq(n,{})',{}\" -frames:v 1", folder / name, frames[5].milliseconds / 40, conversion),
+               folder / "5.png");
     const auto theirs = read_image(folder / "5.png");
     ASSERT_TRUE(theirs.ok());
-    EXPECT_LT(difference(frames[5].image, *theirs).second, 2.0);
+    EXPECT_LE(difference(frames[5].image, *theirs).first, 1);
   }
 }
 
@@ -152,7 +156,7 @@ TEST_F(VideoTest, IsTurnedUpright) {
   for (const int degrees : {90, 180, 270}) {
     SCOPED_TRACE(degrees);
     run_ffmpeg(fmt::format("-i '{}' -c copy -metadata:s:v:0 rotate={}", folder / "plain.mp4", degrees), folder / "turned.mp4");
-    run_ffmpeg(fmt::format("-i '{}' -frames:v 1", folder / "turned.mp4"), folder / "turned.png");
+    run_ffmpeg(fmt::format("-i '{}' -vf {} -frames:v 1", folder / "turned.mp4", conversion), folder / "turned.png");
     const auto theirs = read_image(folder / "turned.png");
     ASSERT_TRUE(theirs.ok());
     auto video = Video::open(folder / "turned.mp4");
@@ -160,7 +164,7 @@ TEST_F(VideoTest, IsTurnedUpright) {
     EXPECT_EQ(video->width(), degrees == 180 ? 160 : 120);
     const VideoFrame frame = frame_at(*video, 0);
     EXPECT_EQ(frame.image.width, video->width());
-    EXPECT_LT(difference(frame.image, *theirs).second, 2.0);
+    EXPECT_LE(difference(frame.image, *theirs).second, 1.5);  // it converts after turning, so that colours have other neighbours
   }
 }
 

@@ -66,6 +66,12 @@ int orientation_of(const AVStream& stream) {
   return found == turns.end() ? 1 : static_cast<int>(found - turns.begin()) + 1;
 }
 
+// Streams whose packets have no times of their own, or, as AVI with pictures that need later ones, wrong ones: their pictures come at an
+// even rate from the start.
+bool is_counted(const AVFormatContext& input, const AVCodecContext& codec) {
+  return (input.iformat->flags & AVFMT_NOTIMESTAMPS) != 0 || (std::string(input.iformat->name) == "avi" && codec.has_b_frames > 0);
+}
+
 bool is_indexed(const AVFormatContext& input) {
   const std::string name = input.iformat->name;
   return name.starts_with("mov,") || name.starts_with("matroska") || name == "avi";
@@ -87,13 +93,16 @@ struct Decoder::State {
   std::ptrdiff_t run = -1;         // which key frame what is decoded began with, as asked for; -1: nothing is decoded yet
   bool exact_run = false;          // and not with an earlier one
   bool drained = false;
-  std::int64_t last = -1, untimed = 0;  // the last frame that came, in milliseconds; frames without a time stamp
+  bool counted = false;
+  std::int64_t last = -1;             // the last frame that came, in milliseconds
+  std::int64_t count = 0, after = 0;  // frames that came; where the last one ends, in the stream's time base
   Ending ending;
 
   State(std::string file, std::int64_t most) : path(std::move(file)), max_pixels(most) {
     av_log_set_callback(keep_words);
     open();
-    if (!is_indexed(*input)) return;
+    counted = is_counted(*input, *codec);
+    if (counted || !is_indexed(*input)) return;
     // Matroska reads its index when somebody seeks.
     if (av_seek_frame(input, stream->index, start, AVSEEK_FLAG_BACKWARD) < 0) {
       open();
@@ -158,7 +167,8 @@ struct Decoder::State {
     exact_run = true;
     drained = false;
     last = -1;
-    untimed = 0;
+    count = 0;
+    after = start;
   }
 
   std::int64_t milliseconds_of(std::int64_t time) const {
@@ -198,7 +208,7 @@ struct Decoder::State {
     }
     const std::int64_t time = packet->pts;
     if (time != AV_NOPTS_VALUE) ending.milliseconds = std::max(ending.milliseconds, milliseconds_of(time + packet->duration));
-    codec->skip_frame = time != AV_NOPTS_VALUE && milliseconds_of(time) < wanted ? AVDISCARD_NONREF : AVDISCARD_DEFAULT;
+    codec->skip_frame = !counted && time != AV_NOPTS_VALUE && milliseconds_of(time) < wanted ? AVDISCARD_NONREF : AVDISCARD_DEFAULT;
     code = avcodec_send_packet(codec, packet);
     av_packet_unref(packet);
     if (code < 0 && code != AVERROR(EAGAIN)) ++ending.damaged;
@@ -217,18 +227,17 @@ struct Decoder::State {
         ++ending.damaged;
         if (drained) return false;
       } else {
-        std::int64_t time = frame->best_effort_timestamp;
-        if (time == AV_NOPTS_VALUE) {
-          const AVRational rate = stream->avg_frame_rate.num > 0 ? stream->avg_frame_rate : AVRational{25, 1};
-          time = start + av_rescale_q(untimed, av_inv_q(rate), stream->time_base);
-        }
-        ++untimed;
+        const AVRational each = stream->avg_frame_rate.num > 0 ? av_inv_q(stream->avg_frame_rate) : AVRational{1, 25};
+        std::int64_t time = counted ? start + av_rescale_q(count, each, stream->time_base) : frame->best_effort_timestamp;
+        if (time == AV_NOPTS_VALUE) time = after;
+        after = time + av_rescale_q(1, each, stream->time_base);
+        ++count;
         if ((frame->flags & AV_FRAME_FLAG_CORRUPT) != 0 || frame->decode_error_flags != 0) {
           ++ending.damaged;
           continue;
         }
         last = milliseconds_of(time);
-        ending.milliseconds = std::max(ending.milliseconds, milliseconds_of(time + frame->pkt_duration));
+        ending.milliseconds = std::max(ending.milliseconds, milliseconds_of(after));
         if (last >= 0) return true;
       }
     }
@@ -287,7 +296,8 @@ std::string Decoder::codec() const { return avcodec_get_name(state_->codec->code
 std::int64_t Decoder::milliseconds() const {
   const State& state = *state_;
   if (state.stream->duration > 0) return av_rescale_q(state.stream->duration, state.stream->time_base, {1, 1000});
-  return state.input->duration > 0 ? state.input->duration / (AV_TIME_BASE / 1000) : -1;
+  const bool guessed = state.input->duration_estimation_method == AVFMT_DURATION_FROM_BITRATE;
+  return state.input->duration > 0 && !guessed ? state.input->duration / (AV_TIME_BASE / 1000) : -1;
 }
 
 bool Decoder::at(std::int64_t milliseconds, Frame& frame, Ending& ending) {
