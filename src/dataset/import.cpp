@@ -51,7 +51,8 @@ constexpr std::array<Importer, 11> importers{{
     {"masks", "a PNG mask for each image, in masks/ or instances/ beside images/, or beside the image", looks_like_masks, list_masks,
      nullptr},
     {"folders", "a folder of images per class, below train, validation, test or not", looks_like_folders, list_folders, nullptr},
-    {"pictures", "images directly in the folder, all of them good (task: anomaly)", looks_like_pictures, list_good_pictures, nullptr, true},
+    {"pictures", "images directly in the folder, all of them good (task: anomaly, restore)", looks_like_pictures, list_good_pictures,
+     nullptr, true},
 }};
 
 std::string extension_of(std::string_view path) {
@@ -81,9 +82,9 @@ std::string what_is_there(const Source& source) {
   return text;
 }
 
-Result<const Importer*> detect(const Source& source, bool from_good) {
+Result<const Importer*> detect(const Source& source, bool one_class) {
   for (const Importer& importer : importers) {
-    if ((importer.one_class && !from_good) || !importer.detect(source)) continue;
+    if ((importer.one_class && !one_class) || !importer.detect(source)) continue;
     // The same objects in two forms, or half of them in each: only a person knows.
     for (const Importer& other : importers) {
       if (&other == &importer || importer.collect == nullptr || other.collect == nullptr || !other.detect(source)) continue;
@@ -99,8 +100,8 @@ Result<const Importer*> detect(const Source& source, bool from_good) {
                fmt::format("{}: no known form of data. Looked for: {}; {}", source.root, join(wanted, "; "), what_is_there(source))};
 }
 
-Result<const Importer*> importer_for(const demand::Data& data, const Source& source, bool from_good) {
-  if (data.format == "auto") return detect(source, from_good);
+Result<const Importer*> importer_for(const demand::Data& data, const Source& source, bool one_class) {
+  if (data.format == "auto") return detect(source, one_class);
   for (const Importer& importer : importers) {
     if (data.format == importer.name) return &importer;
   }
@@ -446,9 +447,9 @@ Result<Collection> read_collection(const demand::Data& data) {
   return Error{ErrorKind::invalid_data, fmt::format("{}: {} data have a class a picture, and no objects", source.root, importer->name)};
 }
 
-Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& split, Intake* intake, bool from_good) {
+Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& split, Intake* intake, bool from_good, bool any_pictures) {
   SIGHTLINE_TRY(const Source source, list_source(data));
-  SIGHTLINE_TRY(const Importer* importer, importer_for(data, source, from_good));
+  SIGHTLINE_TRY(const Importer* importer, importer_for(data, source, from_good || any_pictures));
   SIGHTLINE_TRY(Listing listing, list_with(*importer, source, split));
   listing.refused.insert(listing.refused.end(), source.problems.begin(), source.problems.end());
   std::erase_if(listing.entries, [&](const Entry& entry) {
@@ -543,7 +544,7 @@ Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& 
   if (from_good && with_label) {
     SIGHTLINE_CHECK(settle_good_class(manifest, data.good));
     SIGHTLINE_CHECK(reject_bad_masks(manifest, data.max_rejected));
-  } else if (with_label && manifest.classes.size() < 2)
+  } else if (with_label && manifest.classes.size() < 2 && !any_pictures)
     return Error{ErrorKind::invalid_data,
                  fmt::format("{}: only one class, \"{}\"; a classifier needs two or more", source.root, manifest.classes.front())};
   if (!lost.empty()) log_warning("{} rejected; the manifest says why", plural(lost.size(), "file"));

@@ -46,9 +46,11 @@ Result<Collection> read_collection(const demand::Data& data);
 // files (".x") are not looked at. Errors: not_found, invalid_data (no images, one class only, no object at all, more files or boxes
 // rejected than data.max_rejected: lists the first ones), interrupted.
 //
+// any_pictures (task: restore): what classes there are does not count; pictures directly in the folder will do.
 // from_good (task: anomaly) takes a single class, and pictures that lie directly in the folder, as good ones; its manifests are settled
 // (good_pictures.h), and masks that do not fit count as boxes do.
-Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& split, Intake* intake = nullptr, bool from_good = false);
+Result<Manifest> import_data(const demand::Data& data, const demand::SplitPlan& split, Intake* intake = nullptr, bool from_good = false,
+                             bool any_pictures = false);
 
 // The files of pictures that import_data would look at, absolute, in no particular order; pictures inside IDX files and frames of videos
 // are left out. Opens no picture. Errors as import_data.

@@ -101,6 +101,14 @@ constexpr std::array rows{
             return d.recipe.augmentation && *d.recipe.augmentation == "mosaic" && (d.task == "segment" || d.task == "landmarks");
           },
           "it moves boxes, not masks or points", "name none, flip, light, strong, light_unflipped or strong_unflipped"},
+    Clash{"restore", "a task other than restore", [](const Demand& d) { return d.restore && d.task != "restore"; },
+          "it says what is undone to a picture", "write task: restore, or leave restore out"},
+    Clash{"recipe.augmentation", "task: restore",
+          [](const Demand& d) {
+            const std::string kind = d.recipe.augmentation.value_or("flip");
+            return d.task == "restore" && kind != "flip" && kind != "none";
+          },
+          "it mixes pixels, and what is restored must be sharp", "name flip or none"},
     Clash{"recipe.cut", "a net that is trained from the start", [](const Demand& d) { return d.recipe.cut && !brings_network(d); },
           "such a net is read at its end", "name a network (backbone: {name: …} or {onnx: …}), or leave recipe.cut out"},
     Clash{"recipe.neck", "backbone.name", [](const Demand& d) { return d.recipe.neck && d.backbone && d.backbone->name; },

@@ -199,7 +199,9 @@ Result<void> check_values(const YamlNode& root, const Demand& demand) {
   SIGHTLINE_CHECK(check_pairs(root, demand));
   SIGHTLINE_TRY(const tasks::Task* task, tasks::find_task(demand.task));
   SIGHTLINE_CHECK(one_of(root, "target.metric", demand.target.metric, tasks::names_of(task->metrics)));
-  SIGHTLINE_CHECK(within(root, "target.at_least", demand.target.at_least, {0, 1}, "write 92.5% as 0.925"));
+  const auto metric = std::ranges::find(task->metrics, demand.target.metric, &tasks::Metric::name);
+  SIGHTLINE_CHECK(
+      within(root, "target.at_least", demand.target.at_least, {0, metric->most}, metric->most > 1 ? "" : "write 92.5% as 0.925"));
   if (demand.limits.latency_ms) SIGHTLINE_CHECK(within(root, "limits.latency_ms", *demand.limits.latency_ms, {0.001, 1e6}, ""));
   if (demand.limits.size_mb) SIGHTLINE_CHECK(within(root, "limits.size_mb", *demand.limits.size_mb, {0.001, 1e6}, ""));
   SIGHTLINE_CHECK(within(root, "limits.cores", demand.limits.cores, {0, 1024}, "0 means all"));
@@ -216,6 +218,8 @@ Result<void> check_values(const YamlNode& root, const Demand& demand) {
     for (const std::string& format : demand.read->formats)
       if (const auto status = tasks::TextFormats::check(format); !status.ok())
         return node_at(root, "read.formats").error("read.formats: " + status.error().message);
+  if (demand.restore)
+    if (const auto status = tasks::settled(*demand.restore); !status.ok()) return node_at(root, "restore").error(status.error().message);
   SIGHTLINE_CHECK(check_backbone(root, demand));
   return check_composition(root, demand);
 }

@@ -10,6 +10,7 @@
 #include "base/fields.h"
 #include "base/result.h"
 #include "base/yaml.h"
+#include "tasks/degradation.h"
 #include "tasks/text_formats.h"
 
 namespace sightline::demand {
@@ -46,7 +47,8 @@ struct Data {
     return std::tuple{
         field("path", &Data::path, "folder of images, IDX folder, or CSV file; relative to the demand file"),
         field("format", &Data::format,
-              "auto, folders, idx, csv, mvtec or pictures; with boxes coco, yolo or voc; with texts texts; with masks masks; with "
+              "auto, folders, idx, csv, mvtec or pictures (of anomaly and restore); with boxes coco, yolo or voc; with texts texts; with "
+              "masks masks; with "
               "landmarks landmarks"),
         field("labels", &Data::labels,
               "for csv and texts: the file with path,label or path,text rows, relative to path; or one elsewhere, which alone says what "
@@ -258,25 +260,27 @@ struct Demand {
   std::optional<PredictionSets> prediction_sets;
   std::optional<Alarm> alarm;
   std::optional<tasks::StatedFormats> read;
+  std::optional<tasks::Degradation> restore;
   std::int64_t seed = 0;
   static constexpr auto fields() {
-    return std::tuple{
-        field("name", &Demand::name, "names the model: letters, digits, - and _"),
-        field("task", &Demand::task, "what is answered about a picture: classify, detect, anomaly, embed, attributes or read"),
-        field("data", &Demand::data),
-        field("split", &Demand::split),
-        field("target", &Demand::target),
-        field("limits", &Demand::limits),
-        field("compress", &Demand::compress),
-        field("budget", &Demand::budget),
-        field("search", &Demand::search),
-        field("recipe", &Demand::recipe),
-        field("backbone", &Demand::backbone),
-        field("decide", &Demand::decide),
-        field("prediction_sets", &Demand::prediction_sets),
-        field("alarm", &Demand::alarm),
-        field("read", &Demand::read),
-        field("seed", &Demand::seed, "decides every random choice")};
+    return std::tuple{field("name", &Demand::name, "names the model: letters, digits, - and _"),
+                      field("task", &Demand::task,
+                            "what is answered about a picture: classify, detect, segment, anomaly, embed, attributes, read or restore"),
+                      field("data", &Demand::data),
+                      field("split", &Demand::split),
+                      field("target", &Demand::target),
+                      field("limits", &Demand::limits),
+                      field("compress", &Demand::compress),
+                      field("budget", &Demand::budget),
+                      field("search", &Demand::search),
+                      field("recipe", &Demand::recipe),
+                      field("backbone", &Demand::backbone),
+                      field("decide", &Demand::decide),
+                      field("prediction_sets", &Demand::prediction_sets),
+                      field("alarm", &Demand::alarm),
+                      field("read", &Demand::read),
+                      field("restore", &Demand::restore),
+                      field("seed", &Demand::seed, "decides every random choice")};
   }
 };
 

@@ -5,13 +5,18 @@
 #include <array>
 #include <chrono>
 #include <numeric>
+#include <optional>
 
+#include "base/interrupt.h"
 #include "base/machine.h"
 #include "base/parallel.h"
+#include "base/progress.h"
+#include "base/text.h"
 #include "dataset/good_pictures.h"
 #include "dataset/masks.h"
 #include "evaluation/bootstrap.h"
 #include "evaluation/pass.h"
+#include "evaluation/report_pictures.h"
 
 namespace sightline::evaluation {
 namespace {
@@ -22,8 +27,16 @@ constexpr std::int64_t kBatch = 8;               // fixed, as of classifiers; in
 constexpr std::size_t kWorst = 16, kOthers = 8;  // pictures of the report
 constexpr std::int64_t kMapCells = 64;           // a side, of what the report shows of a map
 
+// JPEG in base64.
+std::string strip_text(const tasks::Task& task, const tasks::Case& one) {
+  constexpr int quality = 90;
+  if (task.strip == nullptr) return "";
+  return base64(image::encode_jpeg(task.strip(one), quality));
+}
+
 // The worst ones, then others from all over the rest.
-std::vector<ShownCase> choose_shown(const dataset::Manifest& manifest, const Annotated& annotated, const tasks::Meter& meter) {
+std::vector<ShownCase> choose_shown(const tasks::Task& task, const dataset::Manifest& manifest, const Annotated& annotated,
+                                    const tasks::Meter& meter) {
   std::vector<std::size_t> order(annotated.cases.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::vector<double> wrongness;
@@ -35,7 +48,8 @@ std::vector<ShownCase> choose_shown(const dataset::Manifest& manifest, const Ann
   std::vector<ShownCase> shown;
   for (const std::size_t i : chosen)
     shown.push_back({manifest.samples[static_cast<std::size_t>(annotated.samples[i])].path, wrongness[i], annotated.cases[i].truth,
-                     annotated.cases[i].prediction, annotation::text_of_map(annotated.cases[i].prediction.score_map, kMapCells)});
+                     annotated.cases[i].prediction, annotation::text_of_map(annotated.cases[i].prediction.score_map, kMapCells),
+                     strip_text(task, annotated.cases[i])});
   return shown;
 }
 
@@ -48,6 +62,33 @@ void in_order_of_model(const std::vector<std::int32_t>& label_of, bool masks, an
   for (std::size_t k = 0; k < label_of.size() && k + 1 < annotation::unjudged_pixel; ++k)
     number[k + 1] = static_cast<std::uint8_t>(label_of[k] + 1);
   for (std::uint8_t& each : truth.mask.values<std::uint8_t>()) each = number[each];
+}
+
+// What the model is shown of a picture of the data.
+Result<image::Image> shown_of(const package::Model& model, const image::Image& picture, const std::string& name,
+                              annotation::Annotation& truth) {
+  image::Image wanted = image::convert_channels(picture, model.preprocessing().channels);
+  if (model.task_row().show == nullptr) return wanted;
+  return model.task_row().show(wanted, name, {model.labels(), model.graph().metadata}, truth);
+}
+
+// Picture by picture, each in pieces.
+Result<void> annotate_whole(package::Model& model, const dataset::Manifest& manifest, dataset::Split split, bool progress,
+                            Annotated& annotated) {
+  const dataset::SampleReader reader(manifest.root);
+  std::optional<Progress> bar;
+  if (progress) bar.emplace(fmt::format("evaluating on {} images", enum_name(split)), annotated.cases.size(), "images");
+  for (std::size_t i = 0; i < annotated.cases.size(); ++i) {
+    SIGHTLINE_CHECK(check_interrupt());
+    const dataset::Sample& sample = manifest.samples[static_cast<std::size_t>(annotated.samples[i])];
+    tasks::Case& one = annotated.cases[i];
+    SIGHTLINE_TRY(const image::Image picture, reader.read(sample.path));
+    SIGHTLINE_TRY(const image::Image shown, shown_of(model, picture, sample.digest, one.truth));
+    SIGHTLINE_TRY(one.prediction, model.answer(shown));
+    if (model.task_row().show != nullptr) one.shown = Tensor::of<std::uint8_t>({shown.height, shown.width, shown.channels}, shown.pixels);
+    if (bar) bar->advance(1);
+  }
+  return {};
 }
 
 }  // namespace
@@ -76,7 +117,7 @@ Result<Annotated> annotate(package::Model& model, const dataset::Manifest& manif
     }
     one.width = sample.width;
     one.height = sample.height;
-    placements.push_back(model.placement(sample.width, sample.height));
+    if (!model.task_row().tiled) placements.push_back(model.placement(sample.width, sample.height));
   }
   SIGHTLINE_CHECK(parallel_for(
       annotated.cases.size(),
@@ -88,6 +129,11 @@ Result<Annotated> annotate(package::Model& model, const dataset::Manifest& manif
       },
       threads, 8));
   const auto begin = Clock::now();
+  if (model.task_row().tiled) {
+    SIGHTLINE_CHECK(annotate_whole(model, manifest, split, progress, annotated));
+    annotated.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    return annotated;
+  }
   const auto ask = [&](std::int64_t first, const Tensor& prepared) -> Result<void> {
     const auto at = static_cast<std::size_t>(first), count = static_cast<std::size_t>(prepared.dim(0));
     SIGHTLINE_TRY(std::vector<annotation::Annotation> answers, model.annotations(prepared, std::span(placements).subspan(at, count)));
@@ -131,7 +177,8 @@ Result<Evaluation> evaluate_annotations(package::Model& model, const dataset::Ma
   std::iota(all.begin(), all.end(), std::int64_t{0});
   evaluation.measured = meter->figures(all, true);
   SIGHTLINE_TRY(evaluation.intervals, bootstrap_intervals(*meter, static_cast<std::int64_t>(all.size()), options.threads));
-  if (model.task_row().draw != nullptr) evaluation.shown = choose_shown(manifest, annotated, *meter);
+  if (model.task_row().draw != nullptr || model.task_row().strip != nullptr)
+    evaluation.shown = choose_shown(model.task_row(), manifest, annotated, *meter);
   const auto path_of = [&](std::int64_t place) {
     return manifest.samples[static_cast<std::size_t>(annotated.samples[static_cast<std::size_t>(place)])].path;
   };
@@ -139,11 +186,14 @@ Result<Evaluation> evaluate_annotations(package::Model& model, const dataset::Ma
     evaluation.pairs.push_back({path_of(pair.first), path_of(pair.second), pair.same, pair.score});
   evaluation.images_per_second = annotated.seconds > 0 ? static_cast<double>(annotated.cases.size()) / annotated.seconds : 0;
   const auto ask = [&](const image::Image& picture) -> Result<void> {
-    const image::Placement placement = model.placement(picture.width, picture.height);
-    const auto answer = model.annotations(model.prepare(picture), std::span(&placement, 1));
+    const auto answer = model.answer(picture);
     return answer.ok() ? Result<void>() : answer.error();
   };
-  SIGHTLINE_TRY(evaluation.latency, measure_latency(manifest, annotated.samples, options, ask));
+  const auto show = [&](const image::Image& picture) -> Result<image::Image> {
+    annotation::Annotation truth;
+    return shown_of(model, picture, "latency", truth);
+  };
+  SIGHTLINE_TRY(evaluation.latency, measure_latency(manifest, annotated.samples, options, ask, show));
   SIGHTLINE_TRY(evaluation.size_bytes, size_of_model(package_folder));
   evaluation.peak_memory_bytes = peak_memory();
   return evaluation;

@@ -45,10 +45,12 @@ struct ShownCase {
   std::string path;
   double wrongness = 0;  // 0 to 1
   annotation::Annotation truth, answer;
-  std::string map;  // of the answer, as annotation::text_of_map; "" where the task has none
+  std::string map;    // of the answer, as annotation::text_of_map; "" where the task has none
+  std::string strip;  // of tasks whose answers are pictures: what was shown, what came out and what is true (Task::strip), JPEG in base64
   static constexpr auto fields() {
-    return std::tuple{field("path", &ShownCase::path), field("wrongness", &ShownCase::wrongness), field("truth", &ShownCase::truth),
-                      field("answer", &ShownCase::answer), field("map", &ShownCase::map)};
+    return std::tuple{field("path", &ShownCase::path),   field("wrongness", &ShownCase::wrongness),
+                      field("truth", &ShownCase::truth), field("answer", &ShownCase::answer),
+                      field("map", &ShownCase::map),     field("strip", &ShownCase::strip)};
   }
 };
 

@@ -116,12 +116,16 @@ Result<void> for_each_batch(const package::Model& model, const dataset::Manifest
 }
 
 Result<Latency> measure_latency(const dataset::Manifest& manifest, std::span<const std::int64_t> samples, const Options& options,
-                                const std::function<Result<void>(const image::Image& picture)>& ask) {
+                                const std::function<Result<void>(const image::Image& picture)>& ask,
+                                const std::function<Result<image::Image>(const image::Image& picture)>& show) {
   const dataset::SampleReader reader(manifest.root);
   std::vector<image::Image> pictures;
   const std::size_t stride = std::max<std::size_t>(1, samples.size() / kLatencyPictures);
   for (std::size_t i = 0; i < samples.size() && pictures.size() < kLatencyPictures; i += stride) {
     SIGHTLINE_TRY(image::Image picture, reader.read(manifest.samples[static_cast<std::size_t>(samples[i])].path));
+    if (show) {
+      SIGHTLINE_TRY(picture, show(picture));
+    }
     pictures.push_back(std::move(picture));
   }
   std::vector<double> milliseconds;

@@ -26,9 +26,11 @@ struct PassOptions {
 Result<void> for_each_batch(const package::Model& model, const dataset::Manifest& manifest, std::span<const std::int64_t> samples,
                             const PassOptions& options, const std::function<Result<void>(std::int64_t, const Tensor&)>& use);
 
-// One picture at a time, decoded before: what a person waits for between the picture and the answer.
+// One picture at a time, decoded before: what a person waits for between the picture and the answer. show: what is asked about in place of
+// a picture of the data, made before as well; null: the picture.
 Result<Latency> measure_latency(const dataset::Manifest& manifest, std::span<const std::int64_t> samples, const Options& options,
-                                const std::function<Result<void>(const image::Image& picture)>& ask);
+                                const std::function<Result<void>(const image::Image& picture)>& ask,
+                                const std::function<Result<image::Image>(const image::Image& picture)>& show = {});
 
 // Of a package folder or a bare .onnx file; "" is 0.
 Result<std::uint64_t> size_of_model(const std::string& path);

@@ -18,6 +18,8 @@ constexpr int kLargest = 160;               // larger ones are reduced to this s
 constexpr int kDrawn = 420;                 // likewise, of pictures that something is drawn onto
 constexpr std::size_t kBudget = 2'500'000;  // characters of all data URIs
 
+}  // namespace
+
 std::string base64(std::string_view bytes) {
   static constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;
@@ -30,8 +32,6 @@ std::string base64(std::string_view bytes) {
   }
   return out;
 }
-
-}  // namespace
 
 void Pictures::want(const std::string& path) {
   if (pictures_.emplace(path, Picture{}).second) order_.push_back(path);

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -11,6 +12,8 @@
 #include "image/image.h"
 
 namespace sightline::evaluation {
+
+std::string base64(std::string_view bytes);  // RFC 4648, with padding
 
 class Pictures {
  public:

@@ -100,6 +100,8 @@ tr:last-child>*{border-bottom:0}
 .picture{display:block;width:100%;height:auto;aspect-ratio:1;object-fit:contain;background:var(--quiet)}
 .answers{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,480px),1fr));gap:14px}
 .answers figure{display:grid;grid-template-columns:1fr 1fr;gap:2px;margin:0;border:1px solid var(--line);border-radius:9px;overflow:hidden;font-size:.85rem}
+.strips{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,620px),1fr));gap:14px}
+.strips figure{margin:0;border:1px solid var(--line);border-radius:9px;overflow:hidden;font-size:.85rem}.strips .picture{aspect-ratio:auto;width:100%;height:auto}
 .answers .picture{aspect-ratio:auto}.answers figcaption{grid-column:1/-1}
 .pixels{image-rendering:pixelated}
 .reliability{max-width:380px}

@@ -134,7 +134,32 @@ std::string pairs_section(const ReportInput& input, const Pictures& pictures) {
   return section("pairs", "Worst pairs", body);
 }
 
+// Of tasks whose answers are pictures.
+std::string strips_section(const ReportInput& input) {
+  constexpr std::size_t most = 2'500'000;  // characters of all of them
+  std::string body =
+      "<p class=\"soft\">From left to right: what the model was shown, what it answers, what is true, and how far off it expects to be: "
+      "the "
+      "warmer, the farther (yellow: 24 levels or more). A part of each picture, where the answer is worst. The worst answers come first; "
+      "the "
+      "last ones are taken evenly from all others.</p><div class=\"strips\">";
+  std::size_t used = 0;
+  for (const ShownCase& one : input.evaluation.shown) {
+    used += one.strip.size();
+    if (one.strip.empty() || used > most) continue;
+    body += fmt::format(
+        "<figure><img class=\"picture\" alt=\"shown, answered, true, expected deviation: {}\" "
+        "src=\"data:image/jpeg;base64,{}\"><figcaption "
+        "class=\"caption\">SSIM <span class=\"num\">{:.3f}</span><br><span class=\"path\" title=\"{}\"><bdi>{}</bdi></span></figcaption>"
+        "</figure>",
+        html_text(shortened_path(one.path, 60)), html_text(one.strip), 1 - one.wrongness, html_text(one.path),
+        html_text(shortened_path(one.path, 60)));
+  }
+  return section("answers", "Answers", body + "</div>");
+}
+
 std::string answers_section(const ReportInput& input, const Pictures& pictures) {
+  if (std::ranges::any_of(input.evaluation.shown, [](const ShownCase& one) { return !one.strip.empty(); })) return strips_section(input);
   if (row_of(input) == nullptr || input.evaluation.shown.empty()) return "";
   const bool objects = std::ranges::any_of(input.evaluation.shown, [](const ShownCase& one) { return !one.truth.objects.empty(); });
   const bool of_good = row_of(input)->from_good;

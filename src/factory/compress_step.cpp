@@ -42,7 +42,20 @@ Result<std::vector<runtime::Batch>> calibration_batches(const package::Model& mo
     Tensor batch(Dtype::u8, {static_cast<std::int64_t>(images), input.height, input.width, input.channels});
     for (std::size_t i = 0; i < images; ++i) {
       SIGHTLINE_TRY(const image::Image picture, reader.read(manifest.samples[train[(begin + i) * train.size() / count]].path));
-      const Tensor one = model.prepare(picture);
+      const tasks::Task& task = model.task_row();
+      Tensor one;
+      if (task.tiled) {  // a piece of what it will be shown
+        annotation::Annotation truth;
+        image::Image shown = image::convert_channels(picture, input.channels);
+        if (task.show != nullptr) {
+          SIGHTLINE_TRY(shown, task.show(shown, std::to_string(begin + i), {model.labels(), model.graph().metadata}, truth));
+        }
+        const Tensor pieces = model.pieces(shown);
+        const std::int64_t which = static_cast<std::int64_t>(begin + i) % pieces.dim(0);
+        one = pieces.rows(which, which + 1);
+      } else {
+        one = model.prepare(picture);
+      }
       std::ranges::copy(one.bytes(), batch.rows(static_cast<std::int64_t>(i), static_cast<std::int64_t>(i) + 1).data());
     }
     batches.push_back({std::move(batch)});

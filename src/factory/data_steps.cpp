@@ -9,6 +9,7 @@
 #include "dataset/good_pictures.h"
 #include "dataset/import.h"
 #include "dataset/packed_set.h"
+#include "dataset/packed_tiles.h"
 #include "dataset/split.h"
 #include "factory/build.h"
 #include "factory/step_inputs.h"
@@ -95,6 +96,7 @@ line::Step import_step(const BuildContext& build, const Digest& listing) {
                      {"pattern", to_json(build.demand.split.pattern)},
                      {"column", to_json(build.demand.split.column)}};
   if (build.from_good()) step.parameters["from_good"] = true;
+  if (build.task->sharp) step.parameters["any_pictures"] = true;
   step.inputs = {{.name = "listing", .digest = listing}};
   step.outputs = {"manifest"};
   if (build.frozen()) {  // the splits as well: with intake's memory reading again costs nothing, keeping the manifest twice would
@@ -107,7 +109,8 @@ line::Step import_step(const BuildContext& build, const Digest& listing) {
     if (intake == nullptr) {
       SIGHTLINE_TRY(intake, dataset::Intake::open(context.workspace().root() + "/intake"));
     }
-    SIGHTLINE_TRY(dataset::Manifest manifest, dataset::import_data(build.demand.data, build.demand.split, intake.get(), build.from_good()));
+    SIGHTLINE_TRY(dataset::Manifest manifest,
+                  dataset::import_data(build.demand.data, build.demand.split, intake.get(), build.from_good(), build.task->sharp));
     SIGHTLINE_CHECK(build.task->check_data(manifest));
     context.figure("images", manifest.samples.size());
     context.figure("rejected", manifest.rejected.size());
@@ -155,11 +158,20 @@ line::Step pack_step(const BuildContext& build) {
   step.inputs = {{.name = "manifest", .step = "split", .output = "manifest"}, {.name = "recipe", .step = "recipe", .output = "recipe"}};
   step.outputs = {"images"};
   if (!build.classifies()) step.parameters["task"] = build.demand.task;
+  if (build.task->sharp) {
+    step.says = "decode the images once, in pieces at their own size";
+    step.parameters["restore"] = to_json(build.demand.restore);
+  }
   step.describe_change = describe_manifest_change(build);
   step.body = [build](line::StepContext& context) -> Result<void> {
     SIGHTLINE_TRY(const dataset::Manifest manifest, read_manifest(context));
     SIGHTLINE_TRY(const modules::Recipe recipe, read_recipe(context));
     const std::string path = context.work_folder() + "/images";
+    if (build.task->sharp) {
+      SIGHTLINE_TRY(const int side, sharp_side(build.demand));
+      SIGHTLINE_CHECK(dataset::pack_tiles(manifest, {.side = side, .channels = recipe.channels}, path));
+      return context.put_file("images", path);
+    }
     const dataset::PackOptions options{.width = recipe.input_width(),
                                        .height = recipe.side,
                                        .channels = recipe.channels,

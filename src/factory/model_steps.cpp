@@ -116,8 +116,10 @@ Result<void> put_evaluation(line::StepContext& context, const evaluation::Evalua
 }
 
 Json recipe_parameters(const demand::Demand& demand) {
-  return {{"pins", to_json(demand.recipe)}, {"budget", to_json(demand.budget)}, {"limits", to_json(demand.limits)},
-          {"metric", demand.target.metric}, {"read", to_json(demand.read)},     {"seed", demand.seed}};
+  Json parameters = {{"pins", to_json(demand.recipe)}, {"budget", to_json(demand.budget)}, {"limits", to_json(demand.limits)},
+                     {"metric", demand.target.metric}, {"read", to_json(demand.read)},     {"seed", demand.seed}};
+  if (demand.restore) parameters["restore"] = to_json(*demand.restore);
+  return parameters;
 }
 
 void add_decisions(const demand::Demand& demand, Json& parameters) {
@@ -278,10 +280,12 @@ line::Step package_step(const BuildContext& build) {
     contents.graph = graph::serving_graph(trained);
     contents.labels = manifest.classes;
     SIGHTLINE_TRY(const tasks::Task* task, tasks::find_task(build.demand.task));
-    if (task->open_classes) contents.labels = {"identity"};  // who was trained on is not told
+    // Who was trained on is not told; a picture that is restored is of no class.
+    if (task->open_classes) contents.labels = {task->show != nullptr ? "picture" : "identity"};
     contents.preprocessing = {.width = recipe.input_width(), .height = recipe.side, .channels = recipe.channels, .fit = build.task->fit};
     SIGHTLINE_TRY(contents.lineage, lineage_of(build, manifest, recipe, history));
     SIGHTLINE_TRY(contents.golden, choose_golden(manifest, golden_count));
+    if (task->show != nullptr) SIGHTLINE_CHECK(show_golden(*task, contents, contents.golden));
 
     const std::string folder = context.work_folder() + "/" + build.demand.name;
     if (build.task->calibrate != nullptr) {

@@ -65,6 +65,16 @@ Result<void> check_reader_pins(const demand::Demand& demand);
 Result<ChosenRecipe> choose_reader_recipe(const demand::Demand& demand, const dataset::Manifest& manifest,
                                           const std::optional<StartingWeights>& start, int threads);
 
+// --- restore (restore_recipe.cpp) ---
+
+// What the demand pins that no restorer has, and what it says of the degradation. Error usage.
+Result<void> check_restorer_pins(const demand::Demand& demand);
+// A restorer for what the demand says is undone, in pieces that suit the manifest's pictures. Errors: refused when it breaks the limits.
+Result<ChosenRecipe> choose_restorer_recipe(const demand::Demand& demand, const dataset::Manifest& manifest,
+                                            const std::optional<StartingWeights>& start, int threads);
+// Side of the sharp pieces that its training cuts its crops from. Error usage, as check_restorer_pins.
+Result<int> sharp_side(const demand::Demand& demand);
+
 // The network of demand.backbone.onnx with a head for so many classes. Errors: those of reading and importing; usage (recipe.side).
 Result<modules::ImportedClassifier> import_network(const demand::Demand& demand, std::int64_t classes);
 

@@ -40,6 +40,12 @@ Result<double> write_calibrated(const BuildContext& build, package::Contents& co
 // The same of a reader: the temperature that makes how sure it is of whole texts most likely, on validation pictures (20 at least; else 1).
 Result<double> write_calibrated_reader(const BuildContext& build, package::Contents& contents, const dataset::Manifest& manifest,
                                        const std::string& folder);
+// The same of a restorer: the factor that brings the deviations that it expects to those that it has, on validation pictures.
+Result<double> write_calibrated_restorer(const BuildContext& build, package::Contents& contents, const dataset::Manifest& manifest,
+                                         const std::string& folder);
+// What a model is shown of pictures of the data (tasks::Task::show): golden samples of tasks that make their own. Those that are larger
+// than a few pieces are cut to their middle.
+Result<void> show_golden(const tasks::Task& task, const package::Contents& contents, std::vector<package::GoldenSample>& golden);
 // {"data": what the samples are, where they come from and under which licence}
 Json data_lineage(const dataset::Manifest& manifest);
 

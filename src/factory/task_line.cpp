@@ -11,6 +11,7 @@
 #include "modules/landmarker.h"
 #include "modules/modules.h"
 #include "modules/reader.h"
+#include "modules/restorer.h"
 #include "modules/segmenter.h"
 
 namespace sightline::factory {
@@ -77,6 +78,8 @@ Result<void> wants_landmarks(const dataset::Manifest& manifest) {
                                           "NAME_y for each point, or write another task",
                                           manifest.format));
 }
+
+Result<void> any_pictures(const dataset::Manifest& /*manifest*/) { return {}; }
 
 // That there is such a net, and that it suits the side, is known before anything runs.
 Result<void> check_net(const demand::Demand& demand) {
@@ -155,6 +158,14 @@ std::vector<TaskLine>& table() {
        .choose = choose_reader_recipe,
        .calibrate = write_calibrated_reader,
        .versions = {{"reader", modules::reader_version}}},
+      {.task = "restore",
+       .fit = image::Fit::crop,
+       .sharp = true,
+       .check_demand = check_restorer_pins,
+       .check_data = any_pictures,
+       .choose = choose_restorer_recipe,
+       .calibrate = write_calibrated_restorer,
+       .versions = {{"restorer", modules::restorer_version}}},
   };
   return rows;
 }

@@ -47,6 +47,7 @@ struct TaskLine {
   bool texts = false;                // or the texts
   bool masks = false;                // training reads the masks
   bool landmarks = false;            // or the landmarks
+  bool sharp = false;                // training degrades pieces of the pictures at their own size
   bool starts = false;               // nets begin with the shipped backbone (BuildContext::start)
   // What the demand pins that does not go with the task. Error usage.
   Result<void> (*check_demand)(const demand::Demand& demand) = nullptr;

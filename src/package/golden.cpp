@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "package/layout.h"
 #include "package/metadata.h"
+#include "tasks/restore.h"
 
 namespace sightline::package {
 namespace {
@@ -50,11 +51,9 @@ Result<std::vector<float>> answer(Model& model, const image::Image& picture) {
   const auto values = probabilities.values<float>();
   return std::vector<float>(values.begin(), values.end());
 }
-Result<annotation::Annotation> annotate(Model& model, const image::Image& picture) {
-  const image::Placement placement = model.placement(picture.width, picture.height);
-  SIGHTLINE_TRY(std::vector<annotation::Annotation> answers, model.annotations(model.prepare(picture), std::span(&placement, 1)));
-  return std::move(answers[0]);
-}
+
+// Restored pictures lie beside the samples, as PNG: in JSON they would be numbers without end.
+std::string restored_file(const std::string& sample) { return sample.substr(0, sample.rfind('.')) + ".restored.png"; }
 
 Error answers_differently(const std::string& folder, const std::string& file, const std::string& name, const std::string& what) {
   return {ErrorKind::invalid_data,
@@ -150,7 +149,10 @@ Result<void> write_golden(const std::string& folder, const std::vector<GoldenSam
     const std::string file = fmt::format("{}.png", i);
     SIGHTLINE_CHECK(write_file(fmt::format("{}/{}/{}", folder, golden_folder, file), image::encode_png(sample.picture)));
     if (model.annotates()) {
-      SIGHTLINE_TRY(annotation::Annotation annotation, annotate(model, sample.picture));
+      SIGHTLINE_TRY(annotation::Annotation annotation, model.answer(sample.picture));
+      if (annotation.restored.defined())
+        SIGHTLINE_CHECK(write_file(fmt::format("{}/{}/{}", folder, golden_folder, restored_file(file)),
+                                   image::encode_png(tasks::picture_of(annotation.restored))));
       if (!std::isfinite(annotation.score)) return not_finite();
       for (const annotation::Object& object : annotation.objects)
         if (!std::isfinite(object.score)) return not_finite();
@@ -198,9 +200,14 @@ Result<std::vector<GoldenSample>> read_golden(const std::string& folder, const M
 Result<void> check_golden(const std::string& folder, Model& model) {
   if (model.annotates()) {
     SIGHTLINE_TRY(const Golden<AnnotatedSample> golden, parse_golden<AnnotatedSample>(folder));
-    for (const AnnotatedSample& sample : golden.samples) {
-      SIGHTLINE_TRY(const image::Image picture, picture_of(folder, sample.file));
-      SIGHTLINE_TRY(const annotation::Annotation got, annotate(model, picture));
+    for (const AnnotatedSample& each : golden.samples) {
+      SIGHTLINE_TRY(const image::Image picture, picture_of(folder, each.file));
+      SIGHTLINE_TRY(const annotation::Annotation got, model.answer(picture));
+      AnnotatedSample sample = each;
+      if (got.restored.defined()) {
+        SIGHTLINE_TRY(const image::Image restored, picture_of(folder, restored_file(sample.file)));
+        sample.annotation.restored = Tensor::of<std::uint8_t>({restored.height, restored.width, restored.channels}, restored.pixels);
+      }
       SIGHTLINE_CHECK(compare(sample, got, folder, model));
     }
     return {};

@@ -9,6 +9,7 @@
 #include "package/layout.h"
 #include "package/metadata.h"
 #include "package/package.h"
+#include "tasks/tiles.h"
 
 namespace sightline::package {
 
@@ -136,8 +137,51 @@ image::Placement Model::placement(int width, int height) const {
   return image::placement_of(width, height, preprocessing().width, preprocessing().height, preprocessing().fit);
 }
 
+Tensor Model::pieces(const image::Image& picture) const {
+  const image::Image wanted = image::convert_channels(picture, preprocessing().channels);
+  return tasks::cut(wanted, tasks::tiling_of(wanted.width, wanted.height, preprocessing().width, preprocessing().height));
+}
+
+Result<annotation::Annotation> Model::answer(const image::Image& picture) {
+  if (!annotates() || !state_->task->tiled) {
+    const image::Placement place = placement(picture.width, picture.height);
+    SIGHTLINE_TRY(std::vector<annotation::Annotation> answers, annotations(prepare(picture), std::span(&place, 1)));
+    return std::move(answers[0]);
+  }
+  if (picture.width < 1 || picture.height < 1) return Error{ErrorKind::usage, "a picture without pixels cannot be answered"};
+  const tasks::Tiling tiling = tasks::tiling_of(picture.width, picture.height, preprocessing().width, preprocessing().height);
+  const Tensor all = pieces(picture);
+  std::map<std::string, tasks::Blender> blenders;
+  // One by one, so that how many there are does not decide the bits.
+  for (std::int64_t i = 0; i < tiling.count(); ++i) {
+    const Tensor input = network_input(all.rows(i, i + 1), state_->description.input);
+    SIGHTLINE_TRY(const std::vector<Tensor> outputs, state_->session.run(std::span(&input, 1)));
+    for (std::size_t k = 0; k < outputs.size(); ++k) {
+      const Tensor& output = outputs[k];
+      const std::string& name = state_->graph.outputs[k].name;
+      if (output.dtype() != Dtype::f32 || output.rank() != 4 || output.dim(0) != 1)
+        return Error{ErrorKind::invalid_data,
+                     fmt::format("the output \"{}\" is {} {}, not f32 1×K×H×W", name, name_of(output.dtype()), to_string(output.shape()))};
+      auto blender = blenders.find(name);
+      if (blender == blenders.end()) {
+        SIGHTLINE_TRY(tasks::Blender fresh, tasks::Blender::of(tiling, output.dim(1), output.dim(2), output.dim(3)));
+        blender = blenders.emplace(name, std::move(fresh)).first;
+      }
+      blender->second.add(i, output.values<float>());
+    }
+  }
+  tasks::Outputs named;
+  for (auto& [name, blender] : blenders) named[name] = blender.finish();
+  const image::Placement whole{.width = picture.width, .height = picture.height};
+  SIGHTLINE_TRY(std::vector<annotation::Annotation> answers,
+                state_->task->decode(named, std::span(&whole, 1), {.classes = labels(), .metadata = state_->graph.metadata}));
+  return std::move(answers[0]);
+}
+
 Result<std::vector<annotation::Annotation>> Model::annotations(const Tensor& prepared, std::span<const image::Placement> placements) {
   if (!annotates()) return Error{ErrorKind::usage, fmt::format("\"{}\" is a classifier: it answers with probabilities", name())};
+  if (state_->task->tiled)
+    return Error{ErrorKind::usage, fmt::format("\"{}\" is asked about one picture at a time, piece by piece", name())};
   SIGHTLINE_CHECK(check_pictures(prepared, preprocessing()));
   const std::int64_t count = prepared.dim(0);
   if (static_cast<std::int64_t>(placements.size()) != count)

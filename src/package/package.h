@@ -114,6 +114,11 @@ class Model {
   Result<Tensor> probabilities(const Tensor& prepared);
   // u8 N×H×W×C → N answers in their pictures' frames, of models of any other task. Errors: usage (a classifier, sizes), invalid_data.
   Result<std::vector<annotation::Annotation>> annotations(const Tensor& prepared, std::span<const image::Placement> placements);
+  // The answer to one picture of any size, of models of any other task: prepare(), placement() and annotations() in one, and the only way
+  // where pictures come piece by piece (tasks::Task::tiled). Errors as annotations().
+  Result<annotation::Annotation> answer(const image::Image& picture);
+  // The pieces of a picture that a tiled model is asked about: u8 K×H×W×C.
+  Tensor pieces(const image::Image& picture) const;
   // Whether answers are annotations.
   bool annotates() const;
   // The row of its task.

@@ -18,6 +18,8 @@
 #include "tasks/landmarks_metrics.h"
 #include "tasks/read.h"
 #include "tasks/read_metrics.h"
+#include "tasks/restore.h"
+#include "tasks/restore_metrics.h"
 #include "tasks/segment.h"
 #include "tasks/segment_metrics.h"
 
@@ -72,6 +74,11 @@ constexpr std::array kReadMetrics{
     Metric{"text_accuracy", "share of pictures whose whole text is read as it is"},
     Metric{"character_accuracy", "1 - edit distance / characters, over all pictures"},
     Metric{"top5", "share of pictures whose text is among the five most probable readings"},
+};
+constexpr std::array kRestoreMetrics{
+    Metric{"psnr", "10 log10(255² / mean squared difference) in dB, mean over the pictures", most_psnr},
+    Metric{"ssim", "structural similarity of what is restored and what is true, mean over the pictures"},
+    Metric{"psnr_gain", "by how many dB what is restored is nearer to the truth than what was shown", most_psnr},
 };
 
 // Of outputs that say everything themselves.
@@ -154,6 +161,18 @@ std::vector<Task>& table() {
            .meter = read_meter,
            .draw = draw_read,
            .draw_truth = draw_read_truth},
+      Task{.name = "restore",
+           .description = "how a picture should look that is noisy, blurred or small, and how sure that is",
+           .metrics = kRestoreMetrics,
+           .open_classes = true,
+           .check_outputs = check_restore_outputs,
+           .decode = of_outputs<decode_restore>,
+           .columns = kRestoreColumns,
+           .tell = tell_restore,
+           .meter = restore_meter,
+           .show = show_restore,
+           .tiled = true,
+           .strip = strip_of_restore},
   };
   return rows;
 }

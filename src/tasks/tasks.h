@@ -20,6 +20,7 @@ namespace sightline::tasks {
 struct Metric {
   const char* name;  // the field's standard name, as a demand writes it; the larger, the better
   const char* description;
+  double most = 1;  // that it can be, as a target
 };
 
 std::vector<std::string> names_of(std::span<const Metric> metrics);
@@ -29,6 +30,7 @@ struct Case {
   annotation::Annotation truth, prediction;
   int width = 0, height = 0;  // of the picture
   std::string group = {};     // of whom figures are told apart as well; "": of none
+  Tensor shown = {};          // u8 h×w×C: what the model was shown, where that is not the picture itself (Task::show)
 };
 
 // Numbers of one class, by the names of the task's metrics.
@@ -142,6 +144,15 @@ struct Task {
   std::span<const char* const> columns = {};
   Told (*tell)(const annotation::Annotation& annotation, const std::vector<std::string>& classes) = nullptr;
   std::unique_ptr<Meter> (*meter)(const std::vector<std::string>& classes) = nullptr;
+  // Of tasks that make bad pictures of good ones and want them back: what a model is shown in place of `picture`, and the picture as the
+  // truth. name: of the picture, the same whenever it is measured. Any pictures do as data. Error invalid_data: the metadata.
+  Result<image::Image> (*show)(const image::Image& picture, const std::string& name, const Terms& terms,
+                               annotation::Annotation& truth) = nullptr;
+  // Pictures of any size come to the network piece by piece, at their own size, and its outputs f32 N×K×H×W (N×K×sH×sW) are blended into
+  // those of the whole before they are decoded (tiles.h).
+  bool tiled = false;
+  // A picture of one case, for the report.
+  image::Image (*strip)(const Case& one) = nullptr;
   // Draws what a model answered onto its picture; and what people say of it, so that both can stand on one picture.
   void (*draw)(image::Image& picture, const annotation::Annotation& annotation, const std::vector<std::string>& classes) = nullptr;
   void (*draw_truth)(image::Image& picture, const annotation::Annotation& annotation, const std::vector<std::string>& classes) = nullptr;

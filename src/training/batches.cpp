@@ -47,6 +47,8 @@ void fill_batch(const Samples& samples, std::span<const std::int64_t> order, std
   batch.objects.resize(samples.objects != nullptr ? batch.labels.size() : 0);
   const std::size_t area = static_cast<std::size_t>(samples.shape.height) * static_cast<std::size_t>(samples.shape.width);
   batch.masks.resize(samples.masks != nullptr ? batch.labels.size() * area : 0);
+  const std::size_t scale = samples.sharp ? static_cast<std::size_t>(samples.sharp->degradation.scale) : 1;
+  batch.sharp.resize(samples.sharp ? batch.pixels.size() * scale * scale : 0);
   batch.instance_maps.resize(samples.masks != nullptr && samples.masks->has_instances() ? 2 * batch.labels.size() * area : 0);
   const std::size_t points = samples.landmarks != nullptr ? samples.landmarks->classes().size() : 0;
   std::vector<std::size_t> mirrored;
@@ -63,7 +65,10 @@ void fill_batch(const Samples& samples, std::span<const std::int64_t> order, std
       const auto text = samples.texts->text_of(sample);
       batch.texts[place].assign(text.begin(), text.end());
     }
-    if (samples.masks != nullptr)
+    if (samples.sharp)
+      augment_sharp(augmentation, *samples.sharp, samples.shape, samples.picture(sample), pixels,
+                    std::span(batch.sharp).subspan(place * bytes * scale * scale, bytes * scale * scale), seed, epoch, sample);
+    else if (samples.masks != nullptr)
       fill_masked(samples, augmentation, {seed, epoch, sample}, place, pixels, batch);
     else if (points > 0)
       augment_landmarks(augmentation, samples, {seed, epoch, sample}, mirrored, pixels,

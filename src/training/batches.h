@@ -6,12 +6,14 @@
 #include <exception>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <thread>
 #include <vector>
 
 #include "dataset/packed_set.h"
 #include "training/augment.h"
+#include "training/augment_sharp.h"
 #include "training/course.h"
 
 namespace sightline::training {
@@ -25,6 +27,7 @@ struct Batch {
   std::vector<dataset::PackedLandmark> landmarks;           // N×K, likewise
   std::vector<std::uint8_t> masks;                          // N×H×W, likewise
   std::vector<float> instance_maps;                         // N×2×H×W, likewise: border and depth (tasks/instance_maps.h)
+  std::vector<std::uint8_t> sharp;                          // N×sH×sW×C, of samples that are degraded: what the pixels should look like
   std::int64_t count() const { return static_cast<std::int64_t>(labels.size()); }
 };
 
@@ -39,10 +42,13 @@ struct Samples {
   const dataset::PackedSet* landmarks = nullptr;  // whose landmarks are learned
   const dataset::PackedSet* masks = nullptr;      // whose masks are learned
   std::vector<std::int64_t> chosen;               // the pictures that take part
+  // Sharp pictures, of which crops are degraded (augment_sharp.h); `shape` is that of the crops then, and this one that of the pictures.
+  std::optional<SharpTiles> sharp = {};
 
   std::int64_t count() const { return static_cast<std::int64_t>(chosen.size()); }
   std::span<const std::uint8_t> picture(std::int64_t sample) const {
-    return {pixels + static_cast<std::size_t>(sample) * shape.bytes(), shape.bytes()};
+    const std::size_t bytes = sharp ? sharp->shape.bytes() : shape.bytes();
+    return {pixels + static_cast<std::size_t>(sample) * bytes, bytes};
   }
   // The batches of an epoch: of nearly equal size, none larger than `batch` unless one would be left with a single sample (which has no
   // batch statistics).

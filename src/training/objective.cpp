@@ -96,7 +96,8 @@ struct Row {
   Result<std::unique_ptr<Objective>> (*make)(const ObjectiveInputs& inputs);
 };
 constexpr std::array rows{Row{"classify", make_classification}, Row{"detect", make_detection}, Row{"embed", make_embedding},
-                          Row{"landmarks", make_landmarks},     Row{"read", make_reading},     Row{"segment", make_segmentation}};
+                          Row{"landmarks", make_landmarks},     Row{"read", make_reading},     Row{"restore", make_restoration},
+                          Row{"segment", make_segmentation}};
 
 }  // namespace
 

@@ -58,6 +58,8 @@ Result<std::unique_ptr<Objective>> make_reading(const ObjectiveInputs& inputs);
 Result<std::unique_ptr<Objective>> make_embedding(const ObjectiveInputs& inputs);
 // landmark_objective.cpp
 Result<std::unique_ptr<Objective>> make_landmarks(const ObjectiveInputs& inputs);
+// restore_objective.cpp
+Result<std::unique_ptr<Objective>> make_restoration(const ObjectiveInputs& inputs);
 // segment_objective.cpp
 Result<std::unique_ptr<Objective>> make_segmentation(const ObjectiveInputs& inputs);
 

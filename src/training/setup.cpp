@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/machine.h"
 #include "modules/detector.h"
+#include "tasks/degradation.h"
 
 namespace sightline::training {
 namespace {
@@ -49,7 +50,9 @@ Result<void> check_input(const Setup& setup) {
   if (graph.inputs.size() != 1)
     return wrong(fmt::format("a graph with {} inputs cannot be trained on pictures; one is wanted", graph.inputs.size()));
   const graph::ValueInfo& input = graph.inputs[0];
-  const Shape wanted{-1, pixels.dim(1), pixels.dim(2), pixels.dim(3)};
+  // What undoes a degradation learns on crops of the pictures, whatever its own size is.
+  const bool crops = graph.metadata.contains(tasks::restoration_key) && input.shape.size() == 4;
+  const Shape wanted{-1, crops ? input.shape[1] : pixels.dim(1), crops ? input.shape[2] : pixels.dim(2), pixels.dim(3)};
   const bool fits = input.dtype == Dtype::u8 && input.shape.size() == 4 &&
                     std::equal(wanted.begin() + 1, wanted.end(), input.shape.begin() + 1,
                                [](std::int64_t have, std::int64_t want) { return want < 0 || want == have; });

@@ -63,7 +63,8 @@ Result<demand::Demand> demand_of(const DataArguments& arguments) {
 }
 
 Result<dataset::Manifest> split_manifest(const demand::Demand& demand) {
-  SIGHTLINE_TRY(dataset::Manifest manifest, dataset::import_data(demand.data, demand.split, nullptr, demand.task == "anomaly"));
+  SIGHTLINE_TRY(dataset::Manifest manifest,
+                dataset::import_data(demand.data, demand.split, nullptr, demand.task == "anomaly", demand.task == "restore"));
   SIGHTLINE_CHECK(demand.task == "anomaly" ? dataset::assign_good_splits(manifest, demand.split, demand.seed)
                                            : dataset::assign_splits(manifest, demand.split, demand.seed));
   return manifest;

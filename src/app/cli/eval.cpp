@@ -78,7 +78,7 @@ Result<int> evaluate(const Options& options, Console& console) {
   data.path = options.data;
   data.format = options.format;
   if (!options.attributes.empty()) data.attributes = split(options.attributes, ',');
-  if (!options.pairs.empty() && !opened.model.task_row().open_classes)
+  if (!options.pairs.empty() && (!opened.model.task_row().open_classes || opened.model.task_row().tiled))
     return Error{ErrorKind::usage, fmt::format("--pairs are for models that compare pictures; {} is one for the task {}",
                                                opened.source.name, opened.model.task())};
   if (!options.pairs.empty()) data.pairs = options.pairs;
@@ -90,7 +90,8 @@ Result<int> evaluate(const Options& options, Console& console) {
   if (opened.model.task_row().from_good && !opened.model.labels().empty() && !dataset::is_called_good(opened.model.labels().front()))
     data.good = opened.model.labels().front();
   SIGHTLINE_TRY(dataset::Manifest manifest,
-                dataset::import_data(data, {.group_by = demand::GroupBy::none}, nullptr, opened.model.task_row().from_good));
+                dataset::import_data(data, {.group_by = demand::GroupBy::none}, nullptr, opened.model.task_row().from_good,
+                                     opened.model.task_row().show != nullptr));
   SIGHTLINE_TRY(const dataset::Split chosen, choose_split(manifest, options));
   SIGHTLINE_TRY(const evaluation::Evaluation evaluation,
                 evaluation::evaluate(opened.model, manifest, opened.source.path,

@@ -18,6 +18,7 @@
 #include "tasks/anomaly.h"
 #include "tasks/classify.h"
 #include "tasks/embed.h"
+#include "tasks/restore.h"
 
 namespace sightline::cli {
 namespace {
@@ -43,8 +44,10 @@ struct Answer {
   std::optional<std::string> decision;               // by thresholds; "" when no class is sure enough
   std::optional<std::vector<std::string>> set;       // that holds the right class as often as the model states
   std::optional<annotation::Annotation> annotation;  // of models for other tasks than classify
+  std::optional<tasks::Told> told;                   // of it, where it is not kept
   std::string drawn;                                 // the file that shows it
   std::string mask, instances;                       // files with the numbers of classes and of objects at each pixel
+  std::string restored, deviation;                   // files with the picture as it should look, and how far off that may be
   std::string failure;
   bool left_out = false;  // no picture, and nobody asked for this very file
 };
@@ -101,6 +104,11 @@ Result<void> write_answer(const Options& options, const package::Model& model, i
   if (said.instances.defined()) {
     SIGHTLINE_TRY(answer.instances, write_beside(options.drawn, answer, "_instances", levels_png<std::int32_t>(said.instances, 16)));
   }
+  if (said.restored.defined()) {
+    SIGHTLINE_TRY(answer.restored, write_beside(options.drawn, answer.path, "", image::encode_png(tasks::picture_of(said.restored))));
+    SIGHTLINE_TRY(answer.deviation, write_beside(options.drawn, answer.path, "_deviation", tasks::deviation_png(said.deviation)));
+  }
+  if (model.task_row().draw == nullptr) return {};
   model.task_row().draw(picture, said, model.labels());
   SIGHTLINE_TRY(answer.drawn, write_beside(options.drawn, answer, "", image::encode_png(picture)));
   return {};
@@ -121,7 +129,7 @@ Result<std::vector<Answer>> answer_batch(std::span<Picture> pictures, const std:
         answers[i].milliseconds = pictures[i].milliseconds;
         Result<image::Image> picture = read_picture(pictures[i], standard_input, channels, answers[i]);
         if (picture.ok()) {
-          prepared[i] = model.prepare(*picture);
+          if (!model.task_row().tiled) prepared[i] = model.prepare(*picture);
           if (model.annotates()) decoded[i] = *std::move(picture);
         } else {
           answers[i].failure = picture.error().message;
@@ -130,6 +138,19 @@ Result<std::vector<Answer>> answer_batch(std::span<Picture> pictures, const std:
       },
       options.threads));
 
+  if (model.task_row().tiled) {
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      if (decoded[i].pixels.empty()) continue;
+      SIGHTLINE_CHECK(check_interrupt());
+      SIGHTLINE_TRY(answers[i].annotation, model.answer(decoded[i]));
+      if (!options.drawn.empty()) SIGHTLINE_CHECK(write_answer(options, model, decoded[i], answers[i]));
+      // Told, and no longer needed: a folder of large pictures would not fit into memory.
+      answers[i].told = model.task_row().tell(*answers[i].annotation, model.labels());
+      answers[i].annotation = annotation::Annotation();
+      decoded[i] = {};
+    }
+    return answers;
+  }
   std::vector<std::size_t> readable;
   for (std::size_t i = 0; i < prepared.size(); ++i) {
     if (prepared[i].defined()) readable.push_back(i);
@@ -183,10 +204,12 @@ Json json_of_answer(const Answer& answer, const package::Model& model) {
     return json;
   }
   if (answer.annotation) {
-    json.update(model.task_row().tell(*answer.annotation, model.labels()).json);
+    json.update(answer.told ? answer.told->json : model.task_row().tell(*answer.annotation, model.labels()).json);
     if (!answer.drawn.empty()) json["drawn"] = answer.drawn;
     if (!answer.mask.empty()) json["mask"] = answer.mask;
     if (!answer.instances.empty()) json["instances"] = answer.instances;
+    if (!answer.restored.empty()) json["restored"] = answer.restored;
+    if (!answer.deviation.empty()) json["deviation_map"] = answer.deviation;
     return json;
   }
   json["classes"] = to_json(answer.classes);
@@ -203,7 +226,7 @@ void print_annotations(const Console& console, const std::vector<Answer>& answer
   for (const Answer& answer : answers) {
     if (!answer.annotation) continue;
     bool first = true;
-    for (std::vector<std::string>& row : task.tell(*answer.annotation, model.labels()).rows) {
+    for (std::vector<std::string>& row : (answer.told ? *answer.told : task.tell(*answer.annotation, model.labels())).rows) {
       row.insert(row.begin(), first ? answer.path : "");
       rows.push_back(std::move(row));
       first = false;
@@ -217,6 +240,9 @@ std::vector<std::vector<float>> embeddings_of(const std::vector<Answer>& answers
   for (const Answer& answer : answers) embeddings.push_back(answer.annotation ? answer.annotation->embedding : std::vector<float>());
   return embeddings;
 }
+
+// Its answers say which pictures are alike.
+bool compares(const package::Model& model) { return model.task_row().open_classes && !model.task_row().tiled; }
 
 // The picture that is most like each.
 void print_neighbours(const Console& console, const std::vector<Answer>& answers) {
@@ -261,7 +287,7 @@ Result<void> draw_neighbours(const std::string& folder, std::vector<Answer>& ans
 }
 
 void print_table(const Console& console, const std::vector<Answer>& answers, const package::Model& model) {
-  if (model.task_row().open_classes) return print_neighbours(console, answers);
+  if (compares(model)) return print_neighbours(console, answers);
   if (model.annotates()) return print_annotations(console, answers, model);
   const bool decides = std::ranges::any_of(answers, [](const Answer& answer) { return answer.decision.has_value(); });
   const bool has_sets = std::ranges::any_of(answers, [](const Answer& answer) { return answer.set.has_value(); });
@@ -343,7 +369,7 @@ Result<int> predict(const Options& options, Console& console) {
     if (progress) progress->set(feed.files_begun());
   }
   if (progress) progress->finish();
-  if (!options.drawn.empty() && opened.model.task_row().open_classes) SIGHTLINE_CHECK(draw_neighbours(options.drawn, answers));
+  if (!options.drawn.empty() && compares(opened.model)) SIGHTLINE_CHECK(draw_neighbours(options.drawn, answers));
   return print_answers(console, options, opened, answers);
 }
 
