@@ -8,7 +8,7 @@
 #include "base/parallel.h"
 #include "base/progress.h"
 #include "dataset/packed_set.h"
-#include "tasks/tiles.h"
+#include "image/tiles.h"
 
 namespace sightline::dataset {
 namespace {
@@ -20,8 +20,8 @@ struct Share {
 };
 
 // As tiles are cut for a network, but next to each other where the picture allows it: pieces that overlap would be learned twice.
-tasks::Tiling tiling_of(const Sample& sample, int side) {
-  tasks::Tiling tiling{.width = sample.width, .height = sample.height, .tile_width = side, .tile_height = side, .lefts = {}, .tops = {}};
+image::Tiling tiling_of(const Sample& sample, int side) {
+  image::Tiling tiling{.width = sample.width, .height = sample.height, .tile_width = side, .tile_height = side, .lefts = {}, .tops = {}};
   for (const auto& [length, places] : {std::pair{sample.width, &tiling.lefts}, {sample.height, &tiling.tops}}) {
     const int count = std::max((length + side - 1) / side, 1);
     for (int i = 0; i < count; ++i)
@@ -71,7 +71,7 @@ Result<void> pack_tiles(const Manifest& manifest, const TileOptions& options, co
       return Error{ErrorKind::invalid_data,
                    fmt::format("{}/{} has changed since the import; run the import again", manifest.root, sample.path)};
     if (!picture.ok()) return picture.error().in(manifest.root);
-    const Tensor pieces = tasks::cut(*picture, tiling_of(sample, options.side));
+    const Tensor pieces = image::cut(*picture, tiling_of(sample, options.side));
     for (std::int64_t k = 0; k < share.kept; ++k) {
       const std::int64_t which = k * share.all / share.kept;
       const Tensor piece = pieces.rows(which, which + 1);

@@ -8,9 +8,9 @@
 #include "factory/build.h"
 #include "factory/recipe.h"
 #include "factory/step_inputs.h"
+#include "image/tiles.h"
 #include "modules/restorer.h"
 #include "tasks/degradation.h"
-#include "tasks/tiles.h"
 
 namespace sightline::factory {
 namespace {
@@ -58,7 +58,7 @@ void choose_side(const demand::RecipePins& pins, const dataset::Manifest& manife
   constexpr int least = 64, most = 192;
   std::int64_t fewest = 0;
   for (int side = least; side <= most; side += modules::restorer_step) {
-    const std::int64_t pixels = tasks::tiling_of(width, height, side, side).count() * side * side;
+    const std::int64_t pixels = image::tiling_of(width, height, side, side).count() * side * side;
     if (fewest != 0 && pixels > fewest) continue;
     fewest = pixels;
     chosen.recipe.side = side;
@@ -66,7 +66,7 @@ void choose_side(const demand::RecipePins& pins, const dataset::Manifest& manife
   chosen.reasons.push_back(
       fmt::format("pieces of {} pixels a side: a picture of {}×{}, the median, takes {} of them, which is {:.2f} "
                   "times its pixels",
-                  chosen.recipe.side, width, height, tasks::tiling_of(width, height, chosen.recipe.side, chosen.recipe.side).count(),
+                  chosen.recipe.side, width, height, image::tiling_of(width, height, chosen.recipe.side, chosen.recipe.side).count(),
                   static_cast<double>(fewest) / (static_cast<double>(std::max(width, 1)) * std::max(height, 1))));
 }
 
@@ -148,7 +148,7 @@ Result<void> show_golden(const tasks::Task& task, const package::Contents& conte
   const int scale =
       contents.graph.metadata.contains(tasks::restoration_key) ? tasks::restoration_of(contents.graph.metadata)->degradation.scale : 1;
   // More than one piece and not many, each way.
-  const int most = (2 * contents.preprocessing.width - tasks::tile_overlap) * scale;
+  const int most = (2 * contents.preprocessing.width - image::tile_overlap) * scale;
   for (package::GoldenSample& sample : golden) {
     const image::Image picture = image::convert_channels(sample.picture, contents.preprocessing.channels);
     const int width = std::min(picture.width, most), height = std::min(picture.height, most);

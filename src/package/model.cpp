@@ -5,11 +5,11 @@
 #include <cstring>
 
 #include "base/files.h"
+#include "image/tiles.h"
 #include "package/golden.h"
 #include "package/layout.h"
 #include "package/metadata.h"
 #include "package/package.h"
-#include "tasks/tiles.h"
 
 namespace sightline::package {
 
@@ -139,7 +139,7 @@ image::Placement Model::placement(int width, int height) const {
 
 Tensor Model::pieces(const image::Image& picture) const {
   const image::Image wanted = image::convert_channels(picture, preprocessing().channels);
-  return tasks::cut(wanted, tasks::tiling_of(wanted.width, wanted.height, preprocessing().width, preprocessing().height));
+  return image::cut(wanted, image::tiling_of(wanted.width, wanted.height, preprocessing().width, preprocessing().height));
 }
 
 Result<annotation::Annotation> Model::answer(const image::Image& picture) {
@@ -149,9 +149,9 @@ Result<annotation::Annotation> Model::answer(const image::Image& picture) {
     return std::move(answers[0]);
   }
   if (picture.width < 1 || picture.height < 1) return Error{ErrorKind::usage, "a picture without pixels cannot be answered"};
-  const tasks::Tiling tiling = tasks::tiling_of(picture.width, picture.height, preprocessing().width, preprocessing().height);
+  const image::Tiling tiling = image::tiling_of(picture.width, picture.height, preprocessing().width, preprocessing().height);
   const Tensor all = pieces(picture);
-  std::map<std::string, tasks::Blender> blenders;
+  std::map<std::string, image::Blender> blenders;
   // One by one, so that how many there are does not decide the bits.
   for (std::int64_t i = 0; i < tiling.count(); ++i) {
     const Tensor input = network_input(all.rows(i, i + 1), state_->description.input);
@@ -164,7 +164,7 @@ Result<annotation::Annotation> Model::answer(const image::Image& picture) {
                      fmt::format("the output \"{}\" is {} {}, not f32 1×K×H×W", name, name_of(output.dtype()), to_string(output.shape()))};
       auto blender = blenders.find(name);
       if (blender == blenders.end()) {
-        SIGHTLINE_TRY(tasks::Blender fresh, tasks::Blender::of(tiling, output.dim(1), output.dim(2), output.dim(3)));
+        SIGHTLINE_TRY(image::Blender fresh, image::Blender::of(tiling, output.dim(1), output.dim(2), output.dim(3)));
         blender = blenders.emplace(name, std::move(fresh)).first;
       }
       blender->second.add(i, output.values<float>());

@@ -149,7 +149,7 @@ struct Task {
   Result<image::Image> (*show)(const image::Image& picture, const std::string& name, const Terms& terms,
                                annotation::Annotation& truth) = nullptr;
   // Pictures of any size come to the network piece by piece, at their own size, and its outputs f32 N×K×H×W (N×K×sH×sW) are blended into
-  // those of the whole before they are decoded (tiles.h).
+  // those of the whole before they are decoded (image/tiles.h).
   bool tiled = false;
   // A picture of one case, for the report.
   image::Image (*strip)(const Case& one) = nullptr;

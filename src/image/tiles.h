@@ -10,7 +10,7 @@
 #include "image/image.h"
 #include "tensor/tensor.h"
 
-namespace sightline::tasks {
+namespace sightline::image {
 
 // Pixels of the picture that neighbouring pieces share at least (a fourth of the piece, where that is less): near its edge a network sees
 // less of what is around.
@@ -25,7 +25,7 @@ struct Tiling {
 Tiling tiling_of(int width, int height, int tile_width, int tile_height);
 
 // The pieces row by row, u8 K×h×w×C. Where a picture is smaller than a piece it is mirrored beyond its edge.
-Tensor cut(const image::Image& picture, const Tiling& tiling);
+Tensor cut(const Image& picture, const Tiling& tiling);
 
 // Outputs of the network put together one by one, each weighed less towards the edges that it shares; where a piece stands alone, its
 // values come out as they are.
@@ -44,4 +44,4 @@ class Blender {
   std::vector<float> weight_across_, weight_down_;  // of all pieces together, by column and row of the whole
 };
 
-}  // namespace sightline::tasks
+}  // namespace sightline::image

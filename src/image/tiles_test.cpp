@@ -1,4 +1,4 @@
-#include "tasks/tiles.h"
+#include "image/tiles.h"
 
 #include <gtest/gtest.h>
 
@@ -6,12 +6,12 @@
 
 #include "base/random.h"
 
-namespace sightline::tasks {
+namespace sightline::image {
 namespace {
 
-image::Image noise(int width, int height, int channels) {
+Image noise(int width, int height, int channels) {
   Random random(2);
-  image::Image picture{.width = width, .height = height, .channels = channels, .pixels = {}};
+  Image picture{.width = width, .height = height, .channels = channels, .pixels = {}};
   for (int i = 0; i < width * height * channels; ++i) picture.pixels.push_back(static_cast<std::uint8_t>(random.below(256)));
   return picture;
 }
@@ -27,7 +27,7 @@ std::vector<float> echo(const Tensor& piece, std::int64_t factor) {
   return output;
 }
 
-Tensor through(const image::Image& picture, const Tiling& tiling, std::int64_t factor) {
+Tensor through(const Image& picture, const Tiling& tiling, std::int64_t factor) {
   const Tensor pieces = cut(picture, tiling);
   auto blender = Blender::of(tiling, picture.channels, tiling.tile_height * factor, tiling.tile_width * factor);
   EXPECT_TRUE(blender.ok());
@@ -56,7 +56,7 @@ TEST(Tiles, WhatPiecesAgreeOnComesOutAsItIs) {
   for (const int channels : {1, 3})
     for (const auto& [width, height] : {std::pair{100, 70}, {32, 32}, {33, 31}, {5, 90}, {1, 1}})
       for (const std::int64_t factor : {1, 2, 4}) {
-        const image::Image picture = noise(width, height, channels);
+        const Image picture = noise(width, height, channels);
         const Tensor whole = through(picture, tiling_of(width, height, 32, 32), factor);
         ASSERT_EQ(whole.shape(), (Shape{1, channels, height * factor, width * factor}));
         const auto values = whole.values<float>();
@@ -69,7 +69,7 @@ TEST(Tiles, WhatPiecesAgreeOnComesOutAsItIs) {
 }
 
 TEST(Tiles, OnePieceIsTheOutputToTheBit) {
-  const image::Image picture = noise(32, 32, 1);
+  const Image picture = noise(32, 32, 1);
   const Tiling tiling = tiling_of(32, 32, 32, 32);
   const std::vector<float> output = echo(cut(picture, tiling), 1);
   auto blender = Blender::of(tiling, 1, 32, 32);
@@ -100,4 +100,4 @@ TEST(Tiles, OutputsOfAnotherSizeAreRefused) {
 }
 
 }  // namespace
-}  // namespace sightline::tasks
+}  // namespace sightline::image

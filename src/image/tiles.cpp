@@ -1,10 +1,10 @@
-#include "tasks/tiles.h"
+#include "image/tiles.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
-namespace sightline::tasks {
+namespace sightline::image {
 namespace {
 
 std::vector<int> beginnings(int length, int tile) {
@@ -58,7 +58,7 @@ Tiling tiling_of(int width, int height, int tile_width, int tile_height) {
           .tops = beginnings(height, tile_height)};
 }
 
-Tensor cut(const image::Image& picture, const Tiling& tiling) {
+Tensor cut(const Image& picture, const Tiling& tiling) {
   Tensor pieces(Dtype::u8, {tiling.count(), tiling.tile_height, tiling.tile_width, picture.channels});
   std::uint8_t* to = pieces.values<std::uint8_t>().data();
   const auto channels = static_cast<std::size_t>(picture.channels);
@@ -109,4 +109,4 @@ void Blender::add(std::int64_t place, std::span<const float> output) {
 
 Tensor Blender::finish() { return std::move(sum_); }
 
-}  // namespace sightline::tasks
+}  // namespace sightline::image
