@@ -106,7 +106,9 @@ TEST(Degradation, IsTheSameForTheSameStreamAndAnotherForAnother) {
     EXPECT_EQ(first.width, picture.width / how.scale);
     EXPECT_EQ(first.height, picture.height / how.scale);
     EXPECT_EQ(first.channels, 3);
-    if (how.kind != RestoreKind::super_resolve) EXPECT_NE(first.pixels, third.pixels);
+    if (how.kind != RestoreKind::super_resolve) {
+      EXPECT_NE(first.pixels, third.pixels);
+    }
     const Restoration measured{.degradation = how, .seed = 9};
     Random named = measured_stream(measured, "abc"), namesake = measured_stream(measured, "abc");
     EXPECT_EQ(degrade(picture, how, named).pixels, degrade(picture, how, namesake).pixels);

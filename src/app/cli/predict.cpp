@@ -105,8 +105,8 @@ Result<void> write_answer(const Options& options, const package::Model& model, i
     SIGHTLINE_TRY(answer.instances, write_beside(options.drawn, answer, "_instances", levels_png<std::int32_t>(said.instances, 16)));
   }
   if (said.restored.defined()) {
-    SIGHTLINE_TRY(answer.restored, write_beside(options.drawn, answer.path, "", image::encode_png(tasks::picture_of(said.restored))));
-    SIGHTLINE_TRY(answer.deviation, write_beside(options.drawn, answer.path, "_deviation", tasks::deviation_png(said.deviation)));
+    SIGHTLINE_TRY(answer.restored, write_beside(options.drawn, answer, "", image::encode_png(tasks::picture_of(said.restored))));
+    SIGHTLINE_TRY(answer.deviation, write_beside(options.drawn, answer, "_deviation", tasks::deviation_png(said.deviation)));
   }
   if (model.task_row().draw == nullptr) return {};
   model.task_row().draw(picture, said, model.labels());
@@ -226,7 +226,8 @@ void print_annotations(const Console& console, const std::vector<Answer>& answer
   for (const Answer& answer : answers) {
     if (!answer.annotation) continue;
     bool first = true;
-    for (std::vector<std::string>& row : (answer.told ? *answer.told : task.tell(*answer.annotation, model.labels())).rows) {
+    tasks::Told told = answer.told ? *answer.told : task.tell(*answer.annotation, model.labels());
+    for (std::vector<std::string>& row : told.rows) {
       row.insert(row.begin(), first ? answer.path : "");
       rows.push_back(std::move(row));
       first = false;
