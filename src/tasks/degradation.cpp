@@ -206,20 +206,21 @@ Kernel camera_shake(double length, Random& random) {
     bottom = std::max(bottom, y);
   }
   const double scale = length / std::max({right - left, bottom - top, 1e-9});
-  double middle_x = 0, middle_y = 0;
-  for (const auto& at : walk) {
-    middle_x += at[0] / steps;
-    middle_y += at[1] / steps;
-  }
-  // The mass may lie at one end of the walk: a kernel as wide as the walk on either side of it.
-  Canvas canvas(2 * static_cast<int>(std::ceil(length)) + 3);
   constexpr int between = 4;  // places between two steps, so that a long walk has no gaps
+  std::vector<std::array<double, 2>> places;
+  double middle_x = 0, middle_y = 0;
   for (std::size_t i = 0; i + 1 < walk.size(); ++i)
     for (int k = 0; k < between; ++k) {
       const double share = static_cast<double>(k) / between;
-      canvas.add(scale * (walk[i][0] + share * (walk[i + 1][0] - walk[i][0]) - middle_x),
-                 scale * (walk[i][1] + share * (walk[i + 1][1] - walk[i][1]) - middle_y), 1);
+      places.push_back({walk[i][0] + share * (walk[i + 1][0] - walk[i][0]), walk[i][1] + share * (walk[i + 1][1] - walk[i][1])});
+      middle_x += places.back()[0];
+      middle_y += places.back()[1];
     }
+  middle_x /= static_cast<double>(places.size());
+  middle_y /= static_cast<double>(places.size());
+  // The mass may lie at one end of the walk: a kernel as wide as the walk on either side of it.
+  Canvas canvas(2 * static_cast<int>(std::ceil(length)) + 3);
+  for (const auto& at : places) canvas.add(scale * (at[0] - middle_x), scale * (at[1] - middle_y), 1);
   return canvas.kernel();
 }
 

@@ -58,8 +58,8 @@ TEST(Degradation, KernelsSumToOneAboutTheirMiddle) {
       EXPECT_EQ(kernel.size % 2, 1);
       const Moments all = moments(kernel);
       EXPECT_NEAR(all.sum, 1, 1e-5);
-      EXPECT_NEAR(all.x, 0, 0.05) << length;
-      EXPECT_NEAR(all.y, 0, 0.05) << length;
+      EXPECT_NEAR(all.x, 0, 0.02) << length;
+      EXPECT_NEAR(all.y, 0, 0.02) << length;
       EXPECT_LE(kernel.size / 2, reach_of(of({.kind = RestoreKind::deblur, .blur = {length}})));
     }
   }

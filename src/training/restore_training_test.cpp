@@ -81,7 +81,7 @@ TEST(RestoreTraining, LearnsToTakeNoiseOutOfWhatItNeverSaw) {
   ASSERT_TRUE(status.ok()) << status.error().message;
   // Absolute differences on the scale of half the range: noise of 25 levels is 0.156 of it, less where it is cut.
   const double noise = 0.15, last = toy.events.back()["validation_loss"].get<double>();
-  EXPECT_LT(last, 0.4 * noise);
+  EXPECT_LT(last, 0.5 * noise);
   EXPECT_GT(last, 0);
 }
 

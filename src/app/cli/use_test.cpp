@@ -375,9 +375,12 @@ TEST_F(Use, ModulesListsEveryPartWithPortsCostAndSource) {
   for (const Json& module : document["modules"]) {
     const std::string name = module["name"];
     std::string lines = fmt::format("recipe: {{{}: {}}}\n", module["kind"].get<std::string>(), name);
-    if (module["kind"] == "detector") lines = "";
+    const bool whole = module["kind"] == "net";
+    if (module["kind"] == "detector" || whole) lines = "";
     if (module["kind"] == "head" && name != "linear") lines += "backbone: {onnx: a.onnx, freeze: backbone}\n";
-    const std::string task = module["kind"] == "detector" || name == "mosaic" ? "task: detect" : "task: classify";
+    const std::string task = whole                                              ? module["pin"].get<std::string>()
+                             : module["kind"] == "detector" || name == "mosaic" ? "task: detect"
+                                                                                : "task: classify";
     const auto demand = demand::parse_demand("name: a\n" + task + "\ndata: {path: x}\n" + lines, "d.yaml");
     EXPECT_TRUE(demand.ok()) << demand.error().message;
   }
