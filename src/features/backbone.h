@@ -64,8 +64,8 @@ runtime::Precision computed_in(const About& about);
 bool is_backbone(const graph::Graph& graph);
 // With fewer of its cuts, by name: the graph that computes just those. Error usage: the names that there are.
 Result<Backbone> with_cuts(const Backbone& backbone, const std::vector<std::string>& names);
-// The same network for pictures of another side, where it is one that takes any; about.reasons says so. Error usage: it is not, its features
-// would be others in number.
+// The same network for pictures of another side, where it is one that takes any; about.reasons says so. Error usage: it is not, its
+// features would be others in number.
 Result<Backbone> seen_at(const Backbone& backbone, int side);
 // folder must exist. Errors: invalid_data (not a graph from one square picture to f32 N×D; cuts that are not what it holds), io.
 Result<void> write_backbone(const graph::Graph& graph, const About& about, const std::string& folder);
