@@ -10,14 +10,14 @@
 namespace sightline::tasks {
 namespace {
 
-constexpr int window = 11;
+constexpr int window = 11, middle = window / 2;
 constexpr double window_deviation = 1.5, range = 255;
 
 std::array<double, window> window_weights() {
   std::array<double, window> weights{};
   double sum = 0;
   for (int i = 0; i < window; ++i) {
-    const double away = i - window / 2;
+    const double away = i - middle;
     weights[static_cast<std::size_t>(i)] = std::exp(-away * away / (2 * window_deviation * window_deviation));
     sum += weights[static_cast<std::size_t>(i)];
   }
