@@ -33,7 +33,8 @@ class Net {
 
   std::string block(const std::string& x) {
     const std::int64_t maps = builder.shape_of(x)[1];
-    const std::string gated = builder.mul(builder.conv(x, maps, {.bias = true}), builder.conv(x, maps, {.bias = true}));
+    const std::string gate = builder.clip(builder.conv(x, maps, {.bias = true}), -1, 1);
+    const std::string gated = builder.mul(builder.conv(x, maps, {.bias = true}), gate);
     return builder.add(x, quiet(builder.conv(gated, maps, {.kernel = 1, .bias = true})));
   }
   std::string blocks(std::string x, int count) {

@@ -1,8 +1,9 @@
 // A small net that gives back what a picture lost: noise is taken out, blur undone, pixels are added; and says how far off it may be.
 //
 // An encoder and decoder whose blocks multiply two convolutions of the same map in place of a non-linearity (SimpleGate; Chen et al. 2022,
-// NAFNet), with plain 3×3 convolutions in place of depthwise ones, which train ten times slower here, and without normalisation. It works
-// at half of the output's size: pictures that stay as large are folded by its first convolution, and larger ones unfolded by its last
+// NAFNet), with plain 3×3 convolutions in place of depthwise ones, which train ten times slower here, and without normalisation: one of the
+// two factors is kept between -1 and 1 instead, or ten blocks were a polynomial of degree 1,024, and training ran away. It works at half of
+// the output's size: pictures that stay as large are folded by its first convolution, and larger ones unfolded by its last
 // (sub-pixel convolution; Shi et al. 2016). What comes out is added to the picture that came in.
 //
 // Input "image" u8 N×H×W×C, H and W multiples of restorer_step. The output is s times as large as the input.
@@ -20,7 +21,7 @@
 namespace sightline::modules {
 
 // Raised when the same options build another graph than before: part of the key of the step that builds restorers.
-inline constexpr int restorer_version = 1;
+inline constexpr int restorer_version = 2;
 
 inline constexpr const char *restored_picture = "restored_picture", *log_variance = "log_variance", *deviation_factor = "deviation_factor";
 inline constexpr int restorer_step = 8;  // of its sides
