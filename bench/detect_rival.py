@@ -24,32 +24,19 @@ from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
+from packed_set import PackedSet
+
 WIDTH, GREY, SEED = 64, 114.0, 7
 MOSAIC_SHARE, LEAST_VISIBLE, LEAST_SIDE = 0.85, 0.25, 2
 
 
-class PackedSet:
-    """docs/formats/packed-set.md"""
-
+class Scenes(PackedSet):
     def __init__(self, path):
-        data = numpy.memmap(path, dtype=numpy.uint8, mode="r")
-        assert bytes(data[:8]) == b"SLPACK01", path
-        (length,) = struct.unpack("<Q", bytes(data[8:16]))
-        head = json.loads(bytes(data[16 : 16 + length]))
-        count, height, width = head["count"], head["height"], head["width"]
-        align = lambda at: (at + 63) // 64 * 64
-        at = 16 + length + 4 * count
-        self.classes = head["classes"]
-        self.splits = numpy.array(data[at : at + count])
-        at = align(at + count)
-        self.pixels = data[at : at + count * height * width * 3].reshape(count, height, width, 3)
-        at = align(at + count * height * width * 3)
-        self.first = numpy.frombuffer(bytes(data[at : at + 8 * (count + 1)]), dtype="<u8").astype(int)
-        at = align(at + 8 * (count + 1))
+        super().__init__(path)
+        self.first = numpy.frombuffer(bytes(self.part(8 * (self.count + 1))), dtype="<u8").astype(int)
         record = numpy.dtype([("label", "<i4"), ("box", "<f4", 4), ("ignored", "<u4")])
-        self.objects = numpy.frombuffer(bytes(data[at : at + 24 * head["objects"]]), dtype=record)
-        self.side = height
-        assert height == width and len(self.objects) == self.first[-1]
+        self.objects = numpy.frombuffer(bytes(self.part(24 * self.head["objects"])), dtype=record)
+        assert len(self.objects) == self.first[-1]
 
     def sample(self, i):
         objects = self.objects[self.first[i] : self.first[i + 1]]
@@ -220,7 +207,7 @@ def main():
     torch.set_flush_denormal(True)
     torch.manual_seed(SEED)
 
-    data = PackedSet(options.work / "set.pack")
+    data = Scenes(options.work / "set.pack")
     with open(options.work / "manifest.jsonl") as file:
         manifest = [line for line in map(json.loads, file) if "digest" in line]
     assert len(manifest) == len(data.splits), "manifest and packed set are not of one import"

@@ -9,7 +9,6 @@ import argparse
 import json
 import math
 import pathlib
-import struct
 import time
 
 import cv2
@@ -18,28 +17,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from packed_set import PackedSet
+
 GREY, UNJUDGED, SEED = 114, 255, 7
 
 
-class PackedSet:
-    """docs/formats/packed-set.md"""
-
+class Masked(PackedSet):
     def __init__(self, path):
-        data = numpy.memmap(path, dtype=numpy.uint8, mode="r")
-        assert bytes(data[:8]) == b"SLPACK01", path
-        (length,) = struct.unpack("<Q", bytes(data[8:16]))
-        head = json.loads(bytes(data[16 : 16 + length]))
-        count, height, width = head["count"], head["height"], head["width"]
-        align = lambda at: (at + 63) // 64 * 64
-        at = 16 + length + 4 * count
-        self.classes, self.side, area = head["classes"], height, height * width
-        self.splits = numpy.array(data[at : at + count])
-        at = align(at + count)
-        self.pixels = data[at : at + count * area * 3].reshape(count, height, width, 3)
-        at = align(at + count * area * 3)
-        self.masks = data[at : at + count * area].reshape(count, height, width)
-        at = align(at + count * area)
-        self.instances = data[at : at + 2 * count * area].view("<u2").reshape(count, height, width) if head["masks"] == 2 else None
+        super().__init__(path)
+        shape = self.pixels.shape[:3]
+        self.masks = self.part(math.prod(shape)).reshape(shape)
+        self.instances = self.part(2 * math.prod(shape)).view("<u2").reshape(shape) if self.head["masks"] == 2 else None
 
     def target(self, i):
         """Classes; with objects 1 inside and 2 border: one of the eight neighbours is not of the object."""
@@ -153,7 +141,7 @@ def main():
     cv2.setNumThreads(1)
     torch.set_flush_denormal(True)
     torch.manual_seed(SEED)
-    data = PackedSet(options.work / "set.pack")
+    data = Masked(options.work / "set.pack")
     with open(options.work / "manifest.jsonl") as file:
         manifest = [line for line in map(json.loads, file) if "digest" in line]
     assert len(manifest) == len(data.splits), "manifest and packed set are not of one import"

@@ -6,6 +6,7 @@
 
 #include "training/batches.h"
 #include "training/toy_landmarks.h"
+#include "training/toy_set.h"
 
 namespace sightline::training {
 namespace {

@@ -7,6 +7,7 @@
 
 #include "training/batches.h"
 #include "training/toy_masks.h"
+#include "training/toy_set.h"
 
 namespace sightline::training {
 namespace {

@@ -5,61 +5,33 @@
 #include <functional>
 
 #include "autograd/executor.h"
-#include "base/files.h"
-#include "base/interrupt.h"
 #include "modules/detector.h"
 #include "training/toy_objects.h"
-#include "training/training.h"
+#include "training/toy_run.h"
 
 namespace sightline::training {
 namespace {
 
 constexpr PictureShape shape{64, 64, 3};
 
-struct Toy {
-  toy::Folder folder;
-  modules::TrainingSpec spec;
+struct Toy : toy::Run {
   std::vector<toy::Scene> scenes;
-  std::vector<Json> events;
 
-  explicit Toy(std::size_t training = 32, std::size_t validation = 0) {
+  explicit Toy(std::size_t training = 32, std::size_t validation = 0) : Run("detect") {
     for (std::size_t i = 0; i < training + validation; ++i) scenes.push_back(toy::draw_scene(shape, i));
     toy::write_scenes(folder / "set", shape, toy::figure_classes, scenes, training);
-    spec = {.task = "detect",
-            .graph = folder / "graph.onnx",
-            .data = folder / "set",
-            .output = folder / "out",
-            .checkpoint = folder / "checkpoint"};
     spec.recipe.side = shape.height;
-    spec.recipe.epochs = 2;
-    spec.recipe.batch = 16;
-    spec.recipe.optimizer = modules::Optimizer::adamw;
-    spec.recipe.learning_rate = 0.003;
-    spec.recipe.label_smoothing = 0;
-    spec.recipe.clip = 10;
-    spec.recipe.augmentation = modules::Augmentation::none;
-    spec.seed = 7;
-    spec.threads = 1;
     write(3);
   }
   void write(std::int64_t classes) {
-    const auto graph = modules::build_detector({.height = shape.height,
-                                                .width = shape.width,
-                                                .channels = 3,
-                                                .classes = classes,
-                                                .mean = {127.5F, 127.5F, 127.5F},
-                                                .deviation = {64, 64, 64},
-                                                .seed = 2});
-    ASSERT_TRUE(graph.ok()) << graph.error().message;
-    ASSERT_TRUE(write_file(spec.graph, *graph::serialize_onnx(*graph)).ok());
+    write_graph(modules::build_detector({.height = shape.height,
+                                         .width = shape.width,
+                                         .channels = 3,
+                                         .classes = classes,
+                                         .mean = {127.5F, 127.5F, 127.5F},
+                                         .deviation = {64, 64, 64},
+                                         .seed = 2}));
   }
-  Result<void> run(const std::function<void(const Json&)>& also = {}) {
-    return train(spec, [&](const Json& event) {
-      if (event["event"] == "epoch") events.push_back(event);
-      if (also) also(event);
-    });
-  }
-  std::string model() const { return read_file(spec.output + "/model.onnx").ok() ? *read_file(spec.output + "/model.onnx") : ""; }
 };
 
 double overlap(const float* box, const dataset::PackedObject& object) {
@@ -125,26 +97,11 @@ TEST(DetectTraining, InterruptedAndGoneOnWithGivesTheSameBits) {
     toy.spec.recipe.augmentation = modules::Augmentation::mosaic;
     toy.spec.recipe.backbone_rate = 0.3;
   };
-  Toy whole(24, 8);
+  Toy whole(24, 8), torn(24, 8);
   everything(whole);
-  auto status = whole.run();
-  ASSERT_TRUE(status.ok()) << status.error().message;
-  EXPECT_FALSE(whole.events.back()["validation_loss"].is_null());
-  EXPECT_TRUE(whole.events.back()["validation_top1"].is_null());
-
-  Toy torn(24, 8);
   everything(torn);
-  for (int attempt = 0;; ++attempt) {
-    ASSERT_LT(attempt, 20);
-    status = torn.run([&](const Json& event) {
-      if (attempt < 2 && event["event"] == "epoch") request_interrupt();
-    });
-    clear_interrupt();
-    if (status.ok()) break;
-    ASSERT_EQ(status.error().kind, ErrorKind::interrupted) << status.error().message;
-  }
-  EXPECT_FALSE(whole.model().empty());
-  EXPECT_EQ(torn.model(), whole.model());
+  toy::expect_same_bits(whole, torn);
+  EXPECT_TRUE(whole.events.back()["validation_top1"].is_null());
 }
 
 TEST(DetectTraining, WithBf16LearnsAsWell) {
@@ -182,11 +139,7 @@ TEST(DetectTraining, WhatDoesNotFitIsNamedBeforeTheFirstStep) {
   const auto message = [](const std::function<void(Toy&)>& spoil, ErrorKind kind) {
     Toy toy(4);
     spoil(toy);
-    const auto status = toy.run();
-    EXPECT_FALSE(status.ok());
-    if (status.ok()) return std::string();
-    EXPECT_EQ(status.error().kind, kind) << status.error().message;
-    return status.error().message;
+    return toy::refusal(toy, kind);
   };
   const auto says = [](const std::string& text, const char* what) { EXPECT_NE(text.find(what), std::string::npos) << text; };
   says(message([](Toy& toy) { toy.write(4); }, ErrorKind::invalid_data), "N×84×4, not N×84×3");

@@ -5,13 +5,12 @@
 #include <set>
 
 #include "autograd/executor.h"
-#include "base/files.h"
 #include "modules/embedder.h"
 #include "modules/metric_losses.h"
 #include "training/batches.h"
 #include "training/metric_loss.h"
 #include "training/toy_identities.h"
-#include "training/training.h"
+#include "training/toy_run.h"
 
 namespace sightline::training {
 namespace {
@@ -20,54 +19,29 @@ using testing::HasSubstr;
 
 constexpr int side = 32;
 
-struct Toy {
-  toy::Folder folder;
-  modules::TrainingSpec spec;
-  std::vector<Json> epochs;
-
-  Toy(int identities, int each, int validation, modules::MetricLoss loss) {
+struct Toy : toy::Run {
+  Toy(int identities, int each, int validation, modules::MetricLoss loss) : Run("embed") {
     toy::write_identities(folder / "set", side, identities, each, validation);
-    spec = {.task = "embed",
-            .graph = folder / "graph.onnx",
-            .data = folder / "set",
-            .output = folder / "out",
-            .checkpoint = folder / "checkpoint"};
     const modules::MetricLossRow& row = modules::row_of(loss);
     modules::Recipe& recipe = spec.recipe;
     recipe.side = side;
-    recipe.epochs = 2;
-    recipe.batch = 16;
-    recipe.optimizer = modules::Optimizer::adamw;
-    recipe.learning_rate = 0.003;
-    recipe.label_smoothing = 0;
     recipe.clip = 5;
-    recipe.augmentation = modules::Augmentation::none;
     recipe.metric_loss = loss;
     recipe.margin = row.margin;
     recipe.scale = row.scale;
     recipe.pair_weight = row.pair_weight;
     recipe.pictures_per_identity = row.pictures_per_identity;
-    spec.seed = 7;
-    spec.threads = 1;
     write(identities - validation);
   }
   void write(std::int64_t identities) const {
-    const auto graph = modules::build_embedder({.backbone = "plain-s",
-                                                .side = side,
-                                                .channels = 3,
-                                                .identities = identities,
-                                                .width = 16,
-                                                .mean = {127.5F, 127.5F, 127.5F},
-                                                .deviation = {64, 64, 64},
-                                                .seed = 2});
-    ASSERT_TRUE(graph.ok()) << graph.error().message;
-    ASSERT_TRUE(write_file(spec.graph, *graph::serialize_onnx(*graph)).ok());
-  }
-  Result<void> run() {
-    epochs.clear();
-    return train(spec, [&](const Json& event) {
-      if (event["event"] == "epoch") epochs.push_back(event);
-    });
+    write_graph(modules::build_embedder({.backbone = "plain-s",
+                                         .side = side,
+                                         .channels = 3,
+                                         .identities = identities,
+                                         .width = 16,
+                                         .mean = {127.5F, 127.5F, 127.5F},
+                                         .deviation = {64, 64, 64},
+                                         .seed = 2}));
   }
 };
 
@@ -94,8 +68,8 @@ TEST(EmbedTraining, LearnsThirtyTwoPicturesByHeartWhateverTeachesIt) {
     toy.spec.recipe.epochs = 60;
     const auto status = toy.run();
     ASSERT_TRUE(status.ok()) << status.error().message;
-    EXPECT_LT(toy.epochs.back()["loss"].get<double>(), 0.1 * toy.epochs.front()["loss"].get<double>());
-    EXPECT_TRUE(toy.epochs.back()["train_top1"].is_null());
+    EXPECT_LT(toy.events.back()["loss"].get<double>(), 0.1 * toy.events.front()["loss"].get<double>());
+    EXPECT_TRUE(toy.events.back()["train_top1"].is_null());
     EXPECT_LT(served_error(toy), 0.002);
   }
 }
@@ -105,24 +79,14 @@ TEST(EmbedTraining, EpochsAreComparedByPairsOfIdentitiesThatNobodySaw) {
   toy.spec.recipe.epochs = 25;
   const auto status = toy.run();
   ASSERT_TRUE(status.ok()) << status.error().message;
-  EXPECT_LT(toy.epochs.back()["validation_loss"].get<double>(), 0.2);
-  EXPECT_TRUE(toy.epochs.back()["validation_top1"].is_null());
+  EXPECT_LT(toy.events.back()["validation_loss"].get<double>(), 0.2);
+  EXPECT_TRUE(toy.events.back()["validation_top1"].is_null());
 }
 
 TEST(EmbedTraining, StartedAgainItEndsInTheSameBits) {
   Toy whole(6, 4, 2, modules::MetricLoss::deepid2), torn(6, 4, 2, modules::MetricLoss::deepid2);
   whole.spec.recipe.epochs = torn.spec.recipe.epochs = 6;
-  ASSERT_TRUE(whole.run().ok());
-  torn.spec.checkpoint_seconds = 0;
-  int seen = 0;
-  struct Stop {};
-  EXPECT_THROW((void)train(torn.spec,
-                           [&](const Json& event) {
-                             if (event["event"] == "epoch" && ++seen == 3) throw Stop{};
-                           }),
-               Stop);
-  ASSERT_TRUE(torn.run().ok());
-  EXPECT_EQ(*read_file(torn.spec.output + "/model.onnx"), *read_file(whole.spec.output + "/model.onnx"));
+  toy::expect_same_bits(whole, torn);
 }
 
 TEST(EmbedTraining, SaysWhatDoesNotFit) {

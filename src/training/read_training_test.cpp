@@ -2,11 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/files.h"
-#include "base/interrupt.h"
 #include "modules/reader.h"
+#include "training/toy_run.h"
 #include "training/toy_texts.h"
-#include "training/training.h"
 
 namespace sightline::training {
 namespace {
@@ -15,44 +13,19 @@ using testing::HasSubstr;
 
 constexpr PictureShape shape{16, 64, 1};
 
-struct Toy {
-  toy::Folder folder;
-  modules::TrainingSpec spec;
-  std::vector<Json> events;
-
-  explicit Toy(std::size_t training = 32, std::size_t validation = 0, std::int64_t symbols = 3) {
+struct Toy : toy::Run {
+  explicit Toy(std::size_t training = 32, std::size_t validation = 0, std::int64_t symbols = 3) : Run("read") {
     std::vector<toy::TextLine> lines;
     for (std::size_t i = 0; i < training + validation; ++i) lines.push_back(toy::draw_line(shape, i));
     toy::write_lines(folder / "set", shape, lines, training);
-    spec = {.task = "read",
-            .graph = folder / "graph.onnx",
-            .data = folder / "set",
-            .output = folder / "out",
-            .checkpoint = folder / "checkpoint"};
     spec.recipe.side = shape.height;
     spec.recipe.width = shape.width;
     spec.recipe.channels = 1;
-    spec.recipe.epochs = 2;
-    spec.recipe.batch = 16;
-    spec.recipe.optimizer = modules::Optimizer::adamw;
     spec.recipe.learning_rate = 0.004;
-    spec.recipe.label_smoothing = 0;
     spec.recipe.clip = 5;
-    spec.recipe.augmentation = modules::Augmentation::none;
-    spec.seed = 7;
-    spec.threads = 1;
-    const auto graph = modules::build_reader(
-        {.height = shape.height, .width = shape.width, .channels = 1, .symbols = symbols, .mean = {127.5F}, .deviation = {64}, .seed = 2});
-    EXPECT_TRUE(graph.ok()) << graph.error().message;
-    EXPECT_TRUE(write_file(spec.graph, *graph::serialize_onnx(*graph)).ok());
+    write_graph(modules::build_reader(
+        {.height = shape.height, .width = shape.width, .channels = 1, .symbols = symbols, .mean = {127.5F}, .deviation = {64}, .seed = 2}));
   }
-  Result<void> run(const std::function<void(const Json&)>& also = {}) {
-    return train(spec, [&](const Json& event) {
-      if (event["event"] == "epoch") events.push_back(event);
-      if (also) also(event);
-    });
-  }
-  std::string model() const { return read_file(spec.output + "/model.onnx").ok() ? *read_file(spec.output + "/model.onnx") : ""; }
 };
 
 TEST(ReadTraining, LearnsThirtyTwoLinesByHeart) {
@@ -74,21 +47,10 @@ TEST(ReadTraining, ReadsLinesThatItNeverSaw) {
 }
 
 TEST(ReadTraining, InterruptedAndResumedEndsInTheSameBits) {
-  Toy whole(32, 16);
-  whole.spec.recipe.epochs = 4;
-  whole.spec.recipe.augmentation = modules::Augmentation::text;
-  ASSERT_TRUE(whole.run().ok());
-  Toy torn(32, 16);
-  torn.spec.recipe = whole.spec.recipe;
-  torn.spec.checkpoint_seconds = 0;
-  const auto stopped = torn.run([&](const Json& event) {
-    if (event["event"] == "epoch" && torn.events.size() == 2) request_interrupt();
-  });
-  ASSERT_FALSE(stopped.ok());
-  EXPECT_EQ(stopped.error().kind, ErrorKind::interrupted);
-  clear_interrupt();
-  ASSERT_TRUE(torn.run().ok());
-  EXPECT_EQ(torn.model(), whole.model());
+  Toy whole(32, 16), torn(32, 16);
+  whole.spec.recipe.epochs = torn.spec.recipe.epochs = 4;
+  whole.spec.recipe.augmentation = torn.spec.recipe.augmentation = modules::Augmentation::text;
+  toy::expect_same_bits(whole, torn);
 }
 
 TEST(ReadTraining, RefusesWhatCannotBeRead) {

@@ -3,45 +3,27 @@
 
 #include <functional>
 
-#include "base/files.h"
-#include "base/interrupt.h"
 #include "modules/restorer.h"
 #include "tasks/degradation.h"
 #include "tasks/restore_metrics.h"
 #include "training/augment_sharp.h"
 #include "training/restore_loss.h"
-#include "training/toy_set.h"
+#include "training/toy_run.h"
 #include "training/toy_sharp.h"
-#include "training/training.h"
 
 namespace sightline::training {
 namespace {
 
-struct Toy {
-  toy::Folder folder;
-  modules::TrainingSpec spec;
+struct Toy : toy::Run {
   std::vector<std::vector<std::uint8_t>> pictures;
-  std::vector<Json> events;
 
-  explicit Toy(std::size_t training = 32, std::size_t validation = 0, int channels = 1, int side = 96) {
+  explicit Toy(std::size_t training = 32, std::size_t validation = 0, int channels = 1, int side = 96) : Run("restore") {
     const PictureShape shape{side, side, channels};
     for (std::size_t i = 0; i < training + validation; ++i) pictures.push_back(toy::draw_sharp(shape, i));
     toy::write_sharp(folder / "set", shape, pictures, training);
-    spec = {.task = "restore",
-            .graph = folder / "graph.onnx",
-            .data = folder / "set",
-            .output = folder / "out",
-            .checkpoint = folder / "checkpoint"};
-    spec.recipe.epochs = 2;
     spec.recipe.batch = 8;
-    spec.recipe.optimizer = modules::Optimizer::adamw;
-    spec.recipe.learning_rate = 0.003;
     spec.recipe.weight_decay = 0;
-    spec.recipe.label_smoothing = 0;
     spec.recipe.clip = 1;
-    spec.recipe.augmentation = modules::Augmentation::none;
-    spec.seed = 7;
-    spec.threads = 1;
     write({.noise = {25}}, 1, channels);
   }
   void write(const tasks::Degradation& stated, std::int64_t scale, std::int64_t channels) {
@@ -50,15 +32,8 @@ struct Toy {
     const auto degradation = tasks::settled(stated);
     ASSERT_TRUE(degradation.ok()) << degradation.error().message;
     graph->metadata[tasks::restoration_key] = json_text(to_json(tasks::Restoration{.degradation = *degradation}));
-    ASSERT_TRUE(write_file(spec.graph, *graph::serialize_onnx(*graph)).ok());
+    write_graph(graph);
   }
-  Result<void> run(const std::function<void(const Json&)>& also = {}) {
-    return train(spec, [&](const Json& event) {
-      if (event["event"] == "epoch") events.push_back(event);
-      if (also) also(event);
-    });
-  }
-  std::string model() const { return read_file(spec.output + "/model.onnx").ok() ? *read_file(spec.output + "/model.onnx") : ""; }
 };
 
 TEST(RestoreTraining, LearnsThirtyTwoPicturesByHeart) {
@@ -92,24 +67,10 @@ TEST(RestoreTraining, InterruptedAndGoneOnWithGivesTheSameBits) {
     toy.spec.recipe.augmentation = modules::Augmentation::flip;
     toy.write({.kind = tasks::RestoreKind::deblur, .blur = {3, 7}, .photons = {200}, .jpeg = {60, 95}}, 1, 3);
   };
-  Toy whole(24, 8, 3);
+  Toy whole(24, 8, 3), torn(24, 8, 3);
   everything(whole);
-  auto status = whole.run();
-  ASSERT_TRUE(status.ok()) << status.error().message;
-  EXPECT_FALSE(whole.events.back()["validation_loss"].is_null());
-  Toy torn(24, 8, 3);
   everything(torn);
-  for (int attempt = 0;; ++attempt) {
-    ASSERT_LT(attempt, 20);
-    status = torn.run([&](const Json& event) {
-      if (attempt < 2 && event["event"] == "epoch") request_interrupt();
-    });
-    clear_interrupt();
-    if (status.ok()) break;
-    ASSERT_EQ(status.error().kind, ErrorKind::interrupted) << status.error().message;
-  }
-  EXPECT_FALSE(whole.model().empty());
-  EXPECT_EQ(torn.model(), whole.model());
+  toy::expect_same_bits(whole, torn);
 }
 
 TEST(RestoreTraining, MakesPicturesLarger) {
@@ -127,11 +88,7 @@ TEST(RestoreTraining, WhatDoesNotFitIsNamedBeforeTheFirstStep) {
   const auto message = [](const std::function<void(Toy&)>& spoil, ErrorKind kind) {
     Toy toy(4);
     spoil(toy);
-    const auto status = toy.run();
-    EXPECT_FALSE(status.ok());
-    if (status.ok()) return std::string();
-    EXPECT_EQ(status.error().kind, kind) << status.error().message;
-    return status.error().message;
+    return toy::refusal(toy, kind);
   };
   const auto says = [](const std::string& text, const char* what) { EXPECT_NE(text.find(what), std::string::npos) << text; };
   says(message([](Toy& toy) { toy.write({.kind = tasks::RestoreKind::super_resolve}, 1, 1); }, ErrorKind::invalid_data),

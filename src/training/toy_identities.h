@@ -3,11 +3,10 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <string>
 #include <vector>
 
-#include "training/toy_set.h"
+#include "training/toy_packed.h"
 
 namespace sightline::training::toy {
 
@@ -15,7 +14,8 @@ namespace sightline::training::toy {
 inline void write_identities(const std::string& path, int edge, int identities, int each, int validation = 0) {
   std::vector<std::int32_t> labels;
   std::vector<std::string> names;
-  std::string splits, pixels;
+  std::vector<std::uint8_t> splits;
+  std::string pixels;
   for (int who = 0; who < identities; ++who) {
     names.push_back("person " + std::to_string(who));
     Random pattern(71, static_cast<std::uint64_t>(who));
@@ -25,7 +25,7 @@ inline void write_identities(const std::string& path, int edge, int identities, 
     for (int i = 0; i < each; ++i) {
       Random random(72, static_cast<std::uint64_t>(who), static_cast<std::uint64_t>(i));
       labels.push_back(who);
-      splits.push_back(static_cast<char>(who < identities - validation ? 0 : 1));
+      splits.push_back(who < identities - validation ? 0 : 1);
       const int dx = static_cast<int>(random.below(5)) - 2, dy = static_cast<int>(random.below(5)) - 2;
       for (int y = 0; y < edge; ++y)
         for (int x = 0; x < edge; ++x) {
@@ -35,15 +35,7 @@ inline void write_identities(const std::string& path, int edge, int identities, 
         }
     }
   }
-  const Json header = {{"count", labels.size()}, {"height", edge}, {"width", edge}, {"channels", 3}, {"classes", names}};
-  std::string text = json_text(header);
-  std::string content = "SLPACK01";
-  const std::uint64_t header_length = (16 + text.size() + 63) / 64 * 64 - 16;
-  text.resize(header_length, ' ');
-  content.append(reinterpret_cast<const char*>(&header_length), sizeof(header_length)).append(text);
-  content.append(reinterpret_cast<const char*>(labels.data()), labels.size() * sizeof(std::int32_t)).append(splits);
-  content.resize((content.size() + 63) / 64 * 64, '\0');
-  std::ofstream(path, std::ios::binary) << content << pixels;
+  PackedBytes({{"height", edge}, {"width", edge}, {"channels", 3}, {"classes", names}}, labels, splits).part().append(pixels).write(path);
 }
 
 }  // namespace sightline::training::toy

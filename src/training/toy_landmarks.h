@@ -2,15 +2,13 @@
 #pragma once
 
 #include <cmath>
-#include <fstream>
 #include <string>
 #include <vector>
 
-#include "base/json.h"
 #include "base/random.h"
 #include "dataset/packed_set.h"
 #include "training/augment.h"
-#include "training/toy_set.h"
+#include "training/toy_packed.h"
 
 namespace sightline::training::toy {
 
@@ -43,30 +41,17 @@ inline Pointed draw_bar(const PictureShape& shape, std::uint64_t seed) {
   return one;
 }
 
-// A packed set with landmarks as docs/formats/packed-set.md lays it down, byte by byte. The first `training` are training's, the rest
+// A packed set with landmarks. The first `training` are training's, the rest
 // validation's.
 inline void write_pointed(const std::string& path, const PictureShape& shape, const std::vector<Pointed>& all, std::size_t training) {
-  std::string content = "SLPACK01";
-  std::string text = json_text({{"count", all.size()},
-                                {"height", shape.height},
-                                {"width", shape.width},
-                                {"channels", shape.channels},
-                                {"classes", point_names},
-                                {"landmarks", 1}});
-  const auto pad = [&] { content.resize((content.size() + 63) / 64 * 64, '\0'); };
-  const auto append = [&](const auto& values) {
-    content.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(values[0]));
-  };
-  const std::uint64_t header_length = (16 + text.size() + 63) / 64 * 64 - 16;
-  text.resize(header_length, ' ');
-  content.append(reinterpret_cast<const char*>(&header_length), sizeof(header_length)).append(text);
-  content.append(all.size() * sizeof(std::int32_t), '\0');
-  for (std::size_t i = 0; i < all.size(); ++i) content.push_back(i < training ? '\0' : '\1');
-  pad();
-  for (const Pointed& one : all) append(one.pixels);
-  pad();
-  for (const Pointed& one : all) append(one.landmarks);
-  std::ofstream(path, std::ios::binary) << content;
+  PackedBytes set(
+      {{"height", shape.height}, {"width", shape.width}, {"channels", shape.channels}, {"classes", point_names}, {"landmarks", 1}},
+      all.size(), training);
+  set.part();
+  for (const Pointed& one : all) set.append(one.pixels);
+  set.part();
+  for (const Pointed& one : all) set.append(one.landmarks);
+  set.write(path);
 }
 
 }  // namespace sightline::training::toy

@@ -1,14 +1,12 @@
 // Drawn pictures with masks for tests of segmentation: bright discs that may touch, on noise. For tests only.
 #pragma once
 
-#include <fstream>
 #include <string>
 #include <vector>
 
-#include "base/json.h"
 #include "base/random.h"
 #include "training/augment.h"
-#include "training/toy_set.h"
+#include "training/toy_packed.h"
 
 namespace sightline::training::toy {
 
@@ -18,35 +16,21 @@ struct MaskedScene {
   std::vector<std::uint16_t> instances;  // H×W
 };
 
-// A packed set with masks as docs/formats/packed-set.md lays it down, byte by byte, of one class. The first `training` scenes are
+// A packed set with masks, of one class. The first `training` scenes are
 // training's, the rest validation's.
 inline void write_masked(const std::string& path, const PictureShape& shape, const std::vector<MaskedScene>& scenes, std::size_t training,
                          bool instances = true) {
-  std::string content = "SLPACK01";
-  std::string text = json_text({{"count", scenes.size()},
-                                {"height", shape.height},
-                                {"width", shape.width},
-                                {"channels", shape.channels},
-                                {"classes", {"disc"}},
-                                {"masks", instances ? 2 : 1}});
-  const auto pad = [&] { content.resize((content.size() + 63) / 64 * 64, '\0'); };
-  const auto append = [&](const auto& values) {
-    content.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(values[0]));
-  };
-  const std::uint64_t header_length = (16 + text.size() + 63) / 64 * 64 - 16;
-  text.resize(header_length, ' ');
-  content.append(reinterpret_cast<const char*>(&header_length), sizeof(header_length)).append(text);
-  content.append(scenes.size() * sizeof(std::int32_t), '\0');
-  for (std::size_t i = 0; i < scenes.size(); ++i) content.push_back(i < training ? '\0' : '\1');
-  pad();
-  for (const MaskedScene& scene : scenes) append(scene.pixels);
-  pad();
-  for (const MaskedScene& scene : scenes) append(scene.mask);
-  if (instances) {
-    pad();
-    for (const MaskedScene& scene : scenes) append(scene.instances);
-  }
-  std::ofstream(path, std::ios::binary) << content;
+  PackedBytes set(
+      {{"height", shape.height}, {"width", shape.width}, {"channels", shape.channels}, {"classes", {"disc"}}, {"masks", instances ? 2 : 1}},
+      scenes.size(), training);
+  set.part();
+  for (const MaskedScene& scene : scenes) set.append(scene.pixels);
+  set.part();
+  for (const MaskedScene& scene : scenes) set.append(scene.mask);
+  if (instances) set.part();
+  for (const MaskedScene& scene : scenes)
+    if (instances) set.append(scene.instances);
+  set.write(path);
 }
 
 // Three to six discs of 5 to 9 pixels' radius; where two overlap, the first is in front.

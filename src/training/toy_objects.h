@@ -2,15 +2,13 @@
 #pragma once
 
 #include <cmath>
-#include <fstream>
 #include <string>
 #include <vector>
 
-#include "base/json.h"
 #include "base/random.h"
 #include "dataset/packed_set.h"
 #include "training/augment.h"
-#include "training/toy_set.h"
+#include "training/toy_packed.h"
 
 namespace sightline::training::toy {
 
@@ -19,7 +17,7 @@ struct Scene {
   std::vector<dataset::PackedObject> objects;
 };
 
-// A packed set with objects as docs/formats/packed-set.md lays it down, byte by byte. The first `training` scenes are training's, the rest
+// A packed set with objects. The first `training` scenes are training's, the rest
 // validation's.
 inline void write_scenes(const std::string& path, const PictureShape& shape, const std::vector<std::string>& names,
                          const std::vector<Scene>& scenes, std::size_t training) {
@@ -30,23 +28,16 @@ inline void write_scenes(const std::string& path, const PictureShape& shape, con
     pixels.append(reinterpret_cast<const char*>(scene.pixels.data()), scene.pixels.size());
     objects.append(reinterpret_cast<const char*>(scene.objects.data()), scene.objects.size() * sizeof(dataset::PackedObject));
   }
-  const Json header = {{"count", scenes.size()},     {"height", shape.height}, {"width", shape.width},
-                       {"channels", shape.channels}, {"classes", names},       {"objects", first.back()}};
-  std::string text = json_text(header);
-  const auto pad = [](std::string& bytes) { bytes.resize((bytes.size() + 63) / 64 * 64, '\0'); };
-  std::string content = "SLPACK01";
-  const std::uint64_t header_length = (16 + text.size() + 63) / 64 * 64 - 16;
-  text.resize(header_length, ' ');
-  content.append(reinterpret_cast<const char*>(&header_length), sizeof(header_length)).append(text);
-  content.append(scenes.size() * sizeof(std::int32_t), '\0');
-  for (std::size_t i = 0; i < scenes.size(); ++i) content.push_back(i < training ? '\0' : '\1');
-  pad(content);
-  content += pixels;
-  pad(content);
-  content.append(reinterpret_cast<const char*>(first.data()), first.size() * sizeof(std::uint64_t));
-  pad(content);
-  content += objects;
-  std::ofstream(path, std::ios::binary) << content;
+  PackedBytes(
+      {{"height", shape.height}, {"width", shape.width}, {"channels", shape.channels}, {"classes", names}, {"objects", first.back()}},
+      scenes.size(), training)
+      .part()
+      .append(pixels)
+      .part()
+      .append(first)
+      .part()
+      .append(objects)
+      .write(path);
 }
 
 inline const std::vector<std::string> figure_classes{"square", "disc", "cross"};

@@ -2,15 +2,13 @@
 // not change. For tests only.
 #pragma once
 
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
-#include "base/json.h"
 #include "base/random.h"
 #include "graph/builder.h"
+#include "training/toy_packed.h"
 
 namespace sightline::training::toy {
 
@@ -21,16 +19,17 @@ struct Counts {
   int training = 240, validation = 60, test = 0;
 };
 
-// A packed set as docs of dataset/packed_set.h lay it down, byte by byte. noise: deviation on the 0..255 scale.
+// noise: deviation on the 0..255 scale.
 inline void write_set(const std::string& path, const Counts& counts = {}, double noise = 30) {
   const int count = counts.training + counts.validation + counts.test;
   std::vector<std::int32_t> labels;
-  std::string splits, pixels;
+  std::vector<std::uint8_t> splits;
+  std::string pixels;
   for (int i = 0; i < count; ++i) {
     Random random(99, static_cast<std::uint64_t>(i));
     const int label = i % classes;
     labels.push_back(label);
-    splits.push_back(static_cast<char>(i < counts.training ? 0 : i < counts.training + counts.validation ? 1 : 2));
+    splits.push_back(i < counts.training ? 0 : i < counts.training + counts.validation ? 1 : 2);
     const auto phase = static_cast<int>(random.below(2));
     for (int y = 0; y < side; ++y) {
       for (int x = 0; x < side; ++x) {
@@ -40,17 +39,10 @@ inline void write_set(const std::string& path, const Counts& counts = {}, double
       }
     }
   }
-  const Json header = {{"count", count}, {"height", side}, {"width", side}, {"channels", 1}, {"classes", {"rows", "columns", "squares"}}};
-  std::string text = json_text(header);
-  const auto pad = [](std::string& bytes, char with) { bytes.resize((bytes.size() + 63) / 64 * 64, with); };
-  std::string content = "SLPACK01";
-  const std::uint64_t header_length = (16 + text.size() + 63) / 64 * 64 - 16;
-  text.resize(header_length, ' ');
-  content.append(reinterpret_cast<const char*>(&header_length), sizeof(header_length)).append(text);
-  content.append(reinterpret_cast<const char*>(labels.data()), labels.size() * sizeof(std::int32_t)).append(splits);
-  pad(content, '\0');
-  content += pixels;
-  std::ofstream(path, std::ios::binary) << content;
+  PackedBytes({{"height", side}, {"width", side}, {"channels", 1}, {"classes", {"rows", "columns", "squares"}}}, labels, splits)
+      .part()
+      .append(pixels)
+      .write(path);
 }
 
 inline Result<graph::Graph> net(double dropout = 0) {

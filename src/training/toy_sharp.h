@@ -1,12 +1,11 @@
 // Drawn sharp pictures for tests of restoration: overlapping squares and discs with clear edges, a little shaded. For tests only.
 #pragma once
 
-#include <fstream>
 #include <string>
 #include <vector>
 
-#include "base/json.h"
 #include "base/random.h"
+#include "training/toy_packed.h"
 #include "training/warp.h"
 
 namespace sightline::training::toy {
@@ -31,23 +30,14 @@ inline std::vector<std::uint8_t> draw_sharp(const PictureShape& shape, std::uint
   return pixels;
 }
 
-// A packed set as docs/formats/packed-set.md lays it down, byte by byte; the first `training` pictures are training's.
+// A packed set; the first `training` pictures are training's.
 inline void write_sharp(const std::string& path, const PictureShape& shape, const std::vector<std::vector<std::uint8_t>>& pictures,
                         std::size_t training) {
-  std::string content = "SLPACK01";
-  std::string text = json_text({{"count", pictures.size()},
-                                {"height", shape.height},
-                                {"width", shape.width},
-                                {"channels", shape.channels},
-                                {"classes", {"picture"}}});
-  const std::uint64_t header_length = (16 + text.size() + 63) / 64 * 64 - 16;
-  text.resize(header_length, ' ');
-  content.append(reinterpret_cast<const char*>(&header_length), sizeof(header_length)).append(text);
-  content.append(pictures.size() * sizeof(std::int32_t), '\0');
-  for (std::size_t i = 0; i < pictures.size(); ++i) content.push_back(i < training ? '\0' : '\1');
-  content.resize((content.size() + 63) / 64 * 64, '\0');
-  for (const auto& picture : pictures) content.append(reinterpret_cast<const char*>(picture.data()), picture.size());
-  std::ofstream(path, std::ios::binary) << content;
+  PackedBytes set({{"height", shape.height}, {"width", shape.width}, {"channels", shape.channels}, {"classes", {"picture"}}},
+                  pictures.size(), training);
+  set.part();
+  for (const auto& picture : pictures) set.append(picture);
+  set.write(path);
 }
 
 }  // namespace sightline::training::toy

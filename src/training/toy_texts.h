@@ -1,14 +1,12 @@
 // Drawn lines for tests of reading: figures in a row, each a symbol. For tests only.
 #pragma once
 
-#include <fstream>
 #include <string>
 #include <vector>
 
-#include "base/json.h"
 #include "base/random.h"
 #include "training/augment.h"
-#include "training/toy_set.h"
+#include "training/toy_packed.h"
 
 namespace sightline::training::toy {
 
@@ -37,7 +35,7 @@ inline TextLine draw_line(const PictureShape& shape, std::uint64_t seed) {
   return line;
 }
 
-// A packed set with texts as docs/formats/packed-set.md lays it down, byte by byte.
+// A packed set with texts; the first `training` lines are training's, the rest validation's.
 inline void write_lines(const std::string& path, const PictureShape& shape, const std::vector<TextLine>& lines, std::size_t training) {
   std::vector<std::uint64_t> first{0};
   std::string pixels, symbols;
@@ -46,23 +44,19 @@ inline void write_lines(const std::string& path, const PictureShape& shape, cons
     pixels.append(reinterpret_cast<const char*>(line.pixels.data()), line.pixels.size());
     symbols.append(reinterpret_cast<const char*>(line.text.data()), line.text.size() * sizeof(std::int32_t));
   }
-  const Json header = {{"count", lines.size()},      {"height", shape.height},     {"width", shape.width},
-                       {"channels", shape.channels}, {"classes", {"A", "B", "C"}}, {"symbols", first.back()}};
-  std::string text = json_text(header);
-  const auto pad = [](std::string& bytes) { bytes.resize((bytes.size() + 63) / 64 * 64, '\0'); };
-  std::string content = "SLPACK01";
-  const std::uint64_t header_length = (16 + text.size() + 63) / 64 * 64 - 16;
-  text.resize(header_length, ' ');
-  content.append(reinterpret_cast<const char*>(&header_length), sizeof(header_length)).append(text);
-  content.append(lines.size() * sizeof(std::int32_t), '\0');
-  for (std::size_t i = 0; i < lines.size(); ++i) content.push_back(i < training ? '\0' : '\1');
-  pad(content);
-  content += pixels;
-  pad(content);
-  content.append(reinterpret_cast<const char*>(first.data()), first.size() * sizeof(std::uint64_t));
-  pad(content);
-  content += symbols;
-  std::ofstream(path, std::ios::binary) << content;
+  PackedBytes({{"height", shape.height},
+               {"width", shape.width},
+               {"channels", shape.channels},
+               {"classes", {"A", "B", "C"}},
+               {"symbols", first.back()}},
+              lines.size(), training)
+      .part()
+      .append(pixels)
+      .part()
+      .append(first)
+      .part()
+      .append(symbols)
+      .write(path);
 }
 
 }  // namespace sightline::training::toy
