@@ -7,7 +7,6 @@
 #include <array>
 #include <map>
 #include <mutex>
-#include <regex>
 #include <set>
 
 #include "base/files.h"
@@ -54,12 +53,6 @@ constexpr std::array<Importer, 11> importers{{
     {"pictures", "images directly in the folder, all of them good (task: anomaly, restore)", looks_like_pictures, list_good_pictures,
      nullptr, true},
 }};
-
-std::string extension_of(std::string_view path) {
-  const std::string_view name = path.substr(path.rfind('/') + 1);
-  const std::size_t dot = name.rfind('.');
-  return dot == std::string_view::npos || dot == 0 ? "" : lower_case(name.substr(dot));
-}
 
 std::string what_is_there(const Source& source) {
   if (source.files.empty()) return "the folder holds no files";
@@ -113,62 +106,6 @@ Result<Listing> list_with(const Importer& importer, const Source& source, const 
   if (importer.collect == nullptr) return importer.list(source, plan);
   SIGHTLINE_TRY(Collection collection, importer.collect(source));
   return list_collection(std::move(collection), source, plan);
-}
-
-// Group names from paths by the demand's regular expression. The matcher that never backtracks is asked for: the pattern comes from a
-// person, and (a+)+$ on a long name would otherwise take for ever.
-class GroupPattern {
- public:
-  static Result<GroupPattern> compile(const std::string& text) {
-    GroupPattern pattern;
-    try {
-      auto flags = std::regex::ECMAScript;
-#ifdef __GLIBCXX__
-      flags |= std::regex_constants::__polynomial;
-#endif
-      if (text.size() > longest) throw std::regex_error(std::regex_constants::error_complexity);
-      pattern.regex_.assign(text, flags);
-    } catch (const std::regex_error& e) {
-      return Error{
-          ErrorKind::invalid_data,
-          fmt::format("split.pattern \"{}\" is no regular expression that can be used (back references cannot): {}", text, e.what())};
-    }
-    return pattern;
-  }
-  // "" when the path does not match.
-  std::string group_of(const std::string& path) const {
-    if (path.size() > longest) return "";
-    std::smatch match;
-    if (!std::regex_search(path, match, regex_)) return "";
-    return match.size() > 1 ? match[1].str() : match[0].str();
-  }
-
- private:
-  static constexpr std::size_t longest = 1024;
-  std::regex regex_;
-};
-
-Result<void> fill_groups(const Listing& listing, const demand::SplitPlan& plan, std::vector<Sample>& samples) {
-  if (plan.group_by == demand::GroupBy::pattern) {
-    if (!plan.pattern) return Error{ErrorKind::invalid_data, "split.group_by is pattern, but split.pattern is not given"};
-    SIGHTLINE_TRY(const GroupPattern pattern, GroupPattern::compile(*plan.pattern));
-    SIGHTLINE_CHECK(parallel_for(
-        samples.size(),
-        [&](std::size_t i) {
-          samples[i].group = pattern.group_of(listing.entries[i].path);
-          return Result<void>();
-        },
-        0, 64));
-    if (!samples.empty() && std::all_of(samples.begin(), samples.end(), [](const Sample& s) { return s.group.empty(); }))
-      return Error{ErrorKind::invalid_data, fmt::format("split.pattern \"{}\" matches none of the {}, for example {}", *plan.pattern,
-                                                        plural(samples.size(), "path"), listing.entries.front().path)};
-    return {};
-  }
-  for (std::size_t i = 0; i < samples.size(); ++i) {
-    if (plan.group_by == demand::GroupBy::folder) samples[i].group = listing.entries[i].folder;
-    if (plan.group_by == demand::GroupBy::column) samples[i].group = listing.entries[i].column;
-  }
-  return {};
 }
 
 // Reads and describes every entry, but for videos where these give frames; reasons[i] says why entry i gives no sample.
@@ -290,62 +227,6 @@ Result<std::string> pairs_file(const demand::Data& data, const Source& source) {
 }
 
 }  // namespace
-
-std::string as_utf8(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    const std::size_t length = character_length(text);
-    out += length == 0 ? std::string_view("\xEF\xBF\xBD") : text.substr(0, length);
-    text.remove_prefix(std::max<std::size_t>(length, 1));
-  }
-  return out;
-}
-
-std::string lower_case(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
-
-bool split_from(std::string_view name, Split& split) {
-  constexpr std::array<std::pair<std::string_view, Split>, 8> names{{{"train", Split::train},
-                                                                     {"training", Split::train},
-                                                                     {"val", Split::validation},
-                                                                     {"valid", Split::validation},
-                                                                     {"validation", Split::validation},
-                                                                     {"test", Split::test},
-                                                                     {"testing", Split::test},
-                                                                     {"t10k", Split::test}}};
-  const std::string wanted = lower_case(name);
-  for (const auto& [known, value] : names) {
-    if (wanted != known) continue;
-    split = value;
-    return true;
-  }
-  return false;
-}
-
-bool has_image_extension(std::string_view path) {
-  static const std::set<std::string, std::less<>> extensions{".jpg", ".jpeg", ".jpe",  ".jfif", ".png",  ".webp", ".bmp", ".dib",
-                                                             ".tif", ".tiff", ".gif",  ".heic", ".heif", ".avif", ".jp2", ".jxl",
-                                                             ".ppm", ".pgm",  ".apng", ".tga",  ".ico",  ".psd"};
-  return extensions.contains(extension_of(path));
-}
-
-bool is_called_like_pictures(std::string_view path) { return has_image_extension(path) || image::is_called_like_a_video(path); }
-
-std::string side_file_reason(std::string_view path) {
-  static const std::set<std::string, std::less<>> extensions{".txt", ".csv", ".tsv",  ".json", ".jsonl", ".md",  ".rst", ".xml",  ".yaml",
-                                                             ".yml", ".ini", ".html", ".htm",  ".pdf",   ".log", ".py",  ".sh",   ".zip",
-                                                             ".tar", ".gz",  ".npy",  ".npz",  ".pkl",   ".mat", ".db",  ".cache"};
-  static const std::set<std::string, std::less<>> names{"license", "licence", "copying",   "notice",
-                                                        "readme",  "authors", "changelog", "makefile"};
-  if (const std::string extension = extension_of(path); extensions.contains(extension)) return fmt::format("side file ({})", extension);
-  const std::string name = lower_case(path.substr(path.rfind('/') + 1));
-  return names.contains(name) ? "side file" : "";
-}
 
 Result<Source> list_source(const demand::Data& data) {
   Source source;

@@ -48,6 +48,9 @@ struct Listing {
   std::optional<Collection> collection;  // of data with objects: these have classes, the pictures have none
 };
 
+// Sample::group of every entry, as import.h says it. Error invalid_data: a pattern that is none, or matches nothing.
+Result<void> fill_groups(const Listing& listing, const demand::SplitPlan& plan, std::vector<Sample>& samples);
+
 bool looks_like_folders(const Source& source);
 Result<Listing> list_folders(const Source& source, const demand::SplitPlan& plan);
 // Images directly in the folder and none below it: one class, called good.
@@ -88,6 +91,7 @@ Result<Listing> list_collection(Collection collection, const Source& source, con
 
 // "train", "training", "val", "valid", "validation", "test", "testing", "t10k", in any case.
 bool split_from(std::string_view name, Split& split);
+std::string extension_of(std::string_view path);  // ".jpg", in small letters; "" where there is none
 bool has_image_extension(std::string_view path);
 bool is_called_like_pictures(std::string_view path);  // or like a video, which holds some
 // "side file (.txt)" for what usually lies beside pictures; "" for everything else.
