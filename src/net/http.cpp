@@ -1,0 +1,111 @@
+#include "net/http.h"
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "net/router.h"
+
+namespace sightline::net {
+namespace {
+
+const std::string nothing;
+
+const std::string& found_in(const std::map<std::string, std::string, std::less<>>& map, std::string_view name) {
+  const auto found = map.find(name);
+  return found == map.end() ? nothing : found->second;
+}
+
+const char* scope_name(Scope scope) {
+  switch (scope) {
+    case Scope::open: return "open";
+    case Scope::read: return "read";
+    case Scope::infer: return "infer";
+    case Scope::admin: return "admin";
+  }
+  return "";
+}
+
+std::string lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  return text;
+}
+
+}  // namespace
+
+const std::string& Request::header(std::string_view name) const { return found_in(headers, name); }
+const std::string& Request::parameter(std::string_view name) const { return found_in(parameters, name); }
+const std::string& Request::asked(std::string_view name) const { return found_in(query, name); }
+
+Response json_response(const Json& json, int status) { return {.status = status, .body = json_text(json)}; }
+
+Response error_response(const Error& error) {
+  if (error.kind == ErrorKind::internal || error.kind == ErrorKind::io) {
+    log_warning("a request failed: {}", error.message);
+    return json_response({{"error", "the server could not do this; its log says why"}}, http_status_of(error.kind));
+  }
+  return json_response({{"error", error.message}}, http_status_of(error.kind));
+}
+
+std::string event_text(const std::string& name, const Json& data) { return fmt::format("event: {}\ndata: {}\n\n", name, json_text(data)); }
+
+Reply::Reply(Send send) : send_(std::move(send)) {}
+
+Reply::Reply(Reply&& other) noexcept : send_(std::exchange(other.send_, nullptr)) {}
+
+Reply& Reply::operator=(Reply&& other) noexcept {
+  std::swap(send_, other.send_);
+  return *this;
+}
+
+Reply::~Reply() {
+  if (send_) send_(error_response({ErrorKind::internal, "a handler gave no answer"}));
+}
+
+void Reply::operator()(Response response) {
+  if (const Send send = std::exchange(send_, nullptr)) send(std::move(response));
+}
+
+Route answered(std::string method, std::string pattern, Scope scope, std::string summary,
+               std::function<Result<Response>(const Request&)> handle) {
+  return {.method = std::move(method),
+          .pattern = std::move(pattern),
+          .scope = scope,
+          .summary = std::move(summary),
+          .handle = [handle = std::move(handle)](const Request& request, Reply reply) {
+            Result<Response> response = handle(request);
+            reply(response.ok() ? *std::move(response) : error_response(response.error()));
+          }};
+}
+
+Json openapi(const std::vector<Route>& routes, const std::string& title, const std::string& version) {
+  Json paths = Json::object();
+  for (const Route& route : routes) {
+    Json operation{{"summary", route.summary}, {"x-scope", scope_name(route.scope)}};
+    operation["responses"] = {{"200", {{"description", "the answer"}}}, {"default", {{"$ref", "#/components/responses/error"}}}};
+    if (route.scope != Scope::open) operation["security"] = Json::array({{{"token", Json::array()}}});
+    const Pattern pattern(route.pattern);
+    for (const std::string& name : pattern.names())
+      operation["parameters"].push_back({{"name", name}, {"in", "path"}, {"required", true}, {"schema", {{"type", "string"}}}});
+    for (const auto& [key, value] : route.described.items()) {
+      if (key == "parameters" && operation.contains("parameters")) {
+        for (const Json& each : value) operation["parameters"].push_back(each);
+      } else {
+        operation[key] = value;
+      }
+    }
+    std::string path = route.pattern;
+    if (const std::size_t dots = path.find("...}"); dots != std::string::npos) path.erase(dots, 3);
+    paths[path][lower(route.method)] = std::move(operation);
+  }
+  const Json error_schema{{"type", "object"}, {"properties", {{"error", {{"type", "string"}}}}}};
+  return {{"openapi", "3.0.3"},
+          {"info", {{"title", title}, {"version", version}}},
+          {"paths", paths},
+          {"components",
+           {{"securitySchemes", {{"token", {{"type", "http"}, {"scheme", "bearer"}}}}},
+            {"responses",
+             {{"error",
+               {{"description", "what was wrong, in a sentence"}, {"content", {{"application/json", {{"schema", error_schema}}}}}}}}}}}};
+}
+
+}  // namespace sightline::net
