@@ -1,0 +1,108 @@
+// The page: its bar, and what the address asks for.
+import { render, type ComponentChildren } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { useLoad } from "./api";
+import { Model } from "./model";
+import { Overview } from "./overview";
+import { Empty, Title } from "./parts";
+import "./app.css";
+
+// "#/model/apparel?version=2" as its parts and its query.
+export interface Place {
+  parts: string[];
+  query: URLSearchParams;
+}
+function place(): Place {
+  const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
+  return { parts: path.split("/").filter(Boolean).map(decodeURIComponent), query: new URLSearchParams(query ?? "") };
+}
+
+interface Page {
+  name: string; // in the address
+  title: string; // in the bar; "" when reached from another page
+  draw: (place: Place) => ComponentChildren;
+}
+const pages: Page[] = [
+  { name: "", title: "Overview", draw: () => <Overview /> },
+  { name: "model", title: "", draw: (at) => <Model key={at.parts[1]} name={at.parts[1] ?? ""} at={at} /> },
+];
+
+const themes = ["auto", "light", "dark"];
+function Theme() {
+  const [theme, setTheme] = useState(() => localStorage.getItem("theme") ?? "auto");
+  useEffect(() => {
+    if (theme === "auto") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = theme;
+    localStorage.setItem("theme", theme);
+  }, [theme]);
+  const next = themes[(themes.indexOf(theme) + 1) % themes.length];
+  return (
+    <button type="button" class="theme" aria-label={`Colours: ${theme}. Change to ${next}`} title={`colours: ${theme}`} onClick={() => setTheme(next)}>
+      <svg viewBox="0 0 16 16" aria-hidden="true">
+        <circle cx="8" cy="8" r="6.2" class="ring" />
+        {theme === "dark" ? <circle cx="8" cy="8" r="6.2" /> : theme === "auto" ? <path d="M8 1.800a6.200 6.200 0 0 0 0 12.400z" /> : null}
+      </svg>
+    </button>
+  );
+}
+
+function App() {
+  const [at, setAt] = useState(place);
+  const { data } = useLoad<{ name: string }>("/v1/workspace/about");
+  useEffect(() => {
+    const moved = () => {
+      const to = place();
+      setAt((old) => {
+        if (old.parts.join("/") !== to.parts.join("/")) {
+          scrollTo(0, 0);
+          requestAnimationFrame(() => document.getElementById("title")?.focus({ preventScroll: true }));
+        }
+        return to;
+      });
+    };
+    addEventListener("hashchange", moved);
+    return () => removeEventListener("hashchange", moved);
+  }, []);
+  const name = at.parts[0] ?? "";
+  const page = pages.find((each) => each.name === name);
+  return (
+    <>
+      <a class="skip" href="#main" onClick={(event) => (event.preventDefault(), document.getElementById("main")?.focus())}>
+        Skip to the content
+      </a>
+      <header class="top">
+        <a class="brand" href="#/">
+          <img src="/page/icon.svg" alt="" width="22" height="22" />
+          <span>Sightline</span>
+        </a>
+        <span class="workspace" title="the workspace">
+          {data?.name ?? ""}
+        </span>
+        <nav aria-label="Pages">
+          {pages
+            .filter((each) => each.title)
+            .map((each) => (
+              <a key={each.name} href={`#/${each.name}`} aria-current={each.name === name || (each.name === "" && name === "model") ? "page" : undefined}>
+                {each.title}
+              </a>
+            ))}
+        </nav>
+        <Theme />
+      </header>
+      <main id="main" tabIndex={-1}>
+        {page ? (
+          page.draw(at)
+        ) : (
+          <>
+            <Title text="No such page" />
+            <Empty>
+              There is no page “{name}”. <a href="#/">Back to the overview</a>
+            </Empty>
+          </>
+        )}
+      </main>
+    </>
+  );
+}
+
+render(<App />, document.getElementById("app")!);
