@@ -7,6 +7,7 @@
 #include <numeric>
 #include <optional>
 
+#include "base/base64.h"
 #include "base/interrupt.h"
 #include "base/machine.h"
 #include "base/parallel.h"

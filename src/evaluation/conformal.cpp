@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 namespace sightline::evaluation {
 namespace {
@@ -20,7 +19,8 @@ double limit_of(std::vector<float> own, double coverage) {
 
 }  // namespace
 
-Result<Conformal> calibrate_conformal(const Tensor& probabilities, std::span<const std::int32_t> labels, double coverage, bool per_class) {
+Result<package::Conformal> calibrate_conformal(const Tensor& probabilities, std::span<const std::int32_t> labels, double coverage,
+                                               bool per_class) {
   if (probabilities.rank() != 2 || probabilities.dtype() != Dtype::f32 || probabilities.dim(0) != static_cast<std::int64_t>(labels.size()))
     return Error{ErrorKind::usage, fmt::format("prediction sets want probabilities f32 N×K of {} samples, not {} {}", labels.size(),
                                                name_of(probabilities.dtype()), to_string(probabilities.shape()))};
@@ -33,24 +33,13 @@ Result<Conformal> calibrate_conformal(const Tensor& probabilities, std::span<con
     if (label >= k) return Error{ErrorKind::usage, fmt::format("label {} is outside [0, {})", labels[i], k)};
     own[per_class ? label : 0].push_back(values[i * k + label]);
   }
-  Conformal conformal{.coverage = coverage, .per_class = per_class, .samples = static_cast<std::int64_t>(labels.size())};
+  package::Conformal conformal{.coverage = coverage, .per_class = per_class, .samples = static_cast<std::int64_t>(labels.size())};
   for (std::size_t c = 0; c < k; ++c)
     conformal.least.push_back(per_class || c == 0 ? limit_of(own[per_class ? c : 0], coverage) : conformal.least[0]);
   for (std::size_t i = 0; i < labels.size(); ++i)
     conformal.mean_size +=
-        static_cast<double>(prediction_set(conformal, values.subspan(i * k, k)).size()) / static_cast<double>(labels.size());
+        static_cast<double>(package::prediction_set(conformal, values.subspan(i * k, k)).size()) / static_cast<double>(labels.size());
   return conformal;
-}
-
-std::vector<int> prediction_set(const Conformal& conformal, std::span<const float> probabilities) {
-  std::vector<int> order(probabilities.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::ranges::stable_sort(
-      order, [&](int a, int b) { return probabilities[static_cast<std::size_t>(a)] > probabilities[static_cast<std::size_t>(b)]; });
-  std::vector<int> set;
-  for (const int c : order)
-    if (set.empty() || probabilities[static_cast<std::size_t>(c)] >= conformal.least[static_cast<std::size_t>(c)]) set.push_back(c);
-  return set;
 }
 
 }  // namespace sightline::evaluation

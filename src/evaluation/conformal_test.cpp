@@ -36,11 +36,11 @@ Drawn draw(std::size_t count, std::uint64_t seed) {
   return drawn;
 }
 
-double covered(const Conformal& conformal, const Drawn& drawn, int of_class = -1) {
+double covered(const package::Conformal& conformal, const Drawn& drawn, int of_class = -1) {
   double held = 0, count = 0;
   for (std::size_t i = 0; i < drawn.labels.size(); ++i) {
     if (of_class >= 0 && drawn.labels[i] != of_class) continue;
-    const std::vector<int> set = prediction_set(conformal, drawn.probabilities.values<float>().subspan(i * 4, 4));
+    const std::vector<int> set = package::prediction_set(conformal, drawn.probabilities.values<float>().subspan(i * 4, 4));
     held += std::ranges::count(set, drawn.labels[i]) > 0 ? 1 : 0;
     count += 1;
   }
@@ -90,10 +90,10 @@ TEST(Conformal, FewSamplesLeaveNothingOut) {
 }
 
 TEST(Conformal, SetsAreOrderedAndNeverEmpty) {
-  const Conformal conformal{.least = {0.3, 0.3, 0.3}};
+  const package::Conformal conformal{.least = {0.3, 0.3, 0.3}};
   const std::vector<float> spread{0.35F, 0.2F, 0.45F}, flat{0.25F, 0.26F, 0.24F};
-  EXPECT_THAT(prediction_set(conformal, spread), ElementsAre(2, 0));
-  EXPECT_THAT(prediction_set(conformal, flat), ElementsAre(1));
+  EXPECT_THAT(package::prediction_set(conformal, spread), ElementsAre(2, 0));
+  EXPECT_THAT(package::prediction_set(conformal, flat), ElementsAre(1));
 }
 
 TEST(Conformal, RefusesWhatMakesNoSense) {

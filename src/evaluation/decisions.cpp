@@ -7,14 +7,13 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "evaluation/conformal.h"
 #include "evaluation/cross_validation.h"
 #include "evaluation/thresholds.h"
 
 namespace sightline::evaluation {
 namespace {
 
-constexpr const char* decisions_key = "sightline_decisions";
-constexpr const char* openvino_key = "model_info confidence_threshold";
 // No class is said by a hair's breadth of nothing: a threshold of zero has no ratio.
 constexpr double least_threshold = 1e-6;
 
@@ -41,7 +40,7 @@ std::vector<double> thresholds_by_share(const Tensor& probabilities, std::span<c
   std::vector<double> best;
   double most = -1;
   for (const double gamma : {0.0, 0.25, 0.5, 0.75, 1.0}) {
-    Decisions decisions;
+    package::Decisions decisions;
     for (const double each : share) decisions.thresholds.push_back(each > 0 ? std::pow(each, gamma) : 1);  // never seen: not favoured
     const double reached = measure_decisions(decisions, probabilities, labels).balanced_accuracy_after;
     if (reached <= most) continue;
@@ -53,11 +52,11 @@ std::vector<double> thresholds_by_share(const Tensor& probabilities, std::span<c
 
 }  // namespace
 
-Result<std::optional<Decisions>> fit_decisions(const demand::Demand& demand, const Tensor& probabilities,
-                                               std::span<const std::int32_t> labels, const std::string& from) {
-  Decisions decisions{.from = from, .samples = static_cast<std::int64_t>(labels.size())};
+Result<std::optional<package::Decisions>> fit_decisions(const demand::Demand& demand, const Tensor& probabilities,
+                                                        std::span<const std::int32_t> labels, const std::string& from) {
+  package::Decisions decisions{.from = from, .samples = static_cast<std::int64_t>(labels.size())};
   const bool thresholds = demand.decide && demand.decide->thresholds == demand::Thresholds::per_class;
-  if (!thresholds && !demand.prediction_sets) return std::optional<Decisions>();
+  if (!thresholds && !demand.prediction_sets) return std::optional<package::Decisions>();
   if (thresholds) {
     decisions.precision = demand.decide->precision;
     SIGHTLINE_TRY(const std::vector<ClassThreshold> chosen,
@@ -75,42 +74,7 @@ Result<std::optional<Decisions>> fit_decisions(const demand::Demand& demand, con
   return std::optional(std::move(decisions));
 }
 
-void write_decisions(const Decisions& decisions, graph::Graph& graph) {
-  graph.metadata[decisions_key] = json_text(to_json(decisions));
-  if (decisions.precision) graph.metadata[openvino_key] = fmt::format("{:.6g}", *std::ranges::min_element(decisions.thresholds));
-}
-
-Result<std::optional<Decisions>> read_decisions(const graph::Graph& graph, std::size_t classes) {
-  const auto found = graph.metadata.find(decisions_key);
-  if (found == graph.metadata.end()) return std::optional<Decisions>();
-  SIGHTLINE_TRY(const Json json, parse_json(found->second, decisions_key));
-  SIGHTLINE_TRY(Decisions decisions, struct_from_json<Decisions>(json, decisions_key));
-  const auto in_range = [](double value) { return value >= 0 && value <= 1; };
-  const bool fits = (decisions.thresholds.empty() || decisions.thresholds.size() == classes) &&
-                    (!decisions.sets || decisions.sets->least.size() == classes) &&
-                    (!decisions.precision || !decisions.thresholds.empty()) &&
-                    std::ranges::all_of(decisions.thresholds, [&](double value) { return value > 0 && in_range(value); }) &&
-                    (!decisions.sets || std::ranges::all_of(decisions.sets->least, in_range));
-  if (!fits)
-    return Error{ErrorKind::invalid_data,
-                 fmt::format("the metadata \"{}\" do not fit a model of {}; build it again", decisions_key, plural(classes, "class"))};
-  return std::optional(std::move(decisions));
-}
-
-int decided_class(const Decisions& decisions, std::span<const float> probabilities) {
-  if (decisions.thresholds.empty()) return static_cast<int>(most_probable(probabilities));
-  int best = -1;
-  double most = decisions.precision ? 1 : 0;
-  for (std::size_t c = 0; c < probabilities.size(); ++c) {
-    const double ratio = static_cast<double>(probabilities[c]) / decisions.thresholds[c];
-    if (ratio < most || (best >= 0 && ratio == most)) continue;
-    most = ratio;
-    best = static_cast<int>(c);
-  }
-  return best;
-}
-
-DecisionFigures measure_decisions(const Decisions& decisions, const Tensor& probabilities, std::span<const std::int32_t> labels) {
+DecisionFigures measure_decisions(const package::Decisions& decisions, const Tensor& probabilities, std::span<const std::int32_t> labels) {
   DecisionFigures figures{.samples = static_cast<std::int64_t>(labels.size())};
   const auto k = static_cast<std::size_t>(probabilities.dim(1));
   std::vector<double> counts(k), before(k), after(k), covered(k);
@@ -120,11 +84,11 @@ DecisionFigures measure_decisions(const Decisions& decisions, const Tensor& prob
     const auto label = static_cast<std::size_t>(labels[i]);
     counts[label] += 1;
     before[label] += most_probable(row) == label ? 1 : 0;
-    const int said = decided_class(decisions, row);
+    const int said = package::decided_class(decisions, row);
     answered += said >= 0 ? 1 : 0;
     after[label] += said == labels[i] ? 1 : 0;
     if (!decisions.sets) continue;
-    const std::vector<int> set = prediction_set(*decisions.sets, row);
+    const std::vector<int> set = package::prediction_set(*decisions.sets, row);
     covered[label] += std::ranges::find(set, labels[i]) != set.end() ? 1 : 0;
     size += static_cast<double>(set.size());
     single += set.size() == 1 ? 1 : 0;

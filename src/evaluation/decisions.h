@@ -12,39 +12,16 @@
 #include "base/fields.h"
 #include "base/result.h"
 #include "demand/demand.h"
-#include "evaluation/conformal.h"
-#include "graph/graph.h"
+#include "package/decisions.h"
 #include "tensor/tensor.h"
 
 namespace sightline::evaluation {
 
-// In the model's metadata as JSON under "sightline_decisions"; the least threshold also as OpenVINO's "model_info confidence_threshold",
-// which is one number for all classes.
-struct Decisions {
-  std::vector<double> thresholds;   // K, in (0, 1]; empty: the most probable class is said
-  std::optional<double> precision;  // that was demanded of what is said; then a picture of which no class is that sure has no answer
-  std::optional<Conformal> sets;
-  std::string from;          // "out of fold" or "validation"
-  std::int64_t samples = 0;  // that all this was fitted on
-  static constexpr auto fields() {
-    return std::tuple{field("thresholds", &Decisions::thresholds), field("precision", &Decisions::precision),
-                      field("sets", &Decisions::sets), field("from", &Decisions::from), field("samples", &Decisions::samples)};
-  }
-};
-
 // What the demand asks for, from probabilities f32 N×K of samples that the model was not fitted on; nothing when it asks for nothing.
 // Thresholds: a power of the class's share, the one of greatest balanced accuracy; or with a precision (thresholds.h) the lowest at which
 // that share of what is said is right; a class that never gets there is not said at all. Errors: those of thresholds.h and conformal.h.
-Result<std::optional<Decisions>> fit_decisions(const demand::Demand& demand, const Tensor& probabilities,
-                                               std::span<const std::int32_t> labels, const std::string& from);
-
-void write_decisions(const Decisions& decisions, graph::Graph& graph);
-// Error invalid_data: metadata that do not fit `classes`.
-Result<std::optional<Decisions>> read_decisions(const graph::Graph& graph, std::size_t classes);
-
-// The class that is said of probabilities f32 K: the one that is furthest above its threshold (by ratio); -1: none is sure enough, which
-// happens only with a precision.
-int decided_class(const Decisions& decisions, std::span<const float> probabilities);
+Result<std::optional<package::Decisions>> fit_decisions(const demand::Demand& demand, const Tensor& probabilities,
+                                                        std::span<const std::int32_t> labels, const std::string& from);
 
 // On the test split.
 struct DecisionFigures {
@@ -77,6 +54,6 @@ struct DecisionFigures {
   }
 };
 // probabilities f32 N×K of samples that nothing was fitted on.
-DecisionFigures measure_decisions(const Decisions& decisions, const Tensor& probabilities, std::span<const std::int32_t> labels);
+DecisionFigures measure_decisions(const package::Decisions& decisions, const Tensor& probabilities, std::span<const std::int32_t> labels);
 
 }  // namespace sightline::evaluation

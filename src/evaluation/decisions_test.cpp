@@ -37,7 +37,7 @@ demand::Demand wanting(const std::string& lines) {
   EXPECT_TRUE(demand.ok()) << (demand.ok() ? "" : demand.error().message);
   return *demand;
 }
-Decisions fitted(const std::string& lines, const Sample& sample) {
+package::Decisions fitted(const std::string& lines, const Sample& sample) {
   auto decisions = fit_decisions(wanting(lines), sample.probabilities, sample.labels, "validation");
   EXPECT_TRUE(decisions.ok() && *decisions) << lines;
   return **decisions;
@@ -47,11 +47,11 @@ TEST(Decisions, NothingIsFittedUnlessItIsAskedFor) {
   const Sample sample = imbalanced(50, 1);
   for (const char* lines : {"", "decide: {thresholds: none}\n"})
     EXPECT_FALSE(*fit_decisions(wanting(lines), sample.probabilities, sample.labels, "validation")) << lines;
-  EXPECT_FALSE(*read_decisions(graph::Graph{}, 2));
+  EXPECT_FALSE(*package::read_decisions(graph::Graph{}, 2));
 }
 
 TEST(Decisions, ThresholdsPerClassGiveARareClassItsDue) {
-  const Decisions decisions = fitted("decide: {thresholds: per_class}\n", imbalanced(4000, 1));
+  const package::Decisions decisions = fitted("decide: {thresholds: per_class}\n", imbalanced(4000, 1));
   ASSERT_EQ(decisions.thresholds.size(), 2U);
   EXPECT_FALSE(decisions.precision);
   const Sample fresh = imbalanced(4000, 2);
@@ -62,7 +62,7 @@ TEST(Decisions, ThresholdsPerClassGiveARareClassItsDue) {
 }
 
 TEST(Decisions, APrecisionLeavesPicturesWithoutAnAnswer) {
-  const Decisions decisions = fitted("decide: {thresholds: per_class, precision: 0.97}\n", imbalanced(6000, 1));
+  const package::Decisions decisions = fitted("decide: {thresholds: per_class, precision: 0.97}\n", imbalanced(6000, 1));
   const Sample fresh = imbalanced(6000, 2);
   const DecisionFigures figures = measure_decisions(decisions, fresh.probabilities, fresh.labels);
   EXPECT_LT(figures.answered, 0.95);
@@ -73,7 +73,7 @@ TEST(Decisions, APrecisionLeavesPicturesWithoutAnAnswer) {
 }
 
 TEST(Decisions, SetsCoverAsTheySay) {
-  const Decisions decisions = fitted("prediction_sets: {coverage: 0.8, per_class: true}\n", imbalanced(6000, 1));
+  const package::Decisions decisions = fitted("prediction_sets: {coverage: 0.8, per_class: true}\n", imbalanced(6000, 1));
   const Sample fresh = imbalanced(6000, 2);
   const DecisionFigures figures = measure_decisions(decisions, fresh.probabilities, fresh.labels);
   EXPECT_NEAR(figures.least_class_coverage, 0.8, 0.06);
@@ -83,33 +83,33 @@ TEST(Decisions, SetsCoverAsTheySay) {
   EXPECT_GE(figures.mean_size, 1);
   EXPECT_THAT(figures.sentences.at(0), testing::AllOf(HasSubstr("coverage of 0.8 in each class"), HasSubstr("95% interval")));
   EXPECT_TRUE(decisions.thresholds.empty());
-  EXPECT_EQ(decided_class(decisions, std::vector<float>{0.2F, 0.8F}), 1);
+  EXPECT_EQ(package::decided_class(decisions, std::vector<float>{0.2F, 0.8F}), 1);
 }
 
 TEST(Decisions, ByHand) {
-  const Decisions ratio{.thresholds = {0.9, 0.3}};
-  EXPECT_EQ(decided_class(ratio, std::vector<float>{0.6F, 0.4F}), 1);  // 0.67 against 1.33
-  EXPECT_EQ(decided_class(ratio, std::vector<float>{0.95F, 0.05F}), 0);
-  const Decisions sure{.thresholds = {0.9, 0.3}, .precision = 0.95};
-  EXPECT_EQ(decided_class(sure, std::vector<float>{0.8F, 0.2F}), -1);
-  EXPECT_EQ(decided_class(sure, std::vector<float>{0.95F, 0.05F}), 0);
+  const package::Decisions ratio{.thresholds = {0.9, 0.3}};
+  EXPECT_EQ(package::decided_class(ratio, std::vector<float>{0.6F, 0.4F}), 1);  // 0.67 against 1.33
+  EXPECT_EQ(package::decided_class(ratio, std::vector<float>{0.95F, 0.05F}), 0);
+  const package::Decisions sure{.thresholds = {0.9, 0.3}, .precision = 0.95};
+  EXPECT_EQ(package::decided_class(sure, std::vector<float>{0.8F, 0.2F}), -1);
+  EXPECT_EQ(package::decided_class(sure, std::vector<float>{0.95F, 0.05F}), 0);
 }
 
 TEST(Decisions, ComeBackFromTheMetadataOrAreRefused) {
-  const Decisions decisions =
+  const package::Decisions decisions =
       fitted("decide: {thresholds: per_class, precision: 0.9}\nprediction_sets: {coverage: 0.9}\n", imbalanced(500, 3));
   graph::Graph graph;
-  write_decisions(decisions, graph);
+  package::write_decisions(decisions, graph);
   EXPECT_TRUE(graph.metadata.contains("model_info confidence_threshold"));
-  const auto again = read_decisions(graph, 2);
+  const auto again = package::read_decisions(graph, 2);
   ASSERT_TRUE(again.ok() && *again);
   EXPECT_EQ(to_json(**again), to_json(decisions));
   EXPECT_EQ((*again)->from, "validation");
-  EXPECT_THAT(read_decisions(graph, 3).error().message, HasSubstr("do not fit a model of 3 classes"));
+  EXPECT_THAT(package::read_decisions(graph, 3).error().message, HasSubstr("do not fit a model of 3 classes"));
   graph.metadata["sightline_decisions"] = R"({"thresholds": [0, 2]})";
-  EXPECT_FALSE(read_decisions(graph, 2).ok());
+  EXPECT_FALSE(package::read_decisions(graph, 2).ok());
   graph.metadata["sightline_decisions"] = "{";
-  EXPECT_FALSE(read_decisions(graph, 2).ok());
+  EXPECT_FALSE(package::read_decisions(graph, 2).ok());
 }
 
 }  // namespace

@@ -155,7 +155,7 @@ Result<Evaluation> evaluate(package::Model& model, const dataset::Manifest& mani
   evaluation.reliability_before = tasks::reliability(before, answers.labels);
   evaluation.reliability_after = tasks::reliability(answers.probabilities, answers.labels);
   evaluation.worst = worst_mistakes(manifest, answers);
-  SIGHTLINE_TRY(const std::optional<Decisions> decisions, read_decisions(model.graph(), evaluation.classes.size()));
+  SIGHTLINE_TRY(const std::optional<package::Decisions> decisions, package::read_decisions(model.graph(), evaluation.classes.size()));
   if (decisions) evaluation.decisions = measure_decisions(*decisions, answers.probabilities, answers.labels);
   const auto ask = [&](const image::Image& picture) -> Result<void> {
     SIGHTLINE_TRY(const Tensor row, model.probabilities(model.prepare(picture)));

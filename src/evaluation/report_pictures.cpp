@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/base64.h"
 #include "base/parallel.h"
 #include "evaluation/report_html.h"
 #include "image/image.h"
@@ -19,19 +20,6 @@ constexpr int kDrawn = 420;                 // likewise, of pictures that someth
 constexpr std::size_t kBudget = 2'500'000;  // characters of all data URIs
 
 }  // namespace
-
-std::string base64(std::string_view bytes) {
-  static constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t three = 0;
-    const std::size_t here = std::min<std::size_t>(3, bytes.size() - i);
-    for (std::size_t k = 0; k < 3; ++k) three = (three << 8U) | (k < here ? static_cast<unsigned char>(bytes[i + k]) : 0U);
-    for (std::size_t k = 0; k < 4; ++k) out.push_back(k <= here ? kLetters[(three >> (18 - 6 * k)) & 63U] : '=');
-  }
-  return out;
-}
 
 void Pictures::want(const std::string& path) {
   if (pictures_.emplace(path, Picture{}).second) order_.push_back(path);

@@ -13,7 +13,6 @@
 
 namespace sightline::evaluation {
 
-std::string base64(std::string_view bytes);  // RFC 4648, with padding
 
 class Pictures {
  public:

@@ -180,9 +180,9 @@ Result<FittedHead> fit_class_head(const BuildContext& build, const HeadInputs& i
   }
   SIGHTLINE_TRY(const graph::Graph graph, heads::head_graph(head, cut != nullptr ? cut->value : features::value));
   fitted.graph = graph::serving_graph(graph);  // it is joined to the backbone's
-  SIGHTLINE_TRY(const std::optional<evaluation::Decisions> decisions,
+  SIGHTLINE_TRY(const std::optional<package::Decisions> decisions,
                 evaluation::fit_decisions(build.demand, heads::out_of_fold_of(choice), labels, "out of fold"));
-  if (decisions) evaluation::write_decisions(*decisions, fitted.graph);
+  if (decisions) package::write_decisions(*decisions, fitted.graph);
   fitted.suspects = suspects_of(manifest, samples, choice);
   fitted.suspects.resize(std::min(fitted.suspects.size(), std::max<std::size_t>(least_suspects, samples.size() / 10)));
   fitted.figures = {{"kind", enum_name(choice.head.kind)},

@@ -128,7 +128,7 @@ void add_decisions(const demand::Demand& demand, Json& parameters) {
 }
 
 Result<void> put_decisions(package::Contents& contents) {
-  SIGHTLINE_TRY(const std::optional<evaluation::Decisions> decisions, evaluation::read_decisions(contents.graph, contents.labels.size()));
+  SIGHTLINE_TRY(const std::optional<package::Decisions> decisions, package::read_decisions(contents.graph, contents.labels.size()));
   if (decisions) contents.lineage["decisions"] = to_json(*decisions);
   return {};
 }
@@ -242,10 +242,10 @@ Result<double> write_calibrated(const BuildContext& build, package::Contents& co
     if (answers.labels.size() >= 10) temperature = tasks::fit_temperature(answers.probabilities, answers.labels);
     contents.graph.initializers["inverse_temperature"] =
         Tensor::filled(contents.graph.initializers["inverse_temperature"].shape(), static_cast<float>(1 / temperature));
-    SIGHTLINE_TRY(const std::optional<evaluation::Decisions> decisions,
+    SIGHTLINE_TRY(const std::optional<package::Decisions> decisions,
                   evaluation::fit_decisions(build.demand, tasks::apply_temperature(answers.probabilities, temperature), answers.labels,
                                             "validation"));
-    if (decisions) evaluation::write_decisions(*decisions, contents.graph);
+    if (decisions) package::write_decisions(*decisions, contents.graph);
   }
   SIGHTLINE_CHECK(put_decisions(contents));
   SIGHTLINE_CHECK(remove_all(folder));

@@ -213,9 +213,9 @@ Result<graph::Graph> SearchEvaluator::graph_of(const heads::Choice& choice, cons
   SIGHTLINE_TRY(const graph::Graph head, heads::head_graph(choice.head, features::value));
   graph::Graph graph = graph::serving_graph(head);
   if (samples.size() < training_.size()) return graph;  // it only competes, and few pictures may not carry what is asked for
-  SIGHTLINE_TRY(const std::optional<evaluation::Decisions> decisions,
+  SIGHTLINE_TRY(const std::optional<package::Decisions> decisions,
                 evaluation::fit_decisions(build_.demand, heads::out_of_fold_of(choice), labels_of(manifest_, samples), "out of fold"));
-  if (decisions) evaluation::write_decisions(*decisions, graph);
+  if (decisions) package::write_decisions(*decisions, graph);
   return graph;
 }
 

@@ -88,7 +88,7 @@ TEST(SmallData, OneChoiceFeedsIntervalsThresholdsAndSets) {
   ASSERT_TRUE(conformal.ok());
   double covered = 0;
   for (std::size_t i = 0; i < wanted.size(); ++i) {
-    const auto set = evaluation::prediction_set(*conformal, probabilities.values<float>().subspan(i * 3, 3));
+    const auto set = package::prediction_set(*conformal, probabilities.values<float>().subspan(i * 3, 3));
     covered += std::ranges::count(set, wanted[i]) > 0 ? 1 / static_cast<double>(wanted.size()) : 0;
   }
   EXPECT_GT(covered, 0.86);  // one calibration set of 120 strays by 0.03

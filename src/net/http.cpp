@@ -39,11 +39,12 @@ const std::string& Request::asked(std::string_view name) const { return found_in
 Response json_response(const Json& json, int status) { return {.status = status, .body = json_text(json)}; }
 
 Response error_response(const Error& error) {
-  if (error.kind == ErrorKind::internal || error.kind == ErrorKind::io) {
-    log_warning("a request failed: {}", error.message);
-    return json_response({{"error", "the server could not do this; its log says why"}}, http_status_of(error.kind));
-  }
-  return json_response({{"error", error.message}}, http_status_of(error.kind));
+  const bool own = error.kind == ErrorKind::internal || error.kind == ErrorKind::io;
+  if (own) log_warning("a request failed: {}", error.message);
+  Response response =
+      json_response({{"error", own ? "the server could not do this; its log says why" : error.message}}, http_status_of(error.kind));
+  if (response.status == 503) response.headers.emplace_back("Retry-After", "1");
+  return response;
 }
 
 std::string event_text(const std::string& name, const Json& data) { return fmt::format("event: {}\ndata: {}\n\n", name, json_text(data)); }

@@ -18,7 +18,8 @@ struct Model::State {
   const tasks::Task* task = nullptr;
   graph::Graph graph;
   Json lineage = Json::object();
-  runtime::Session session;
+  std::unique_ptr<runtime::Session> session;  // its own; null where an engine runs the graph
+  Run run;
 };
 
 namespace {
@@ -110,10 +111,23 @@ Result<Model> Model::open(const std::string& path, const OpenOptions& options) {
   // have, not all of f32's.
   const bool rounded = description.precision == Precision::bf16 || description.precision == Precision::mixed;
   const auto precision = rounded ? runtime::Precision::bf16 : runtime::Precision::f32;
-  auto session = runtime::Session::create(graph, {.threads = options.threads, .precision = precision});
-  if (!session.ok()) return session.error().in(file);
   SIGHTLINE_TRY(const tasks::Task* task, tasks::find_task(description.task));
-  Model model(std::unique_ptr<State>(new State{std::move(description), task, std::move(graph), std::move(lineage), *std::move(session)}));
+  std::unique_ptr<runtime::Session> session;
+  Run run;
+  if (options.engine) {
+    auto made = options.engine(graph, precision);
+    if (!made.ok()) return made.error().in(file);
+    run = *std::move(made);
+    graph.nodes.clear();
+    graph.initializers.clear();
+  } else {
+    auto made = runtime::Session::create(graph, {.threads = options.threads, .precision = precision});
+    if (!made.ok()) return made.error().in(file);
+    session = std::make_unique<runtime::Session>(*std::move(made));
+    run = [own = session.get()](std::span<const Tensor> inputs) { return own->run(inputs); };
+  }
+  Model model(std::unique_ptr<State>(
+      new State{std::move(description), task, std::move(graph), std::move(lineage), std::move(session), std::move(run)}));
   if (folder && options.check_golden) SIGHTLINE_CHECK(check_golden(path, model));
   return model;
 }
@@ -126,7 +140,8 @@ Precision Model::precision() const { return state_->description.precision; }
 const std::vector<std::string>& Model::remarks() const { return state_->description.remarks; }
 const graph::Graph& Model::graph() const { return state_->graph; }
 const Json& Model::lineage() const { return state_->lineage; }
-runtime::Session& Model::session() { return state_->session; }
+runtime::Session& Model::session() { return *state_->session; }
+Result<std::vector<Tensor>> Model::run(std::span<const Tensor> inputs) { return state_->run(inputs); }
 
 const tasks::Task& Model::task_row() const { return *state_->task; }
 bool Model::annotates() const { return state_->task->decode != nullptr; }
@@ -155,7 +170,7 @@ Result<annotation::Annotation> Model::answer(const image::Image& picture) {
   // One by one, so that how many there are does not decide the bits.
   for (std::int64_t i = 0; i < tiling.count(); ++i) {
     const Tensor input = network_input(all.rows(i, i + 1), state_->description.input);
-    SIGHTLINE_TRY(const std::vector<Tensor> outputs, state_->session.run(std::span(&input, 1)));
+    SIGHTLINE_TRY(const std::vector<Tensor> outputs, state_->run(std::span(&input, 1)));
     for (std::size_t k = 0; k < outputs.size(); ++k) {
       const Tensor& output = outputs[k];
       const std::string& name = state_->graph.outputs[k].name;
@@ -190,7 +205,7 @@ Result<std::vector<annotation::Annotation>> Model::annotations(const Tensor& pre
   std::vector<annotation::Annotation> answers;
   for (std::int64_t begin = 0; begin < count; begin += step) {
     const Tensor input = network_input(prepared.rows(begin, begin + step), state_->description.input);
-    SIGHTLINE_TRY(std::vector<Tensor> outputs, state_->session.run(std::span(&input, 1)));
+    SIGHTLINE_TRY(std::vector<Tensor> outputs, state_->run(std::span(&input, 1)));
     tasks::Outputs named;
     for (std::size_t i = 0; i < outputs.size(); ++i) named[state_->graph.outputs[i].name] = std::move(outputs[i]);
     SIGHTLINE_TRY(std::vector<annotation::Annotation> some,
@@ -201,25 +216,37 @@ Result<std::vector<annotation::Annotation>> Model::annotations(const Tensor& pre
   return answers;
 }
 
-Result<Tensor> Model::probabilities(const Tensor& prepared) {
+Result<Tensor> Model::input_of(const Tensor& prepared) const {
+  SIGHTLINE_CHECK(check_pictures(prepared, preprocessing()));
+  return network_input(prepared, state_->description.input);
+}
+
+Result<Tensor> Model::probabilities_of(std::span<const Tensor> outputs, std::int64_t count) const {
   if (annotates())
     return Error{ErrorKind::usage, fmt::format("\"{}\" is a model for the task {}: it gives no probabilities of classes", name(), task())};
-  SIGHTLINE_CHECK(check_pictures(prepared, preprocessing()));
   const auto classes = static_cast<std::int64_t>(labels().size());
-  const std::int64_t count = prepared.dim(0);
-  const std::int64_t step = state_->description.input.one_by_one ? 1 : std::max<std::int64_t>(count, 1);
-  Tensor answers(Dtype::f32, {count, classes});
-  for (std::int64_t begin = 0; begin < count; begin += step) {
-    const Tensor input = network_input(prepared.rows(begin, begin + step), state_->description.input);
-    SIGHTLINE_TRY(const std::vector<Tensor> outputs, state_->session.run(std::span(&input, 1)));
-    if (outputs.empty() || outputs[0].dtype() != Dtype::f32 || outputs[0].count() != step * classes)
-      return Error{ErrorKind::invalid_data, "the model's output has not the shape that its file states"};
-    const auto values = outputs[0].values<float>();
-    std::copy(values.begin(), values.end(), answers.values<float>().begin() + begin * classes);
-  }
+  if (outputs.empty() || outputs[0].dtype() != Dtype::f32 || outputs[0].count() != count * classes)
+    return Error{ErrorKind::invalid_data, "the model's output has not the shape that its file states"};
+  Tensor answers = Tensor(Dtype::f32, {count, classes});
+  std::ranges::copy(outputs[0].values<float>(), answers.values<float>().begin());
   for (std::int64_t row = 0; row < count; ++row)
     to_probabilities(answers.values<float>().subspan(static_cast<std::size_t>(row * classes), static_cast<std::size_t>(classes)),
                      state_->description.output);
+  return answers;
+}
+
+Result<Tensor> Model::probabilities(const Tensor& prepared) {
+  if (annotates()) return probabilities_of({}, 0);  // says what is wrong
+  SIGHTLINE_CHECK(check_pictures(prepared, preprocessing()));
+  const std::int64_t count = prepared.dim(0);
+  const std::int64_t step = state_->description.input.one_by_one ? 1 : std::max<std::int64_t>(count, 1);
+  Tensor answers(Dtype::f32, {count, static_cast<std::int64_t>(labels().size())});
+  for (std::int64_t begin = 0; begin < count; begin += step) {
+    const Tensor input = network_input(prepared.rows(begin, begin + step), state_->description.input);
+    SIGHTLINE_TRY(const std::vector<Tensor> outputs, state_->run(std::span(&input, 1)));
+    SIGHTLINE_TRY(const Tensor some, probabilities_of(outputs, step));
+    std::ranges::copy(some.values<float>(), answers.values<float>().begin() + begin * answers.dim(1));
+  }
   return answers;
 }
 

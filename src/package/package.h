@@ -13,6 +13,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -79,14 +80,21 @@ Result<std::uint64_t> shipped_size(const std::string& folder);
 // Text of the card; written beside the digest.
 Result<void> write_card(const std::string& folder, const std::string& markdown);
 
+// Runs a graph: one tensor per input, in order, all with the same N; one per output. For any number of threads at the same time.
+using Run = std::function<Result<std::vector<Tensor>>(std::span<const Tensor>)>;
+
 // A model that answers: a package folder (golden samples verified unless `verified` says that they were on this machine), or a bare .onnx
 // file (labels and preprocessing from its metadata, or class numbers and a stretch to the input's size).
 struct OpenOptions {
   int threads = 0;
   bool check_golden = true;
   std::string task;  // of a bare .onnx file that does not say it itself; "": classify
+  // Makes what runs the graph, where that is not to be a session of the model's own (serving: models share what they compute alike). Then
+  // the model keeps no weights: graph() has the signature and the metadata alone.
+  std::function<Result<Run>(const graph::Graph&, runtime::Precision)> engine;
 };
 
+// Threads: everything but open, move and destruction may be called by any number of threads at the same time.
 class Model {
  public:
   // Errors name the file and what to do: not_found, invalid_data (not a package; golden samples answer differently), unsupported.
@@ -104,7 +112,9 @@ class Model {
   const std::vector<std::string>& remarks() const;
   const graph::Graph& graph() const;
   const Json& lineage() const;
-  runtime::Session& session();
+  runtime::Session& session();  // its own; not for a model that an engine runs
+  // The network as it is: one tensor per input of the graph, as its signature has them.
+  Result<std::vector<Tensor>> run(std::span<const Tensor> inputs);
 
   // u8 1×H×W×C as the network wants it.
   Tensor prepare(const image::Image& picture) const;
@@ -112,6 +122,10 @@ class Model {
   image::Placement placement(int width, int height) const;
   // u8 N×H×W×C → f32 N×K, of classifiers.
   Result<Tensor> probabilities(const Tensor& prepared);
+  // The two halves of probabilities(), for who runs the graph otherwise (several models in one go): the graph's input of N prepared
+  // pictures, and f32 N×K of its outputs for them. Errors: usage (a model for another task, sizes), invalid_data.
+  Result<Tensor> input_of(const Tensor& prepared) const;
+  Result<Tensor> probabilities_of(std::span<const Tensor> outputs, std::int64_t count) const;
   // u8 N×H×W×C → N answers in their pictures' frames, of models of any other task. Errors: usage (a classifier, sizes), invalid_data.
   Result<std::vector<annotation::Annotation>> annotations(const Tensor& prepared, std::span<const image::Placement> placements);
   // The answer to one picture of any size, of models of any other task: prepare(), placement() and annotations() in one, and the only way

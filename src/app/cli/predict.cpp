@@ -116,7 +116,7 @@ Result<void> write_answer(const Options& options, const package::Model& model, i
 
 // Decodes and resizes in parallel, then asks the network once for all that could be read.
 Result<std::vector<Answer>> answer_batch(std::span<Picture> pictures, const std::string& standard_input, const Options& options,
-                                         package::Model& model, const std::optional<evaluation::Decisions>& decisions) {
+                                         package::Model& model, const std::optional<package::Decisions>& decisions) {
   std::vector<Answer> answers(pictures.size());
   std::vector<Tensor> prepared(pictures.size());
   std::vector<image::Image> decoded(pictures.size());  // of models that annotate
@@ -184,12 +184,12 @@ Result<std::vector<Answer>> answer_batch(std::span<Picture> pictures, const std:
     Answer& answer = answers[readable[row]];
     answer.classes = tasks::top_classes(one.values<float>(), model.labels(), options.top);
     if (decisions && !decisions->thresholds.empty()) {
-      const int said = evaluation::decided_class(*decisions, one.values<float>());
+      const int said = package::decided_class(*decisions, one.values<float>());
       answer.decision = said < 0 ? "" : model.labels()[static_cast<std::size_t>(said)];
     }
     if (decisions && decisions->sets) {
       answer.set.emplace();
-      for (const int each : evaluation::prediction_set(*decisions->sets, one.values<float>()))
+      for (const int each : package::prediction_set(*decisions->sets, one.values<float>()))
         answer.set->push_back(model.labels()[static_cast<std::size_t>(each)]);
     }
   }
@@ -346,8 +346,8 @@ Result<int> predict(const Options& options, Console& console) {
   if (!options.drawn.empty() && !opened.model.annotates())
     return Error{ErrorKind::usage,
                  fmt::format("--drawn is for models that find something in a picture; {} is a classifier", opened.source.name)};
-  SIGHTLINE_TRY(const std::optional<evaluation::Decisions> decisions,
-                evaluation::read_decisions(opened.model.graph(), opened.model.labels().size()));
+  SIGHTLINE_TRY(const std::optional<package::Decisions> decisions,
+                package::read_decisions(opened.model.graph(), opened.model.labels().size()));
   SIGHTLINE_TRY(PictureFeed feed, PictureFeed::open(options.images, options.every_s, console));
   std::string standard_input;
   if (feed.reads_standard_input()) standard_input.assign(std::istreambuf_iterator<char>(console.in), {});

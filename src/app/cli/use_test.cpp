@@ -155,9 +155,9 @@ TEST_F(Use, PredictSaysWhatAModelDecidesAndItsSets) {
   package::Contents contents;
   contents.name = "sure";
   contents.graph = brightness_graph();
-  evaluation::Decisions decisions{.thresholds = {0.9, 0.9}, .precision = 0.95, .from = "validation", .samples = 100};
-  decisions.sets = evaluation::Conformal{.coverage = 0.9, .least = {0.3, 0.3}, .samples = 100};
-  evaluation::write_decisions(decisions, contents.graph);
+  package::Decisions decisions{.thresholds = {0.9, 0.9}, .precision = 0.95, .from = "validation", .samples = 100};
+  decisions.sets = package::Conformal{.coverage = 0.9, .least = {0.3, 0.3}, .samples = 100};
+  package::write_decisions(decisions, contents.graph);
   contents.labels = {"dark", "bright"};
   contents.preprocessing = {.width = 8, .height = 8, .channels = 1};
   contents.golden = {{"dim", grey(90)}};

@@ -8,10 +8,10 @@ namespace {
 
 // One row per verb, group by group.
 constexpr std::array verbs{
-    &init_verb,    &data_verb,    &plan_verb,   &build_verb,   &fleet_verb,      &backbone_verb, &explain_verb,
-    &release_verb, &predict_verb, &eval_verb,   &bench_verb,   &compress_verb,   &onnx_verb,     &export_verb,
-    &ui_verb,      &list_verb,    &show_verb,   &compare_verb, &rollback_verb,   &fsck_verb,     &gc_verb,
-    &backup_verb,  &restore_verb, &doctor_verb, &modules_verb, &completion_verb, &help_verb,
+    &init_verb,    &data_verb,   &plan_verb,    &build_verb,      &fleet_verb,    &backbone_verb, &explain_verb, &release_verb,
+    &predict_verb, &serve_verb,  &token_verb,   &eval_verb,       &bench_verb,    &compress_verb, &onnx_verb,    &export_verb,
+    &ui_verb,      &list_verb,   &show_verb,    &compare_verb,    &rollback_verb, &fsck_verb,     &gc_verb,      &backup_verb,
+    &restore_verb, &doctor_verb, &modules_verb, &completion_verb, &help_verb,
 };
 
 }  // namespace

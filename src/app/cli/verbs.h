@@ -40,7 +40,7 @@ void declare_globals(Arguments& arguments, Console& console);
 
 extern const Verb init_verb, data_verb, plan_verb, build_verb, fleet_verb, backbone_verb, explain_verb;
 extern const Verb list_verb, show_verb, compare_verb, rollback_verb, release_verb, gc_verb, fsck_verb, backup_verb, restore_verb;
-extern const Verb predict_verb, eval_verb, export_verb, bench_verb, compress_verb, onnx_verb;
+extern const Verb predict_verb, serve_verb, token_verb, eval_verb, export_verb, bench_verb, compress_verb, onnx_verb;
 extern const Verb ui_verb, modules_verb, doctor_verb, completion_verb, help_verb;
 
 }  // namespace sightline::cli
