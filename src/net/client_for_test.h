@@ -41,8 +41,8 @@ class TestClient {
     while (true) {
       const std::size_t head = text_.find("\r\n\r\n");
       if (head != std::string::npos) {
-        const std::size_t at = text_.find("Content-Length: ");
-        const std::size_t body = bodiless || at == std::string::npos || at > head ? 0 : std::stoull(text_.substr(at + 16));
+        const std::size_t at = text_.find("\r\nContent-Length: ");
+        const std::size_t body = bodiless || at == std::string::npos || at > head ? 0 : std::stoull(text_.substr(at + 18));
         const std::size_t size = head + 4 + body;
         if (text_.size() >= size) {
           std::string one = text_.substr(0, size);

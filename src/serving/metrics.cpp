@@ -55,7 +55,9 @@ struct Metrics::Families {
   prometheus::Family<prometheus::Counter>& failures =
       counter("sightline_inference_failures_total", "Requests to models that failed, by model and kind");
   prometheus::Family<prometheus::Histogram>& stages =
-      histogram("sightline_inference_seconds", "Time of a request by model and stage (queue, input, compute, output)");
+      histogram("sightline_inference_seconds", "Time of a request by stage (queue, input, compute, output)");
+  // A histogram for each of thousands of models would be megabytes at each scrape.
+  prometheus::Family<prometheus::Counter>& model_seconds = counter("sightline_model_seconds_total", "Time of a model's requests, by stage");
   prometheus::Family<prometheus::Histogram>& batch_rows = histogram("sightline_batch_rows", "Rows of the batch that a request was part of");
   prometheus::Family<prometheus::Counter>& predictions = counter("sightline_predictions_total", "What models said, by model and label");
   prometheus::Family<prometheus::Counter>& shadows =
@@ -106,7 +108,8 @@ void Metrics::served(const Served& one) {
   }
   families_->inferences.Add({{"model", one.model}, {"version", version}}).Increment(static_cast<double>(one.rows));
   const auto stage = [&](const char* name, double seconds) {
-    families_->stages.Add({{"model", one.model}, {"stage", name}}, latency_buckets()).Observe(seconds);
+    families_->stages.Add({{"stage", name}}, latency_buckets()).Observe(seconds);
+    families_->model_seconds.Add({{"model", one.model}, {"stage", name}}).Increment(seconds);
   };
   stage("queue", one.queue_s);
   stage("input", one.input_s);

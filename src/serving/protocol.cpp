@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "base/text.h"
+#include "base/version.h"
 #include "serving/service.h"
 
 namespace sightline::serving {
@@ -272,7 +273,7 @@ Result<Json> model_metadata(Service& service, const std::string& model, std::int
 
 Json server_metadata() {
   return {{"name", "sightline"},
-          {"version", SIGHTLINE_VERSION},
+          {"version", version},
           {"extensions", {"binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics"}}};
 }
 

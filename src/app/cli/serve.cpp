@@ -1,4 +1,5 @@
-// serve: released models behind HTTP. token: who may ask when others can reach the server.
+// serve: released models behind HTTP, with the web page of their workspace. ui: the same for looking at. token: who may ask when others can
+// reach the server.
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -7,10 +8,13 @@
 
 #include "app/cli/verbs.h"
 #include "app/cli/workspace.h"
+#include "app/web/page_routes.h"
+#include "app/web/workspace_routes.h"
 #include "base/files.h"
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/version.h"
 #include "net/server.h"
 #include "serving/access_log.h"
 #include "serving/service.h"
@@ -108,7 +112,12 @@ Result<int> run_serve(Console& console, const ServeArguments& arguments) {
                                }};
   std::vector<net::Route> routes = serving::protocol_routes(service);
   for (net::Route& route : serving::picture_routes(service)) routes.push_back(std::move(route));
-  const std::string document = json_text(net::openapi(routes, "Sightline", SIGHTLINE_VERSION), 1);
+  if (arguments.models.empty()) {
+    SIGHTLINE_TRY(const std::shared_ptr<web::Site> site, web::Site::open(source));
+    for (net::Route& route : web::workspace_routes(site)) routes.push_back(std::move(route));
+    for (net::Route& route : web::page_routes()) routes.push_back(std::move(route));
+  }
+  const std::string document = json_text(net::openapi(routes, "Sightline", version), 1);
   routes.push_back(net::answered("GET", "/openapi.json", net::Scope::open, "This description",
                                  [document](const net::Request&) -> Result<net::Response> { return net::Response{.body = document}; }));
 
@@ -138,6 +147,9 @@ Result<int> run_serve(Console& console, const ServeArguments& arguments) {
   const Watcher watcher(*repository);
   const std::size_t count = repository->names().size();
   console.say("serving {} of {} at {}", plural(count, "model"), source, server->url());
+  if (arguments.models.empty()) {
+    console.remark("a browser shows the page of the workspace there");
+  }
   console.remark("POST {}/v1/models/NAME:predict with a picture as the body; {}/openapi.json says what else; Ctrl-C ends", server->url(),
                  server->url());
   console.document({{"url", server->url()}, {"port", server->port()}, {"models", count}, {"source", source}});
@@ -170,6 +182,13 @@ Action declare_serve(Arguments& arguments) {
   arguments.option("--log", values->log, "FILE", "a line of JSON for each request; - for standard error");
   arguments.option("--drain", values->drain_s, "SECONDS", "patience with what has begun, when it ends");
   arguments.flag("--unchecked", values->unchecked, "load packages without checking their golden samples");
+  return [values](Console& console) { return run_serve(console, *values); };
+}
+
+Action declare_ui(Arguments& arguments) {
+  auto values = std::make_shared<ServeArguments>();
+  values->port = 0;
+  arguments.option("--port", values->port, "PORT", "where the page is served on this machine; 0: a free port");
   return [values](Console& console) { return run_serve(console, *values); };
 }
 
@@ -215,10 +234,12 @@ Action declare_token(Arguments& arguments) {
 constexpr Example serve_examples[] = {
     {"sightline serve", "every release of this workspace, on this machine alone, port 8000"},
     {"sightline serve --models packages/ --port 0 --json", "package folders, a free port, which is printed as JSON"},
-    {"curl --data-binary @shoe.jpg localhost:8000/v1/models/apparel:predict", "ask it about a picture"},
-    {"curl --data-binary @slide.png 'localhost:8000/v1/models/blood:predict?draw=1' > found.png", "the picture with what was found"},
+    {"sightline serve --memory 2000 --log access.jsonl",
+     "2 GB for the models in memory; then curl --data-binary @shoe.jpg localhost:8000/v1/models/apparel:predict"},
     {"sightline serve --address 0.0.0.0 --tokens tokens.json --certificate cert.pem --key key.pem", "for others, with tokens and TLS"},
 };
+constexpr Example ui_examples[] = {{"sightline ui", "the page of the workspace .sightline, on a free port"},
+                                   {"sightline ui --port 8080 --workspace shop/.sightline", "of another one, on port 8080"}};
 constexpr Example token_examples[] = {
     {"sightline token add --name camera-3", "a secret that may ask models"},
     {"sightline token add --name owner --scope admin", "one that may load, unload and change traffic"},
@@ -238,6 +259,15 @@ constexpr Verb serve_verb{
     "Only this machine can reach the server unless --address says otherwise, and then it wants tokens and TLS.",
     serve_examples,
     declare_serve};
+
+constexpr Verb ui_verb{
+    "ui",
+    Group::look_after,
+    "the web page of a workspace, on this machine",
+    "Prints the page's address and serves it until Ctrl-C: demands and models, figures, data, builds, and pictures to try. Only "
+    "this machine can reach it. The page uses the HTTP API that /openapi.json describes; `sightline serve` serves it as well.",
+    ui_examples,
+    declare_ui};
 
 constexpr Verb token_verb{
     "token",
