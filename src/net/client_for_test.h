@@ -41,8 +41,7 @@ class TestClient {
     while (true) {
       const std::size_t head = text_.find("\r\n\r\n");
       if (head != std::string::npos) {
-        const std::size_t at = text_.find("\r\nContent-Length: ");
-        const std::size_t body = bodiless || at == std::string::npos || at > head ? 0 : std::stoull(text_.substr(at + 18));
+        const std::size_t body = bodiless ? 0 : length_in(std::string_view(text_).substr(0, head));
         const std::size_t size = head + 4 + body;
         if (text_.size() >= size) {
           std::string one = text_.substr(0, size);
@@ -62,6 +61,15 @@ class TestClient {
   }
 
  private:
+  static std::size_t length_in(std::string_view head) {
+    constexpr std::string_view name = "\r\ncontent-length: ";
+    for (std::size_t at = 0; at + name.size() < head.size(); ++at) {
+      std::size_t k = 0;
+      while (k < name.size() && (head[at + k] == name[k] || head[at + k] + ('a' - 'A') == name[k])) ++k;
+      if (k == name.size()) return std::stoull(std::string(head.substr(at + k, 20)));
+    }
+    return 0;
+  }
   bool more() {
     char buffer[65536];
     const ssize_t got = ::recv(socket_.get(), buffer, sizeof buffer, 0);

@@ -36,6 +36,12 @@ namespace {
 
 double seconds(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
 
+// How many rows are run in one go when so many are left: a power of two, so that few sizes are planned. (Filling up to the next one with
+// rows of nobody was measured: it costs more than the smaller pieces do.)
+std::int64_t piece_of(std::int64_t left, std::int64_t most) {
+  return static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(std::min(left, most))));
+}
+
 // Whether the tensors may lie in one batch: the same but for the rows.
 bool fit_together(std::span<const Tensor> a, std::span<const Tensor> b) {
   if (a.size() != b.size()) return false;
@@ -122,8 +128,7 @@ Result<void> Batcher::run_rows(const std::vector<Job*>& jobs, std::int64_t rows)
   }
   std::vector<std::vector<std::vector<Tensor>>> pieces;  // [piece][model][output]
   for (std::int64_t begin = 0; begin < rows;) {
-    const auto left = static_cast<std::uint64_t>(std::min(rows - begin, limits_.rows));
-    const auto count = static_cast<std::int64_t>(std::bit_floor(left));
+    const std::int64_t count = piece_of(rows - begin, limits_.rows);
     std::vector<Tensor> some;
     for (const Tensor& input : inputs) some.push_back(input.rows(begin, begin + count));
     SIGHTLINE_TRY(auto outputs, execute_(some, models));
