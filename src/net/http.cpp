@@ -1,6 +1,9 @@
 #include "net/http.h"
 
 #include <fmt/format.h>
+#include <openssl/rand.h>
+
+#include <array>
 
 #include "base/log.h"
 #include "net/router.h"
@@ -30,6 +33,14 @@ std::string lower(std::string text) {
   return text;
 }
 
+std::string random_trace() {
+  std::array<unsigned char, 16> bytes{};
+  RAND_bytes(bytes.data(), static_cast<int>(bytes.size()));
+  std::string trace;
+  for (const unsigned char byte : bytes) trace += fmt::format("{:02x}", byte);
+  return trace;
+}
+
 }  // namespace
 
 const std::string& Request::header(std::string_view name) const { return found_in(headers, name); }
@@ -48,6 +59,14 @@ Response error_response(const Error& error) {
 }
 
 std::string event_text(const std::string& name, const Json& data) { return fmt::format("event: {}\ndata: {}\n\n", name, json_text(data)); }
+
+std::string trace_of(const std::string& traceparent) {
+  if (traceparent.size() >= 55 && traceparent[2] == '-' && traceparent[35] == '-') {
+    std::string trace = traceparent.substr(3, 32);
+    if (trace.find_first_not_of("0123456789abcdef") == std::string::npos && trace.find_first_not_of('0') != std::string::npos) return trace;
+  }
+  return random_trace();
+}
 
 Reply::Reply(Send send) : send_(std::move(send)) {}
 

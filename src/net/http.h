@@ -24,6 +24,13 @@ namespace sightline::net {
 // What a token must allow; each includes those before it. open: asked without a token as well.
 enum class Scope { open, read, infer, admin };
 
+// Who asks, and under which trace id.
+struct Caller {
+  std::string peer;   // address of the client
+  std::string who;    // name of the token; "" without one
+  std::string trace;  // 32 hex digits: of the client's traceparent header, or drawn; stands in the access log and in the answer
+};
+
 struct Request {
   std::string method;                                          // "GET"
   std::string path;                                            // percent-decoded, begins with "/", without the query
@@ -31,9 +38,7 @@ struct Request {
   std::map<std::string, std::string, std::less<>> headers;     // names in lower case; of equal names joined by ", "
   std::map<std::string, std::string, std::less<>> parameters;  // of the route's pattern, percent-decoded
   std::string body;
-  std::string peer;   // address of the client
-  std::string trace;  // 32 hex digits: of the client's traceparent header, or drawn; stands in the access log and in the answer
-  std::string who;    // name of the token; "" without one
+  Caller caller;
 
   // "" where there is none.
   const std::string& header(std::string_view name) const;
@@ -56,6 +61,9 @@ Response json_response(const Json& json, int status = 200);
 Response error_response(const Error& error);
 // One event: "event: NAME", the JSON as "data: …", an empty line.
 std::string event_text(const std::string& name, const Json& data);
+
+// The trace id of a W3C traceparent header ("00-TRACE-SPAN-FLAGS"), or a new one.
+std::string trace_of(const std::string& traceparent);
 
 // Answers a request once, from any thread. Dropped without an answer it answers 500.
 class Reply {

@@ -167,12 +167,7 @@ Result<WireTensor> parse_tensor(const Json& json, std::string_view& binary) {
     SIGHTLINE_CHECK(append_data(*data, tensor, given));
     if (given != count) return wrong(fmt::format("{} has {} elements in \"data\", its shape says {}", where, given, count));
   }
-  if (datatype->bytes == 0) {
-    SIGHTLINE_CHECK(check_bytes(tensor, count));
-  } else if (tensor.bytes().size() != static_cast<std::size_t>(count) * datatype->bytes) {
-    return wrong(fmt::format("{} has {} bytes, its shape and datatype say {}", where, tensor.bytes().size(),
-                             static_cast<std::size_t>(count) * datatype->bytes));
-  }
+  SIGHTLINE_CHECK(check_tensor(tensor));
   return tensor;
 }
 
@@ -269,6 +264,17 @@ const Datatype* find_datatype(std::string_view name) {
     if (name == each.name) return &each;
   }
   return nullptr;
+}
+
+Result<void> check_tensor(const WireTensor& tensor) {
+  const Datatype* datatype = find_datatype(tensor.datatype);
+  if (datatype == nullptr)
+    return Error{ErrorKind::unsupported, fmt::format("the tensor \"{}\": there is no datatype \"{}\"", tensor.name, tensor.datatype)};
+  SIGHTLINE_TRY(const std::int64_t count, elements_of(tensor));
+  if (datatype->bytes == 0) return check_bytes(tensor, count);
+  if (tensor.bytes().size() == static_cast<std::size_t>(count) * datatype->bytes) return {};
+  return wrong(fmt::format("the tensor \"{}\" has {} bytes, its shape and datatype say {}", tensor.name, tensor.bytes().size(),
+                           static_cast<std::size_t>(count) * datatype->bytes));
 }
 
 Result<InferRequest> parse_infer(std::string_view body, const std::string& header_length) {

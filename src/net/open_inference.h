@@ -31,6 +31,9 @@ struct WireTensor {
   std::string_view bytes() const { return own.empty() ? raw : std::string_view(own); }
 };
 
+// Whether datatype, shape and bytes fit each other. Errors: invalid_data, unsupported (the datatype).
+Result<void> check_tensor(const WireTensor& tensor);
+
 struct WantedOutput {
   std::string name;
   bool binary = false;

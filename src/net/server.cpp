@@ -6,7 +6,6 @@
 #include "net/server.h"
 
 #include <fmt/format.h>
-#include <openssl/rand.h>
 
 #include <algorithm>
 #include <array>
@@ -51,23 +50,6 @@ std::string without_port(const std::string& host) {
   const std::size_t colon = host.rfind(':');
   if (colon == std::string::npos || host.find(']', colon) != std::string::npos) return host;
   return host.substr(0, colon);
-}
-
-std::string random_trace() {
-  std::array<unsigned char, 16> bytes{};
-  RAND_bytes(bytes.data(), static_cast<int>(bytes.size()));
-  std::string trace;
-  for (const unsigned char byte : bytes) trace += fmt::format("{:02x}", byte);
-  return trace;
-}
-
-// Of a W3C traceparent header: "00-TRACE-SPAN-FLAGS".
-std::string trace_of(const std::string& traceparent) {
-  if (traceparent.size() >= 55 && traceparent[2] == '-' && traceparent[35] == '-') {
-    std::string trace = traceparent.substr(3, 32);
-    if (trace.find_first_not_of("0123456789abcdef") == std::string::npos && trace.find_first_not_of('0') != std::string::npos) return trace;
-  }
-  return random_trace();
 }
 
 Response refusal(int status, const std::string& words) { return json_response({{"error", words}}, status); }
@@ -137,7 +119,7 @@ struct Server::State {
       return std::nullopt;
     }
     const auto holder = options.tokens.holder(request.header("authorization"));
-    if (holder) request.who = holder->name;
+    if (holder) request.caller.who = holder->name;
     if (route.scope == Scope::open) return std::nullopt;
     if (!holder) {
       Response response = refusal(401, "a token is wanted: Authorization: Bearer SECRET");
@@ -367,8 +349,8 @@ struct Server::State {
                                    Exchange& exchange) {
     auto request = std::make_shared<Request>();
     copy_header(parser.get(), *request);
-    request->peer = exchange.peer;
-    request->trace = exchange.trace = trace_of(request->header("traceparent"));
+    request->caller.peer = exchange.peer;
+    request->caller.trace = exchange.trace = trace_of(request->header("traceparent"));
     exchange.method = request->method;
     const std::string target(parser.get().target());
     exchange.path = target.substr(0, target.find('?'));
@@ -377,7 +359,7 @@ struct Server::State {
     const Route* route = nullptr;
     std::optional<Response> response = refused_early(*request, target, parser.get().version(), expected, route);
     if (route != nullptr) exchange.route = route->pattern;
-    exchange.who = request->who;
+    exchange.who = request->caller.who;
     const bool bodiless = parser.is_done(), head_only = request->method == "HEAD";
     if (response && !bodiless) {
       const bool refused = co_await refuse(stream, *response, exchange);

@@ -29,7 +29,7 @@ std::vector<Route> routes() {
     return Response{.content_type = "application/octet-stream", .body = request.body};
   }));
   all.push_back(answered("POST", "/change", Scope::admin, "changes",
-                         [](const Request& request) -> Result<Response> { return json_response(string_of(request.who)); }));
+                         [](const Request& request) -> Result<Response> { return json_response(string_of(request.caller.who)); }));
   all.push_back(
       answered("GET", "/live", Scope::open, "lives", [](const Request&) -> Result<Response> { return json_response(Json::object()); }));
   all.back().quick = true;

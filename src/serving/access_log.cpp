@@ -74,8 +74,8 @@ void AccessLog::request(const net::Exchange& exchange) {
          {"seconds", std::round(exchange.seconds * 1e6) / 1e6}});
 }
 
-void AccessLog::admin(const net::Request& request, const std::string& what) {
-  write({{"time", utc_now()}, {"kind", "admin"}, {"trace", request.trace}, {"peer", request.peer}, {"who", request.who}, {"what", what}});
+void AccessLog::admin(const net::Caller& caller, const std::string& what) {
+  write({{"time", utc_now()}, {"kind", "admin"}, {"trace", caller.trace}, {"peer", caller.peer}, {"who", caller.who}, {"what", what}});
 }
 
 }  // namespace sightline::serving

@@ -28,7 +28,7 @@ class AccessLog {
   // {"time", "kind": "request", "trace", "peer", "who", "method", "path", "route", "status", "bytes_in", "bytes_out", "seconds"}
   void request(const net::Exchange& exchange);
   // {"time", "kind": "admin", "trace", "peer", "who", "what"}
-  void admin(const net::Request& request, const std::string& what);
+  void admin(const net::Caller& caller, const std::string& what);
 
  private:
   AccessLog(Descriptor file, std::function<void()> on_loss);

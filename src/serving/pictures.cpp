@@ -123,7 +123,7 @@ Result<net::Response> predict(Service& service, net::Request& request, std::stri
     SIGHTLINE_CHECK(service.repository.lease(model, version));  // says what there is
   }
   SIGHTLINE_TRY(std::vector<std::string> pictures, pictures_of(request));
-  SIGHTLINE_TRY(const std::optional<Repository::Lease> lease, service.repository.lease(model, version, draw_of(request.trace)));
+  SIGHTLINE_TRY(const std::optional<Repository::Lease> lease, service.repository.lease(model, version, draw_of(request.caller.trace)));
   if (!lease) return busy();
   Json head{{"model", model}, {"version", lease->loaded().version}, {"task", lease->model().task()}};
   if (!list) {
@@ -250,7 +250,7 @@ Result<net::Response> describe_model(Service& service, const net::Request& reque
 Result<net::Response> change_traffic(Service& service, const net::Request& request) {
   SIGHTLINE_TRY(const Json body, parse_json(request.body, "the request"));
   SIGHTLINE_TRY(const Traffic traffic, struct_from_json<Traffic>(body, "traffic"));
-  service.audit(request, fmt::format("traffic of {}: {}", request.parameter("model"), json_text(to_json(traffic))));
+  service.audit(request.caller, fmt::format("traffic of {}: {}", request.parameter("model"), json_text(to_json(traffic))));
   SIGHTLINE_CHECK(service.repository.set_traffic(request.parameter("model"), traffic));
   return net::json_response(to_json(traffic));
 }

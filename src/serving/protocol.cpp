@@ -166,7 +166,7 @@ Result<net::Response> infer_route(Service& service, const net::Request& request)
   SIGHTLINE_TRY(const std::int64_t version, version_of(request.parameter("version")));
   SIGHTLINE_TRY(const net::InferRequest asked, net::parse_infer(request.body, request.header("inference-header-content-length")));
   SIGHTLINE_TRY(const std::optional<net::InferResponse> answer,
-                infer(service, request.parameter("model"), version, asked, draw_of(request.trace)));
+                infer(service, request.parameter("model"), version, asked, draw_of(request.caller.trace)));
   return answer ? net::infer_response(*answer) : busy();
 }
 
@@ -291,6 +291,47 @@ Json repository_index(const Service& service, bool ready_only) {
   return list;
 }
 
+net::InferenceFunctions inference_functions(Service& service) {
+  const auto at_version = [](const std::string& text, const std::function<Result<Json>(std::int64_t)>& ask) -> Result<Json> {
+    SIGHTLINE_TRY(const std::int64_t version, version_of(text));
+    return ask(version);
+  };
+  return {.server_metadata = server_metadata,
+          .ready =
+              [&service](const std::string& model, const std::string& text) {
+                const Result<std::int64_t> version = version_of(text);
+                return version.ok() && service.repository.ready(model, *version);
+              },
+          .metadata =
+              [&service, at_version](const std::string& model, const std::string& text) {
+                return at_version(text, [&](std::int64_t version) { return model_metadata(service, model, version); });
+              },
+          .statistics =
+              [&service, at_version](const std::string& model, const std::string& text) {
+                return at_version(text, [&](std::int64_t version) -> Result<Json> {
+                  if (!model.empty() && !service.repository.knows(model, version))
+                    return Error{ErrorKind::not_found, "there is no such model"};
+                  return service.metrics.statistics(model, version);
+                });
+              },
+          .infer = [&service](const net::Caller& caller, const std::string& model, const std::string& text,
+                              const net::InferRequest& request) -> Result<std::optional<net::InferResponse>> {
+            SIGHTLINE_TRY(const std::int64_t version, version_of(text));
+            return infer(service, model, version, request, draw_of(caller.trace));
+          },
+          .index = [&service](bool ready_only) { return repository_index(service, ready_only); },
+          .load = [&service](const net::Caller& caller, const std::string& model) -> Result<void> {
+            service.audit(caller, "load " + model);
+            SIGHTLINE_CHECK(service.repository.refresh());
+            return service.repository.load(model);
+          },
+          .unload =
+              [&service](const net::Caller& caller, const std::string& model) {
+                service.audit(caller, "unload " + model);
+                return service.repository.unload(model);
+              }};
+}
+
 std::vector<net::Route> protocol_routes(Service& service) {
   using net::Scope;
   std::vector<net::Route> routes;
@@ -340,14 +381,14 @@ std::vector<net::Route> protocol_routes(Service& service) {
             }));
   add(route("POST", "/v2/repository/models/{model}/load", Scope::admin, "Loads a model now",
             [&service](const net::Request& request) -> Result<net::Response> {
-              service.audit(request, "load " + request.parameter("model"));
+              service.audit(request.caller, "load " + request.parameter("model"));
               SIGHTLINE_CHECK(service.repository.refresh());
               SIGHTLINE_CHECK(service.repository.load(request.parameter("model")));
               return net::json_response(Json::object());
             }));
   add(route("POST", "/v2/repository/models/{model}/unload", Scope::admin, "Unloads a model; it is not asked until it is loaded again",
             [&service](const net::Request& request) -> Result<net::Response> {
-              service.audit(request, "unload " + request.parameter("model"));
+              service.audit(request.caller, "unload " + request.parameter("model"));
               SIGHTLINE_CHECK(service.repository.unload(request.parameter("model")));
               return net::json_response(Json::object());
             }));

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "net/grpc_server.h"
 #include "net/http.h"
 #include "net/open_inference.h"
 #include "net/server.h"
@@ -18,7 +19,7 @@ struct Service {
   Metrics& metrics;
   std::int64_t most_pixels = 50'000'000;  // of a picture
   // A line for each thing that an administrator does: who, what.
-  std::function<void(const net::Request& request, const std::string& what)> audit = [](const net::Request&, const std::string&) {};
+  std::function<void(const net::Caller& caller, const std::string& what)> audit = [](const net::Caller&, const std::string&) {};
   std::function<net::Server::Load()> load = [] { return net::Server::Load{}; };
 };
 
@@ -39,6 +40,8 @@ Json server_metadata();
 
 // /v2: Open Inference Protocol with Triton's extensions (binary tensors, classification, repository, statistics, configuration).
 std::vector<net::Route> protocol_routes(Service& service);
+// The same for gRPC.
+net::InferenceFunctions inference_functions(Service& service);
 // /v1: pictures in, answers in the task's own words; traffic between versions; /metrics.
 std::vector<net::Route> picture_routes(Service& service);
 

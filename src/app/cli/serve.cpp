@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/version.h"
+#include "net/grpc_server.h"
 #include "net/server.h"
 #include "serving/access_log.h"
 #include "serving/service.h"
@@ -27,6 +28,7 @@ using std::chrono::milliseconds;
 struct ServeArguments {
   std::string models, address = "127.0.0.1", certificate, key, tokens, log;
   std::vector<std::string> hosts;
+  std::optional<std::int64_t> grpc_port;
   int port = 8000, threads = 0, batch = 16, workers = 32, at_once = 256;
   double memory_mb = 0, body_mb = 64, pixels_m = 50, drain_s = 30;
   bool plain = false, unchecked = false;
@@ -34,6 +36,8 @@ struct ServeArguments {
 
 Result<void> check(const ServeArguments& arguments) {
   if (arguments.port < 0 || arguments.port > 65535) return Error{ErrorKind::usage, "--port lies between 0 (a free one) and 65535"};
+  if (arguments.grpc_port && (*arguments.grpc_port < 0 || *arguments.grpc_port > 65535))
+    return Error{ErrorKind::usage, "--grpc-port lies between 0 (a free one) and 65535"};
   if (arguments.threads < 0 || arguments.batch < 1 || arguments.workers < 1 || arguments.at_once < 1)
     return Error{ErrorKind::usage, "--threads is at least 0; --batch, --workers and --at-once are at least 1"};
   if (!(arguments.memory_mb >= 0 && arguments.body_mb > 0 && arguments.pixels_m > 0 && arguments.drain_s >= 0))
@@ -101,9 +105,9 @@ Result<int> run_serve(Console& console, const ServeArguments& arguments) {
                            .metrics = metrics,
                            .most_pixels = static_cast<std::int64_t>(arguments.pixels_m * mega),
                            .audit =
-                               [&](const net::Request& request, const std::string& what) {
-                                 log_info("{} ({}): {}", request.who.empty() ? "somebody" : request.who, request.peer, what);
-                                 if (log != nullptr) log->admin(request, what);
+                               [&](const net::Caller& caller, const std::string& what) {
+                                 log_info("{} ({}): {}", caller.who.empty() ? "somebody" : caller.who, caller.peer, what);
+                                 if (log != nullptr) log->admin(caller, what);
                                },
                            .load =
                                [&] {
@@ -139,10 +143,24 @@ Result<int> run_serve(Console& console, const ServeArguments& arguments) {
     metrics.exchanged(exchange);
     if (log != nullptr) log->request(exchange);
   };
+  net::GrpcOptions grpc_with{.address = with.address,
+                             .port = static_cast<std::uint16_t>(arguments.grpc_port.value_or(0)),
+                             .most_message = with.most_body,
+                             .workers = with.workers,
+                             .certificate = with.certificate,
+                             .key = with.key,
+                             .tokens = with.tokens,
+                             .on_exchange = with.on_exchange};
   {
+    // This one says whether the address may be open to others.
     SIGHTLINE_TRY(net::Server started, net::Server::start(std::move(with), std::move(routes)));
     const std::scoped_lock lock(mutex);
     server.emplace(std::move(started));
+  }
+  std::optional<net::GrpcServer> grpc;
+  if (arguments.grpc_port) {
+    SIGHTLINE_TRY(net::GrpcServer started, net::GrpcServer::start(std::move(grpc_with), serving::inference_functions(service)));
+    grpc.emplace(std::move(started));
   }
   const Watcher watcher(*repository);
   const std::size_t count = repository->names().size();
@@ -152,12 +170,17 @@ Result<int> run_serve(Console& console, const ServeArguments& arguments) {
   }
   console.remark("POST {}/v1/models/NAME:predict with a picture as the body; {}/openapi.json says what else; Ctrl-C ends", server->url(),
                  server->url());
-  console.document({{"url", server->url()}, {"port", server->port()}, {"models", count}, {"source", source}});
+  if (grpc) console.say("gRPC (inference.GRPCInferenceService) at {}:{}", arguments.address, grpc->port());
+  Json document_of_start{{"url", server->url()}, {"port", server->port()}, {"models", count}, {"source", source}};
+  if (grpc) document_of_start["grpc_port"] = grpc->port();
+  console.document(document_of_start);
   console.out.flush();
 
   while (!interrupt_requested()) std::this_thread::sleep_for(milliseconds(50));
   console.remark("ending: what has begun is answered first");
-  const bool whole = server->drain(milliseconds(static_cast<std::int64_t>(arguments.drain_s * 1000)));
+  const milliseconds patience(static_cast<std::int64_t>(arguments.drain_s * 1000));
+  if (grpc) grpc->drain(patience);
+  const bool whole = server->drain(patience);
   if (!whole) console.warn("some requests were not answered within {:g} s", arguments.drain_s);
   return whole ? 0 : exit_code_of(ErrorKind::interrupted);
 }
@@ -166,6 +189,7 @@ Action declare_serve(Arguments& arguments) {
   auto values = std::make_shared<ServeArguments>();
   arguments.option("--models", values->models, "DIR", "packages and .onnx files of this folder, instead of the workspace's releases");
   arguments.option("--port", values->port, "PORT", "0: a free one");
+  arguments.option("--grpc-port", values->grpc_port, "PORT", "speak gRPC as well; 0: on a free port");
   arguments.option("--address", values->address, "ADDRESS", "of the interface to listen on; 0.0.0.0: all (wants tokens and TLS)");
   arguments.option("--tokens", values->tokens, "FILE", "who may ask (`sightline token`)");
   arguments.option("--certificate", values->certificate, "FILE", "of TLS, PEM, with its chain");
