@@ -5,10 +5,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
 
+#include "base/progress_events.h"
 #include "base/text.h"
 
 namespace sightline {
@@ -21,6 +23,18 @@ int terminal_width() {
   winsize size{};
   return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
 }
+constexpr std::chrono::milliseconds tell_every{500};
+std::atomic<Clock::rep> last_told{0};
+
+// Whether the listener is due: of all bars together about twice a second, and each end.
+bool may_be_told(bool last) {
+  if (!progress_is_heard()) return false;
+  const Clock::rep now = Clock::now().time_since_epoch().count();
+  Clock::rep before = last_told;
+  if (!last && Clock::duration(now - before) < tell_every) return false;
+  return last_told.compare_exchange_strong(before, now) || last;
+}
+
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 }  // namespace
 
@@ -70,7 +84,10 @@ void Progress::finish(const std::string& note) {
 }
 
 void Progress::draw(bool last) {
-  if (current_style.quiet || quiet_) return;
+  if (quiet_) return;
+  if (may_be_told(last))
+    tell_progress("progress", {{"what", what_}, {"done", done_}, {"total", total_}, {"seconds", seconds_since(begin_)}, {"note", note_}});
+  if (current_style.quiet) return;
   const bool terminal = is_terminal(STDERR_FILENO);
   const double since_drawn = seconds_since(drawn_);
   if (!last && since_drawn < (terminal ? 0.1 : 10.0)) return;

@@ -8,10 +8,12 @@
 
 #include "base/files.h"
 #include "base/interrupt.h"
+#include "base/log.h"
 #include "base/machine.h"
 #include "base/text.h"
 #include "dataset/import.h"
 #include "factory/backbone.h"
+#include "factory/build_journal.h"
 #include "factory/escalation_steps.h"
 #include "factory/recipe.h"
 #include "factory/search_steps.h"
@@ -63,6 +65,9 @@ Result<std::vector<line::Step>> build_steps(const demand::Demand& stated, store:
   }
   SIGHTLINE_CHECK(context.sources->check_pins(demand));
   SIGHTLINE_TRY(const Digest listing, dataset::listing_digest(demand.data));
+  SIGHTLINE_TRY(const std::vector<dataset::Correction> revisions,
+                dataset::read_corrections(dataset::corrections_path(workspace.root(), demand.name)));
+  context.corrections = dataset::corrections_in_force(revisions);
   SIGHTLINE_TRY(context.backbone, context.sources->digest_of(demand));
   std::vector<line::Step> steps;
   steps.push_back(import_step(context, listing));
@@ -135,8 +140,20 @@ Result<BuildOutcome> build(const demand::Demand& demand, store::Workspace& works
   if (something) {
     SIGHTLINE_TRY(run, workspace.registry().begin_run(demand.name));
   }
-  const Result<void> status = line.run(on_step);
+  std::optional<BuildJournal> journal;
+  if (options.journal && something) {
+    const Result<void> begun = journal.emplace(workspace.root(), demand.name).begin(planned, demand);
+    if (!begun.ok()) {  // nothing depends on it
+      log_warning("nobody can look on: {}", begun.error().message);
+      journal.reset();
+    }
+  }
+  const Result<void> status = line.run([&](const line::Planned& planned_step, const line::StepRecord* finished) {
+    if (journal) journal->step(planned_step, finished);
+    if (on_step) on_step(planned_step, finished);
+  });
   if (!status.ok()) {
+    if (journal) journal->end(status.error().kind == ErrorKind::interrupted ? "interrupted" : "failed", status.error().message);
     if (run != 0) {
       const char* outcome = status.error().kind == ErrorKind::interrupted ? "interrupted" : "failed";
       // The error that matters is the step's; the run then stays "running" in the registry if even this write fails.
@@ -163,6 +180,7 @@ Result<BuildOutcome> build(const demand::Demand& demand, store::Workspace& works
   outcome.released = figures.value("released", false);
   outcome.version = figures.value("version", std::int64_t{0});
   outcome.sentence = figures.value("sentence", "");
+  if (journal) journal->end(outcome.released ? "released" : "refused", outcome.sentence);
   if (run != 0) SIGHTLINE_CHECK(workspace.registry().end_run(run, outcome.released ? "released" : "refused", outcome.sentence));
   return outcome;
 }

@@ -21,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "dataset/corrections.h"
 #include "dataset/intake.h"
 #include "demand/demand.h"
 #include "factory/feature_sources.h"
@@ -37,6 +38,7 @@ struct BuildOptions {
   int threads = 0;         // 0: what the demand allows
   int latency_runs = 200;  // of the evaluation
   bool report = true;      // a page for the model
+  bool journal = false;    // keep what happens in builds/NAME.jsonl while it happens (build_journal.h)
   int point = 0;           // of a search: the one that is packaged; 0: the one that it took
   // Shared by the builds of one process; made when there is none.
   std::shared_ptr<FeatureSources> sources = nullptr;
@@ -78,6 +80,7 @@ struct BuildContext {
   bool by_default = false;                    // the demand names no backbone and escalates from the default one
   std::shared_ptr<FeatureSources> sources;
   std::shared_ptr<dataset::Intake> intake;
+  std::vector<dataset::Correction> corrections = {};  // of labels, by people, that are in force
 
   bool classifies() const { return demand.task == "classify"; }
   bool from_good() const {

@@ -6,6 +6,7 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "dataset/audit.h"
+#include "dataset/corrections.h"
 #include "dataset/good_pictures.h"
 #include "dataset/import.h"
 #include "dataset/packed_set.h"
@@ -98,6 +99,8 @@ line::Step import_step(const BuildContext& build, const Digest& listing) {
   if (build.from_good()) step.parameters["from_good"] = true;
   if (build.task->sharp) step.parameters["any_pictures"] = true;
   step.inputs = {{.name = "listing", .digest = listing}};
+  if (!build.corrections.empty())
+    step.inputs.push_back({.name = "corrections", .digest = dataset::digest_of_corrections(build.corrections)});
   step.outputs = {"manifest"};
   if (build.frozen()) {  // the splits as well: with intake's memory reading again costs nothing, keeping the manifest twice would
     step.says = "read and check every image, decide train, validation and test";
@@ -111,6 +114,9 @@ line::Step import_step(const BuildContext& build, const Digest& listing) {
     }
     SIGHTLINE_TRY(dataset::Manifest manifest,
                   dataset::import_data(build.demand.data, build.demand.split, intake.get(), build.from_good(), build.task->sharp));
+    const dataset::Corrected corrected = dataset::apply_corrections(build.corrections, manifest);
+    if (!build.corrections.empty()) context.figure("corrected", corrected.changed);
+    if (!corrected.left_out.empty()) context.figure("corrections_left_out", corrected.left_out);
     SIGHTLINE_CHECK(build.task->check_data(manifest));
     context.figure("images", manifest.samples.size());
     context.figure("rejected", manifest.rejected.size());
@@ -119,7 +125,9 @@ line::Step import_step(const BuildContext& build, const Digest& listing) {
     return context.put("manifest", dataset::pack_manifest(manifest));
   };
   step.describe_change = [](const std::string& input, const Digest&, const Digest&) {
-    return input == "listing" ? std::string("files in the data folder changed (names, sizes or times)") : std::string();
+    return input == "listing"       ? std::string("files in the data folder changed (names, sizes or times)")
+           : input == "corrections" ? std::string("labels were corrected by hand, or corrections undone")
+                                    : std::string();
   };
   return step;
 }

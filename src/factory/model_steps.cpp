@@ -5,6 +5,7 @@
 #include "base/files.h"
 #include "base/machine.h"
 #include "base/progress.h"
+#include "base/progress_events.h"
 #include "base/text.h"
 #include "base/version.h"
 #include "dataset/packed_set.h"
@@ -179,6 +180,7 @@ Result<void> train_with_worker(line::StepContext& context, const std::string& wo
   std::int64_t steps = 0;
   const auto on_event = [&](const Json& event) {
     const std::string kind = event.value("event", "");
+    if (kind == "epoch") tell_progress("epoch", event);
     if (kind == "schedule") steps = event.value("steps", std::int64_t{0});
     for (const auto& [key, words] : {std::pair{"validation_top1", "top1"}, {"validation_loss", "loss"}}) {
       // What a task has no figure of is null; the first that there is counts.

@@ -8,6 +8,7 @@
 
 #include "base/files.h"
 #include "base/progress.h"
+#include "base/progress_events.h"
 #include "base/text.h"
 #include "dataset/packed_set.h"
 #include "evaluation/report_search.h"
@@ -86,6 +87,17 @@ class Searching {
     return record;
   }
 
+  // A value with the cost that was measured when the candidate was admitted.
+  static void tell_candidate(const search::Candidate& candidate, const std::vector<search::Entry>& record) {
+    const search::Entry& entry = record.back();
+    if (entry.event != search::Event::judged || !progress_is_heard()) return;
+    const auto admitted = std::ranges::find_if(
+        record, [&](const search::Entry& each) { return each.candidate == entry.candidate && each.event == search::Event::admitted; });
+    Json told{{"name", search::describe(candidate)}, {"rung", entry.rung}, {"value", entry.value}, {"seconds", entry.seconds}};
+    if (admitted != record.end()) told.update(to_json(admitted->cost));
+    tell_progress("candidate", told);
+  }
+
   Result<void> compete() {
     const std::vector<search::Candidate>& candidates = space_.candidates();
     search::Options options{.strategy = build_.demand.search->strategy,
@@ -102,6 +114,7 @@ class Searching {
     std::vector<search::Entry> kept = record;
     const auto on_entry = [&](const search::Entry& entry) -> Result<void> {
       kept.push_back(entry);
+      tell_candidate(candidates[static_cast<std::size_t>(entry.candidate)], kept);
       if (progress)
         progress->set(static_cast<std::uint64_t>(std::min(entry.at, options.seconds)),
                       fmt::format("{} {:.4f}", search::describe(candidates[static_cast<std::size_t>(entry.candidate)]), entry.value));

@@ -157,6 +157,16 @@ Result<void> carry_file(const std::string& from, const std::string& to) {
   return write_file(to, content);
 }
 
+// What people corrected can be made again by nobody.
+Result<void> carry_corrections(const std::string& from, const std::string& to) {
+  const std::string folder = from + "/corrections";
+  if (!is_directory(folder)) return {};
+  SIGHTLINE_CHECK(make_directories(to + "/corrections"));
+  for (const std::string& name : entries_of(folder))
+    if (name.ends_with(".jsonl")) SIGHTLINE_CHECK(carry_file(folder + "/" + name, to + "/corrections/" + name));
+  return {};
+}
+
 Result<void> must_be_free(const std::string& folder, const char* what) {
   std::error_code code;
   if (fs::symlink_status(folder, code).type() == fs::file_type::not_found) return {};
@@ -268,6 +278,7 @@ Result<void> backup(const Workspace& workspace, const std::string& target) {
   return make_folder(target, [&](const std::string& folder) -> Result<void> {
     SIGHTLINE_CHECK(workspace.registry().backup_to(folder + "/registry.db"));
     SIGHTLINE_CHECK(carry_file(workspace.step_log_path(), folder + "/steps.log"));
+    SIGHTLINE_CHECK(carry_corrections(workspace.root(), folder));
     SIGHTLINE_CHECK(carry_blobs(workspace.blobs(), folder));
     SIGHTLINE_CHECK(remove_all(folder + "/tmp"));
     return carry_file(workspace.root() + "/format", folder + "/format");
@@ -282,6 +293,7 @@ Result<void> restore(const std::string& backup, const std::string& workspace_roo
   return make_folder(workspace_root, [&](const std::string& folder) -> Result<void> {
     SIGHTLINE_CHECK(source.registry().backup_to(folder + "/registry.db"));
     SIGHTLINE_CHECK(carry_file(source.step_log_path(), folder + "/steps.log"));
+    SIGHTLINE_CHECK(carry_corrections(source.root(), folder));
     SIGHTLINE_CHECK(carry_blobs(source.blobs(), folder));
     return carry_file(source.root() + "/format", folder + "/format");
   });

@@ -188,6 +188,8 @@ TEST_F(WorkspaceTest, BackupAndRestore) {
   Workspace workspace = open(root);
   const Release release = add_release(workspace, "apparel", "one");
   ASSERT_TRUE(write_file(workspace.step_log_path(), "").ok());
+  ASSERT_TRUE(make_directories(root + "/corrections").ok());
+  ASSERT_TRUE(write_file(root + "/corrections/apparel.jsonl", "what people said\n").ok());
   const std::string copy = folder / "backup";
   const auto saved = backup(workspace, copy);
   ASSERT_TRUE(saved.ok()) << saved.error().message;
@@ -201,6 +203,7 @@ TEST_F(WorkspaceTest, BackupAndRestore) {
   ASSERT_TRUE(restored.ok()) << restored.error().message;
   Workspace again = open(folder / "new");
   EXPECT_EQ(list(*fsck(again, {}, false)), "");
+  EXPECT_EQ(*read_file(folder / "new/corrections/apparel.jsonl"), "what people said\n");
   EXPECT_EQ(again.registry().releases()->size(), 1U);
   EXPECT_EQ((**again.registry().release("apparel")).package, release.package);
   EXPECT_TRUE(again.ensure_release_folder(release).ok());

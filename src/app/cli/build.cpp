@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "base/progress.h"
 #include "base/text.h"
+#include "dataset/corrections.h"
 #include "demand/demand.h"
 
 namespace sightline::cli {
@@ -71,7 +72,7 @@ Result<int> run_build(Console& console, const BuildArguments& arguments) {
     if (announced) tell_step(console, planned, finished);
   };
   SIGHTLINE_TRY(const factory::BuildOutcome outcome,
-                factory::build(demand, workspace, {.progress = !console.json && !console.quiet}, on_step));
+                factory::build(demand, workspace, {.progress = !console.json && !console.quiet, .journal = true}, on_step));
 
   const std::string report = workspace.root() + "/reports/" + demand.name + ".html";
   SIGHTLINE_CHECK(make_directories(workspace.root() + "/reports"));
@@ -153,8 +154,19 @@ Result<int> run_explain(Console& console, const BuildArguments& arguments) {
     rows.push_back({record.started, record.step, human_seconds(record.seconds), record.sentence});
   }
   if (rows.empty()) return Error{ErrorKind::not_found, fmt::format("no step of \"{}\" ever ran in {}", demand.name, workspace.root())};
-  console.document({{"name", demand.name}, {"steps", list}});
+  SIGHTLINE_TRY(const std::vector<dataset::Correction> revisions,
+                dataset::read_corrections(dataset::corrections_path(workspace.root(), demand.name)));
+  const std::vector<dataset::Correction> corrections = dataset::corrections_in_force(revisions);
+  console.document({{"name", demand.name}, {"steps", list}, {"corrections", to_json(corrections)}});
   console.table({"when", "step", "took", "why it ran"}, rows);
+  if (!corrections.empty()) console.say("\nlabels corrected by hand:");
+  for (const dataset::Correction& each : corrections)
+    console.say("  - {}: {} -> {} (revision {}, {})", each.path, each.from, each.to, each.revision, each.when);
+  if (const line::StepRecord* import = log.last(demand.name, "import");
+      import != nullptr && import->figures.contains("corrections_left_out")) {
+    console.say("\ncorrections that no longer fit:");
+    for (const Json& sentence : import->figures["corrections_left_out"]) console.say("  - {}", sentence.get<std::string>());
+  }
   const bool imports = demand.backbone && (demand.backbone->onnx || demand.backbone->name);
   const bool frozen =
       imports && (demand.backbone->freeze == demand::Freeze::backbone || demand.backbone->freeze == demand::Freeze::automatic);

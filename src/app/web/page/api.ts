@@ -74,8 +74,8 @@ export interface Loaded<T> {
   error: ApiError | null;
   reload: () => void;
 }
-// Asks for `path` now, again when it changes, and every `every` milliseconds while the page is looked at. "" asks for nothing.
-export function useLoad<T>(path: string, every = 0): Loaded<T> {
+// Asks for `path` now, again when it or `turn` changes, and every `every` milliseconds while the page is looked at. "" asks for nothing.
+export function useLoad<T>(path: string, every = 0, turn = 0): Loaded<T> {
   const [state, setState] = useState<{ path: string; data: T | null; error: ApiError | null }>({ path, data: null, error: null });
   const current = useRef(path);
   current.current = path;
@@ -91,7 +91,21 @@ export function useLoad<T>(path: string, every = 0): Loaded<T> {
     if (!every) return undefined;
     const timer = setInterval(() => document.visibilityState === "visible" && load(), every);
     return () => clearInterval(timer);
-  }, [load, every]);
+  }, [load, every, turn]);
   const own = state.path === path;
   return { data: own ? state.data : null, error: own ? state.error : null, reload: load };
+}
+
+let described: Promise<Set<string>> | null = null;
+// The paths that this server has, as its description lists them; null until that is known.
+export function useRoutes(): Set<string> | null {
+  const [paths, setPaths] = useState<Set<string> | null>(null);
+  useEffect(() => {
+    described ??= ask<{ paths: Record<string, unknown> }>("/openapi.json").then((document) => new Set(Object.keys(document.paths)));
+    described.then(setPaths, () => {
+      described = null;
+      setPaths(new Set());
+    });
+  }, []);
+  return paths;
 }

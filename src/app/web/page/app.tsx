@@ -2,9 +2,13 @@
 import { render, type ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { useLoad } from "./api";
+import { Build } from "./build";
+import { Data } from "./data";
 import { Model } from "./model";
 import { Overview } from "./overview";
-import { Empty, Title } from "./parts";
+import { Empty, Title, focusNextTitle } from "./parts";
+import { Serving } from "./serving";
+import { Try } from "./try";
 import "./app.css";
 
 // "#/model/apparel?version=2" as its parts and its query.
@@ -25,6 +29,10 @@ interface Page {
 const pages: Page[] = [
   { name: "", title: "Overview", draw: () => <Overview /> },
   { name: "model", title: "", draw: (at) => <Model key={at.parts[1]} name={at.parts[1] ?? ""} at={at} /> },
+  { name: "try", title: "Try", draw: (at) => <Try at={at} /> },
+  { name: "data", title: "Data", draw: (at) => <Data at={at} /> },
+  { name: "build", title: "Build", draw: (at) => <Build at={at} /> },
+  { name: "serving", title: "Serving", draw: () => <Serving /> },
 ];
 
 const themes = ["auto", "light", "dark"];
@@ -55,7 +63,7 @@ function App() {
       setAt((old) => {
         if (old.parts.join("/") !== to.parts.join("/")) {
           scrollTo(0, 0);
-          requestAnimationFrame(() => document.getElementById("title")?.focus({ preventScroll: true }));
+          focusNextTitle();
         }
         return to;
       });

@@ -140,13 +140,21 @@ export function Confirm(props: { title: string; children: ComponentChildren; yes
   );
 }
 
-// The title of the page, for the tab and for who listens; gets the focus when the page changes.
+let titleIsDue = false;
+// The title that comes next gets the focus: the page has changed, and who listens shall hear to what.
+export function focusNextTitle(): void {
+  titleIsDue = true;
+}
+// The title of the page, for the tab and for who listens.
 export function Title({ children, text }: { children?: ComponentChildren; text: string }) {
+  const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     document.title = `${text} · Sightline`;
+    if (titleIsDue) heading.current?.focus({ preventScroll: true });
+    titleIsDue = false;
   }, [text]);
   return (
-    <h1 tabIndex={-1} id="title">
+    <h1 tabIndex={-1} id="title" ref={heading}>
       {children ?? text}
     </h1>
   );
