@@ -48,7 +48,7 @@ thread-test:  ## the runtime's threads under ThreadSanitizer
 	@TSAN_OPTIONS="halt_on_error=1:ignore_noninstrumented_modules=1" \
 		build/san-thread/sightline_runtime_test --gtest_brief=1 --gtest_filter='$(THREADED)'
 
-soak: all  ## the long tests: 50 kills, long fuzzing of the line
+soak: all  ## the long tests: ten minutes of a server under everything at once, 50 kills of a build
 	@scripts/soak $(BUILD)
 
 bench: configure  ## speed and memory as ratios against named rivals

@@ -27,7 +27,8 @@ void scale_to(const cv::Mat& source, cv::Mat& target);  // geometry.cpp; target 
 template <class Work>
 auto with_opencv(Work&& work) {
   static const bool single_threaded = [] {
-    cv::setNumThreads(1);
+    // Not 1: that makes an arena of TBB's in the thread that comes first, and TBB crashes now and then when such a thread ends.
+    cv::setNumThreads(0);
     return true;
   }();
   static_cast<void>(single_threaded);

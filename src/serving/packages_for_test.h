@@ -1,8 +1,6 @@
 // Small packages to serve, and a picture to ask them about.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <cstdint>
 #include <string>
 
@@ -22,7 +20,7 @@ inline image::Image test_picture(std::uint64_t seed = 1, int width = 20, int hei
 }
 
 // A classifier of three classes; other seeds have other weights.
-inline void write_test_package(const std::string& folder, const std::string& name, std::uint64_t seed = 3, int width = 8) {
+inline Result<void> write_test_package(const std::string& folder, const std::string& name, std::uint64_t seed = 3, int width = 8) {
   graph::Builder builder(seed);
   const std::string x = builder.image_input(12, 12, 3, {127.0F, 127.0F, 127.0F}, {64.0F, 64.0F, 64.0F});
   const std::string features = builder.flatten(builder.global_average_pool(builder.relu(builder.conv(x, width, {.bias = true}))));
@@ -34,8 +32,7 @@ inline void write_test_package(const std::string& folder, const std::string& nam
   contents.preprocessing = {.width = 12, .height = 12, .channels = 3, .fit = image::Fit::stretch};
   contents.golden = {{"first", test_picture(1)}, {"second", test_picture(2)}};
   contents.lineage = {{"data", "made up"}};
-  const Result<void> written = package::write_package(contents, folder);
-  ASSERT_TRUE(written.ok()) << written.error().message;
+  return package::write_package(contents, folder);
 }
 
 }  // namespace sightline::serving

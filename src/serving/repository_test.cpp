@@ -50,7 +50,7 @@ bool alike(const std::vector<float>& a, const std::vector<float>& b) {
 
 TEST(Repository, AnswersAsThePackageDoesAlone) {
   Folder folder;
-  write_test_package(folder.at("apparel"), "apparel");
+  ASSERT_TRUE(write_test_package(folder.at("apparel"), "apparel").ok());
   folder.open();
   const auto got = folder.ask("apparel"), wanted = alone(folder.at("apparel"));
   ASSERT_EQ(got.size(), 3U);
@@ -61,7 +61,8 @@ TEST(Repository, AnswersAsThePackageDoesAlone) {
 
 TEST(Repository, UnloadsByLeastUse) {
   Folder folder;
-  for (const char* name : {"a", "b", "c", "d"}) write_test_package(folder.at(name), name, static_cast<std::uint64_t>(name[0]), 64);
+  for (const char* name : {"a", "b", "c", "d"})
+    ASSERT_TRUE(write_test_package(folder.at(name), name, static_cast<std::uint64_t>(name[0]), 64).ok());
   folder.open();
   folder.ask("a");
   const std::size_t one = folder.repository->bytes();
@@ -82,7 +83,7 @@ TEST(Repository, UnloadsByLeastUse) {
 
 TEST(Repository, ANewVersionTakesOverWhenItIsLoadedAndNothingFails) {
   Folder folder;
-  write_test_package(folder.at("m/1"), "m", 1);
+  ASSERT_TRUE(write_test_package(folder.at("m/1"), "m", 1).ok());
   folder.open();
   const auto first = folder.ask("m");
   ASSERT_EQ(first.size(), 3U);
@@ -97,12 +98,12 @@ TEST(Repository, ANewVersionTakesOverWhenItIsLoadedAndNothingFails) {
       }
     });
   }
-  write_test_package(folder.at("m/2"), "m", 2);
+  ASSERT_TRUE(write_test_package(folder.at("m/2"), "m", 2).ok());
   ASSERT_TRUE(folder.repository->refresh().ok());
   const auto second = folder.ask("m");
   EXPECT_FALSE(alike(second, first));
   // A version that cannot be loaded does not take over.
-  write_test_package(folder.at("m/3"), "m", 3);
+  ASSERT_TRUE(write_test_package(folder.at("m/3"), "m", 3).ok());
   ASSERT_TRUE(write_file(folder.at("m/3/1/model.onnx"), "damaged").ok());
   ASSERT_TRUE(folder.repository->refresh().ok());
   EXPECT_TRUE(alike(folder.ask("m"), second));
@@ -120,7 +121,7 @@ TEST(Repository, ANewVersionTakesOverWhenItIsLoadedAndNothingFails) {
 TEST(Repository, SharesTrafficBetweenVersions) {
   Folder folder;
   for (int version = 1; version <= 3; ++version)
-    write_test_package(folder.at("m/" + std::to_string(version)), "m", static_cast<std::uint64_t>(version));
+    ASSERT_TRUE(write_test_package(folder.at("m/" + std::to_string(version)), "m", static_cast<std::uint64_t>(version)).ok());
   folder.open();
   const auto first = folder.ask("m", 1), second = folder.ask("m", 2), third = folder.ask("m", 3);
   EXPECT_EQ(folder.ask("m"), third);
@@ -137,7 +138,7 @@ TEST(Repository, SharesTrafficBetweenVersions) {
 
 TEST(Repository, UnloadsOnRequestAndLimitsWhatIsUnderWay) {
   Folder folder;
-  write_test_package(folder.at("m"), "m");
+  ASSERT_TRUE(write_test_package(folder.at("m"), "m").ok());
   folder.options.most_at_once = 2;
   folder.open();
   {
@@ -159,8 +160,8 @@ TEST(Repository, UnloadsOnRequestAndLimitsWhatIsUnderWay) {
 
 TEST(Repository, ADamagedPackageHarmsNoOther) {
   Folder folder;
-  write_test_package(folder.at("good"), "good");
-  write_test_package(folder.at("bad"), "bad");
+  ASSERT_TRUE(write_test_package(folder.at("good"), "good").ok());
+  ASSERT_TRUE(write_test_package(folder.at("bad"), "bad").ok());
   std::filesystem::resize_file(folder.at("bad/1/model.onnx"), 200);
   folder.open();
   EXPECT_FALSE(folder.repository->lease("bad").ok());

@@ -20,9 +20,9 @@ using ::testing::HasSubstr;
 class Serving : public ::testing::Test {
  protected:
   void SetUp() override {
-    write_test_package(root_.path() + "/apparel", "apparel");
-    write_test_package(root_.path() + "/two/1", "two", 5);
-    write_test_package(root_.path() + "/two/2", "two", 6);
+    ASSERT_TRUE(write_test_package(root_.path() + "/apparel", "apparel").ok());
+    ASSERT_TRUE(write_test_package(root_.path() + "/two/1", "two", 5).ok());
+    ASSERT_TRUE(write_test_package(root_.path() + "/two/2", "two", 6).ok());
     repository_ = *Repository::open(*folder_catalogue(root_.path()), {});
     service_ = std::make_unique<Service>(Service{.repository = *repository_, .metrics = metrics_, .most_pixels = 10'000});
     std::vector<net::Route> routes = protocol_routes(*service_);
