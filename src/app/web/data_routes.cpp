@@ -51,13 +51,13 @@ void add_data_routes(std::vector<net::Route>& routes, const std::shared_ptr<Site
                  "correct a picture's label: a new revision, which the next build applies; the data are not altered",
                  [=](const Request& request) -> Result<Json> {
                    SIGHTLINE_TRY(const DataOfModel data, about(request));
-                   return correct(*site, data, request.body, request.who);
+                   return correct(*site, data, request.body, request.caller.who);
                  });
   describe_body(routes.back(), {{"manifest", "string"}, {"number", "integer"}, {"label", "string"}});
   add_json_route(routes, "POST", "/v1/workspace/data/{model}/corrections:undo", net::Scope::admin,
                  "take the last correction back, or a certain revision", [=](const Request& request) -> Result<Json> {
                    SIGHTLINE_TRY(const DataOfModel data, about(request));
-                   return undo(*site, data, request.body, request.who);
+                   return undo(*site, data, request.body, request.caller.who);
                  });
   describe_body(routes.back(), {{"revision", "integer"}});
 }
