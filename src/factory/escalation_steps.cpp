@@ -78,7 +78,7 @@ line::Step pilot_step(const BuildContext& build) {
   step.parameters = {{"target", to_json(build.demand.target)}, {"budget", to_json(build.demand.budget)}, {"seed", build.demand.seed}};
   step.environment = machine_environment(build.threads);
   step.environment["heads"] = heads::version;
-  step.inputs = {{.name = "backbone", .step = "backbone", .output = "backbone"},
+  step.inputs = {{.name = "backbone", .step = "head", .output = "backbone"},
                  {.name = "cuts", .step = "cuts", .output = "backbone"},
                  {.name = "account", .step = "judge", .output = "account"},
                  {.name = "manifest", .step = build.manifest_step(), .output = "manifest"}};

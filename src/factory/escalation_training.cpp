@@ -82,7 +82,7 @@ line::Step judge_of(const BuildContext& build, const std::string& name, const st
   step.parameters = {{"target", to_json(build.demand.target)}, {"budget", to_json(build.demand.budget)}, {"seed", build.demand.seed}};
   step.environment = machine_environment(build.threads);
   step.environment["heads"] = heads::version;
-  step.inputs = {{.name = "backbone", .step = "backbone", .output = "backbone"},
+  step.inputs = {{.name = "backbone", .step = "head", .output = "backbone"},
                  {.name = "manifest", .step = build.manifest_step(), .output = "manifest"},
                  {.name = "account", .step = account_from, .output = "account"},
                  {.name = "data", .step = data, .output = "graph"},

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "base/files.h"
 #include "base/machine.h"
 #include "base/text.h"
@@ -72,11 +74,27 @@ Result<std::shared_ptr<const features::FeatureSource>> FeatureSources::of(const 
   return held;
 }
 
-Result<Tensor> features_of(const features::FeatureSource& source, const dataset::Manifest& manifest,
-                           const std::vector<std::int64_t>& samples, Progress* progress, features::Counts* counts) {
+namespace {
+
+// u8 1×H×W×C.
+void mirror(Tensor& picture) {
+  const std::int64_t height = picture.dim(1), width = picture.dim(2), channels = picture.dim(3);
+  const auto values = picture.values<std::uint8_t>();
+  for (std::int64_t y = 0; y < height; ++y)
+    for (std::int64_t x = 0; x < width / 2; ++x)
+      for (std::int64_t c = 0; c < channels; ++c)
+        std::swap(values[static_cast<std::size_t>((y * width + x) * channels + c)],
+                  values[static_cast<std::size_t>((y * width + width - 1 - x) * channels + c)]);
+}
+
+Result<Tensor> seen_features_of(const features::FeatureSource& source, const dataset::Manifest& manifest,
+                                const std::vector<std::int64_t>& samples, Progress* progress, features::Counts* counts, bool mirrored) {
   std::vector<Digest> pictures;
   pictures.reserve(samples.size());
-  for (const std::int64_t sample : samples) pictures.push_back(manifest.samples[static_cast<std::size_t>(sample)].digest);
+  for (const std::int64_t i : samples) {
+    const dataset::Sample& sample = manifest.samples[static_cast<std::size_t>(i)];
+    pictures.push_back(mirrored ? sha256_of(sample.digest + " mirrored") : sample.digest);
+  }
   const dataset::SampleReader reader(manifest.root);
   const package::Preprocessing preprocessing = preprocessing_of(source.backbone());
   const auto prepare = [&](std::size_t i) -> Result<Tensor> {
@@ -86,9 +104,23 @@ Result<Tensor> features_of(const features::FeatureSource& source, const dataset:
     if (digest != sample.digest)
       return Error{ErrorKind::invalid_data,
                    fmt::format("{}/{}: it is not what it was when it was imported; build again", manifest.root, sample.path)};
-    return package::prepare_picture(picture, preprocessing);
+    Tensor prepared = package::prepare_picture(picture, preprocessing);
+    if (mirrored) mirror(prepared);
+    return prepared;
   };
   return source.features(pictures, prepare, progress, counts);
+}
+
+}  // namespace
+
+Result<Tensor> features_of(const features::FeatureSource& source, const dataset::Manifest& manifest,
+                           const std::vector<std::int64_t>& samples, Progress* progress, features::Counts* counts) {
+  return seen_features_of(source, manifest, samples, progress, counts, false);
+}
+
+Result<Tensor> mirrored_features_of(const features::FeatureSource& source, const dataset::Manifest& manifest,
+                                    const std::vector<std::int64_t>& samples, Progress* progress) {
+  return seen_features_of(source, manifest, samples, progress, nullptr, true);
 }
 
 package::Preprocessing preprocessing_of(const features::Backbone& backbone) {

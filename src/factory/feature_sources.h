@@ -37,6 +37,10 @@ class FeatureSources {
 Result<Tensor> features_of(const features::FeatureSource& source, const dataset::Manifest& manifest,
                            const std::vector<std::int64_t>& samples, Progress* progress, features::Counts* counts = nullptr);
 
+// The same of the samples seen in a mirror.
+Result<Tensor> mirrored_features_of(const features::FeatureSource& source, const dataset::Manifest& manifest,
+                                    const std::vector<std::int64_t>& samples, Progress* progress);
+
 // How a package with this backbone prepares a picture.
 package::Preprocessing preprocessing_of(const features::Backbone& backbone);
 

@@ -21,6 +21,7 @@
 #include "factory/build.h"
 #include "factory/escalation_steps.h"
 #include "factory/feature_sources.h"
+#include "factory/looks.h"
 #include "factory/outlook.h"
 #include "factory/recipe.h"
 #include "factory/small_data.h"
@@ -77,22 +78,51 @@ std::vector<heads::CutSet> competing_cuts(const demand::Demand& demand, const fe
   return {{"last", {cuts.size() - 1}}, {join(names, " and "), all}};
 }
 
-// Known before anything is fitted: a linear head of zeros takes as long and as much room as any.
 Result<void> keep_limits(const BuildContext& build, const features::Backbone& backbone, int classes) {
-  if (!build.demand.limits.latency_ms && !build.demand.limits.size_mb) return {};
-  heads::Head head;
-  head.features = backbone.dimensions;
-  head.linear = {Tensor::zeros(Dtype::f32, {classes, backbone.dimensions}), Tensor::zeros(Dtype::f32, {classes})};
-  SIGHTLINE_TRY(const graph::Graph graph, heads::append_head(backbone.graph, features::value, head));
-  modules::Recipe recipe;
-  recipe.backbone = backbone.about.file;
-  recipe.side = backbone.side;
-  recipe.channels = backbone.channels;
-  SIGHTLINE_TRY(const std::string broken,
-                broken_limit(build.demand, graph::serving_graph(graph), recipe, build.threads, features::computed_in(backbone.about)));
+  SIGHTLINE_TRY(const std::string broken, limit_broken_by(build, backbone, classes));
   if (broken.empty()) return {};
   return Error{ErrorKind::refused,
                fmt::format("{} breaks the limits: {}; raise limits.size_mb or limits.latency_ms", backbone.about.file, broken)};
+}
+
+// What a head is chosen on: the features of all looks side by side, and sets of columns that compete.
+struct Competition {
+  Tensor features, mirrored;
+  std::vector<std::int64_t> widths;
+  std::vector<heads::CutSet> sets;
+};
+Tensor side_by_side(const Tensor& first, std::span<const Look> looks, const Tensor Look::*which) {
+  std::int64_t width = first.dim(1);
+  for (const Look& look : looks) width += (look.*which).dim(1);
+  Tensor all(Dtype::f32, {first.dim(0), width});
+  auto to = all.values<float>().begin();
+  for (std::int64_t i = 0; i < first.dim(0); ++i) {
+    to = std::ranges::copy(first.rows(i, i + 1).values<float>(), to).out;
+    for (const Look& look : looks) to = std::ranges::copy((look.*which).rows(i, i + 1).values<float>(), to).out;
+  }
+  return all;
+}
+Competition competition_of(const BuildContext& build, const HeadInputs& inputs) {
+  Competition all{.features = inputs.features};
+  for (const features::Cut& cut : inputs.backbone.about.cuts) all.widths.push_back(cut.width);
+  all.sets = competing_cuts(build.demand, inputs.backbone);
+  if (inputs.looks.empty()) return all;
+  all.features = side_by_side(inputs.features, inputs.looks, &Look::features);
+  all.mirrored = side_by_side(*inputs.mirrored, inputs.looks, &Look::mirrored);
+  if (all.sets.empty()) {
+    std::vector<std::size_t> own(all.widths.size());
+    std::iota(own.begin(), own.end(), std::size_t{0});
+    all.sets = {{"last", own}};
+  }
+  for (std::size_t i = 0; i < inputs.looks.size(); ++i) {
+    heads::CutSet set{.name = inputs.looks[i].name, .look = static_cast<int>(i) + 1};
+    for (const features::Cut& cut : inputs.looks[i].backbone.about.cuts) {
+      set.cuts.push_back(all.widths.size());
+      all.widths.push_back(cut.width);
+    }
+    all.sets.push_back(std::move(set));
+  }
+  return all;
 }
 
 // Some pictures through the whole package, one by one: they must be answered as the cached features say. Gives the seconds that the split
@@ -154,14 +184,17 @@ Result<std::shared_ptr<const features::FeatureSource>> source_of(const BuildCont
 }
 
 Result<FittedHead> fit_class_head(const BuildContext& build, const HeadInputs& inputs) {
-  const auto& [backbone, features, manifest, samples, quick] = inputs;
+  const auto& [backbone, own_features, manifest, samples, quick, looks, mirrored] = inputs;
+  const Competition all = competition_of(build, inputs);
+  const Tensor& features = all.features;
   const std::vector<std::int32_t> labels = labels_of(manifest, samples);
   const auto classes = static_cast<int>(manifest.classes.size());
   const std::vector<std::int64_t> groups = groups_of(manifest, samples);
   const auto seed = static_cast<std::uint64_t>(build.demand.seed);
   heads::ChooseOptions options{.balanced = is_balanced(build.demand), .seed = seed, .threads = build.threads};
-  for (const features::Cut& cut : backbone.about.cuts) options.cut_widths.push_back(cut.width);
-  options.cut_sets = competing_cuts(build.demand, backbone);
+  options.cut_widths = all.widths;
+  options.cut_sets = all.sets;
+  if (!looks.empty()) options.mirrored = &all.mirrored;
   if (heads::Kind pinned{}; build.demand.recipe.head && enum_from(*build.demand.recipe.head, pinned)) {
     options.kinds = {pinned};
   } else if (quick) {
@@ -174,6 +207,11 @@ Result<FittedHead> fit_class_head(const BuildContext& build, const HeadInputs& i
   const bool last_alone = choice.cut_set == 0U && !integers;
   const features::Cut* cut = last_alone ? &backbone.about.cuts.back() : nullptr;
   heads::Head head = choice.head;
+  if (!looks.empty()) {
+    fitted.look = static_cast<std::size_t>(all.sets[*choice.cut_set].look);
+    head.columns.clear();  // all that the look says
+    head.features = fitted.look > 0 ? looks[fitted.look - 1].backbone.dimensions : own_features.dim(1);
+  }
   if (cut != nullptr) {  // it reads that value, and the package is without the others
     head.columns.clear();
     head.features = cut->width;
@@ -240,7 +278,7 @@ line::Step backbone_step(const BuildContext& build) {
 line::Step head_step(const BuildContext& build) { return head_step_on(build, "head", "backbone"); }
 
 line::Step head_step_on(const BuildContext& build, const std::string& name, const std::string& backbone_step) {
-  line::Step step{.name = name, .version = 2, .says = "fit the head on what the backbone says of the pictures"};
+  line::Step step{.name = name, .version = 3, .says = "fit the head on what the backbone says of the pictures"};
   step.parameters = {{"seed", build.demand.seed}, {"limits", to_json(build.demand.limits)}, {"target", to_json(build.demand.target)}};
   if (!build.options.report) step.parameters["report"] = false;  // what would be needed is not worked out either
   step.environment = machine_environment(build.threads);
@@ -250,7 +288,8 @@ line::Step head_step_on(const BuildContext& build, const std::string& name, cons
   add_decisions(build.demand, step.parameters);
   step.inputs = {{.name = "backbone", .step = backbone_step, .output = "backbone"},
                  {.name = "manifest", .step = build.manifest_step(), .output = "manifest"}};
-  step.outputs = {"head", "history", "suspects"};
+  step.parameters["side"] = to_json(build.demand.recipe.side);
+  step.outputs = {"head", "history", "suspects", "backbone"};
   step.describe_change = describe_manifest_change(build);
   step.body = [build, quick = backbone_step != "backbone"](line::StepContext& context) -> Result<void> {
     SIGHTLINE_TRY(const dataset::Manifest manifest, read_manifest(context));
@@ -267,12 +306,27 @@ line::Step head_step_on(const BuildContext& build, const std::string& name, cons
     context.figure("features_computed", counts.computed);
     context.figure("features_reused", counts.reused);
     // With the thousands of columns of several cuts the convex head would take most of the time, and is not ahead.
-    SIGHTLINE_TRY(const FittedHead fitted, build.task->fit_head(build, {backbone, features, manifest, samples, quick}));
+    std::vector<Look> looks;
+    Tensor mirrored;
+    if (build.task->looks && !quick) {
+      SIGHTLINE_TRY(looks, dearer_looks(build, *source, manifest, samples, context.workspace(), mirrored));
+    }
+    SIGHTLINE_TRY(const FittedHead fitted,
+                  build.task->fit_head(build, {backbone, features, manifest, samples, quick, looks, looks.empty() ? nullptr : &mirrored}));
+    context.figure("side", fitted.look == 0 ? backbone.side : looks[fitted.look - 1].backbone.side);
     for (const auto& [key, figure] : fitted.figures.items()) context.figure(key, figure);
     context.figure("outlook", fitted.outlook);
     SIGHTLINE_TRY(const std::string onnx, graph::serialize_onnx(fitted.graph));
     SIGHTLINE_CHECK(context.put("head", onnx));
     SIGHTLINE_CHECK(context.put("suspects", json_text(to_json(fitted.suspects))));
+    if (fitted.look == 0) {
+      SIGHTLINE_CHECK(context.pass_on("backbone", "backbone"));
+    } else {
+      const features::Backbone& look = looks[fitted.look - 1].backbone;
+      SIGHTLINE_TRY(const std::string folder, context.fresh_folder("backbone"));
+      SIGHTLINE_CHECK(features::write_backbone(look.graph, look.about, folder));
+      SIGHTLINE_CHECK(context.put_folder("backbone", folder));
+    }
     const Json history = {{"schedule", nullptr}, {"epochs", Json::array()}, {"head", fitted.figures}, {"estimate", fitted.estimate}};
     return context.put("history", json_text(history, 1));
   };
@@ -320,7 +374,7 @@ line::Step shared_package_step(const BuildContext& build) {
   line::Step step{.name = "package", .version = 1, .says = "join backbone and head, write, reopen and verify the package"};
   step.parameters = {{"name", build.demand.name}, {"licence", build.demand.data.licence}, {"origin", build.demand.data.origin}};
   step.environment = machine_environment(build.threads);
-  step.inputs = {{.name = "backbone", .step = "backbone", .output = "backbone"},
+  step.inputs = {{.name = "backbone", .step = "head", .output = "backbone"},
                  {.name = "head", .step = "head", .output = "head"},
                  {.name = "history", .step = "head", .output = "history"},
                  {.name = "manifest", .step = build.manifest_step(), .output = "manifest"}};
@@ -371,7 +425,7 @@ line::Step shared_evaluate_step(const BuildContext& build) {
   line::Step step{.name = "evaluate", .version = 2, .says = "measure the package on the untouched test split"};
   step.environment = machine_environment(build.threads);
   step.inputs = {{.name = "package", .step = "compress", .output = "package"},
-                 {.name = "backbone", .step = "backbone", .output = "backbone"},
+                 {.name = "backbone", .step = "head", .output = "backbone"},
                  {.name = "head", .step = "head", .output = "head"},
                  {.name = "manifest", .step = build.manifest_step(), .output = "manifest"}};
   if (build.escalates()) add_judged_inputs(step, {"model"});

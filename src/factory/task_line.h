@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,13 +32,17 @@ struct FittedHead {
   Json estimate;  // evaluation::CrossValidated, without the single classes; of classify
   Json outlook;   // sentences
   std::vector<dataset::Suspect> suspects;
+  std::size_t look = 0;  // 0: the backbone as it is, else the one of HeadInputs::looks before it
 };
+struct Look;
 struct HeadInputs {
   const features::Backbone& backbone;
   const Tensor& features;  // f32 N×D of `samples`
   const dataset::Manifest& manifest;
   const std::vector<std::int64_t>& samples;  // indices into the manifest
   bool quick = false;                        // few kinds of heads
+  std::span<const Look> looks = {};          // dearer looks at the pictures that compete (factory/looks.h)
+  const Tensor* mirrored = nullptr;          // f32 N×D, the samples in a mirror; where looks compete
 };
 
 struct TaskLine {
@@ -66,6 +71,7 @@ struct TaskLine {
   // Fits a head on what a frozen backbone says: the way of tasks that have it and nothing else (frozen_only), and of classify.
   Result<FittedHead> (*fit_head)(const BuildContext& build, const HeadInputs& inputs) = nullptr;
   bool frozen_only = false;
+  bool looks = false;  // fit_head chooses among looks at the picture
   // The step that makes outputs "model" and "history" of the recipe's "graph"; null: the pictures are packed and the net is trained.
   line::Step (*fit_step)(const BuildContext& context) = nullptr;
 };

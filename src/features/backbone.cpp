@@ -57,6 +57,14 @@ runtime::Precision computed_in(const About& about) {
   return about.precision == "bf16" || about.precision == "mixed" ? runtime::Precision::bf16 : runtime::Precision::f32;
 }
 
+Backbone made_of(graph::Graph graph, About about) {
+  Backbone backbone;
+  backbone.graph = std::move(graph);
+  backbone.about = std::move(about);
+  settle(backbone);
+  return backbone;
+}
+
 bool is_backbone(const graph::Graph& graph) { return graph.metadata.contains(about_key); }
 
 Result<Backbone> seen_at(const Backbone& backbone, int side) {

@@ -60,6 +60,9 @@ struct Backbone {
 // What a session of it rounds to: integers stand in the graph itself.
 runtime::Precision computed_in(const About& about);
 
+// What follows from a graph to "features" and what it is; without weights_path.
+Backbone made_of(graph::Graph graph, About about);
+
 // Whether the graph is one that write_backbone wrote.
 bool is_backbone(const graph::Graph& graph);
 // With fewer of its cuts, by name: the graph that computes just those. Error usage: the names that there are.

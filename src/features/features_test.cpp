@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cmath>
 
 #include "base/random.h"
 #include "base/temporary_folder.h"
+#include "features/looks.h"
 #include "graph/builder.h"
 #include "runtime/session.h"
 
@@ -136,6 +138,73 @@ TEST(Backbone, IsLookedThroughAtAnotherSideWhereItTakesAny) {
   ASSERT_TRUE(make_directories(folder / "fixed").ok());
   ASSERT_TRUE(write_backbone(fixed, {.file = "net.onnx"}, folder / "fixed").ok());
   EXPECT_THAT(seen_at(*read_backbone(folder / "fixed"), 2 * side).error().message, HasSubstr("leave recipe.side out"));
+}
+
+TEST(Looks, SayWhatTheBackboneSaysAtEachSideAndShareItsWeights) {
+  TemporaryFolder folder;
+  const Backbone backbone = written_and_read(small_backbone(), folder / "b");
+  const auto looks = looking_at(backbone, {side, 3 * side / 2, 3 * side});
+  ASSERT_TRUE(looks.ok() && *looks) << (looks.ok() ? "none" : looks.error().message);
+  const Backbone& three = **looks;
+  EXPECT_EQ(three.side, 3 * side);
+  EXPECT_EQ(three.dimensions, 3 * 24);
+  ASSERT_EQ(three.about.cuts.size(), 3U);
+  EXPECT_EQ(three.about.cuts[1].name, "last at 18");
+  for (const auto& [name, weight] : backbone.graph.initializers) EXPECT_TRUE(three.graph.initializers.contains(name)) << name;
+
+  // A picture whose squares of three pixels are even is the same at the smallest side.
+  const Tensor small = picture(5);
+  Tensor large(Dtype::u8, {1, 3 * side, 3 * side, 3});
+  for (int y = 0; y < 3 * side; ++y)
+    for (int x = 0; x < 3 * side; ++x)
+      for (int c = 0; c < 3; ++c)
+        large.values<std::uint8_t>()[static_cast<std::size_t>((y * 3 * side + x) * 3 + c)] =
+            small.values<std::uint8_t>()[static_cast<std::size_t>(((y / 3) * side + x / 3) * 3 + c)];
+  const Tensor all = *runtime::Session::create(three.graph)->run(large);
+  const Tensor own = *runtime::Session::create(backbone.graph)->run(small);
+  const Tensor at_largest = *runtime::Session::create(seen_at(backbone, 3 * side)->graph)->run(large);
+  for (std::size_t i = 0; i < 24; ++i) {
+    EXPECT_NEAR(all.values<float>()[i], std::sqrt(own.values<float>()[i]), 1e-4);
+    EXPECT_NEAR(all.values<float>()[48 + i], std::sqrt(at_largest.values<float>()[i]), 1e-4);
+  }
+  // It is a backbone like any other, whose weights are the same file.
+  ASSERT_TRUE(make_directories(folder / "looks").ok());
+  ASSERT_TRUE(write_backbone(three.graph, three.about, folder / "looks").ok());
+  const auto again = read_backbone(folder / "looks");
+  ASSERT_TRUE(again.ok()) << again.error().message;
+  EXPECT_EQ(again->digest, three.digest);
+  EXPECT_EQ(*sha256_of_file(folder / "looks/backbone.data"), *sha256_of_file(folder / "b/backbone.data"));
+}
+
+TEST(Looks, KeepCutsApartAndTheSignOfNumbers) {
+  TemporaryFolder folder;
+  graph::Builder builder(3);
+  const std::string x = builder.conv(builder.image_input(side, side, 3, {127.0F, 127.0F, 127.0F}, {64.0F, 64.0F, 64.0F}), 6, {});
+  builder.rename(builder.flatten(builder.global_average_pool(x)), "early");
+  builder.rename(builder.flatten(builder.global_average_pool(builder.conv(x, 8, {}))), "late");
+  builder.rename(builder.concat({"early", "late"}), value);
+  const Backbone backbone =
+      made_of(*builder.finish({value}, {}), {.file = "net.onnx", .cuts = {{"early", "a", "early", 6}, {"last", "b", "late", 8}}});
+  const auto looks = looking_at(backbone, {side, 2 * side});
+  ASSERT_TRUE(looks.ok() && *looks) << (looks.ok() ? "none" : looks.error().message);
+  ASSERT_EQ((*looks)->about.cuts.size(), 4U);
+  EXPECT_EQ((*looks)->about.cuts[2].name, "early at 24");
+  ASSERT_TRUE(write_backbone((*looks)->graph, (*looks)->about, folder.path()).ok());
+  const Tensor plain = *runtime::Session::create(backbone.graph)->run(picture(5));
+  const auto alone = looking_at(backbone, {side});
+  ASSERT_TRUE(alone.ok() && *alone);
+  const Tensor rooted = *runtime::Session::create((*alone)->graph)->run(picture(5));
+  int negative = 0;
+  for (std::size_t i = 0; i < 14; ++i) {
+    const float number = plain.values<float>()[i];
+    negative += number < 0 ? 1 : 0;
+    EXPECT_NEAR(rooted.values<float>()[i], std::copysign(std::sqrt(std::abs(number)), number), 1e-5);
+  }
+  EXPECT_GT(negative, 0);
+  // Features that are places are another number of them at another side.
+  graph::Builder places(3);
+  places.rename(places.flatten(places.conv(places.image_input(side, side, 3, {127, 127, 127}, {64, 64, 64}), 2, {})), value);
+  EXPECT_FALSE(*looking_at(made_of(*places.finish({value}, {}), {.file = "net.onnx"}), {side, 2 * side}));
 }
 
 TEST(Backbone, RefusesWhatIsNone) {

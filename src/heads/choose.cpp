@@ -137,6 +137,37 @@ Result<std::vector<std::unique_ptr<Competitor>>> competitors_of(const Tensor& fe
   return all;
 }
 
+// What heads learn from: the samples, and behind them what else is seen of each.
+struct Lessons {
+  Tensor features;
+  std::vector<std::int32_t> labels;
+  std::vector<double> emphasis;
+  std::int64_t samples = 0;
+
+  // A head that has not seen a sample has not seen it in a mirror either. The samples stand first.
+  std::vector<std::int64_t> left_out_with(std::span<const std::int64_t> rows) const {
+    std::vector<std::int64_t> all(rows.begin(), rows.end());
+    if (features.dim(0) > samples)
+      for (const std::int64_t row : rows) all.push_back(row + samples);
+    return all;
+  }
+};
+
+Lessons lessons_of(const Tensor& features, std::span<const std::int32_t> labels, const std::vector<double>& emphasis,
+                   const Tensor* mirrored) {
+  Lessons lessons{.features = features,
+                  .labels = std::vector(labels.begin(), labels.end()),
+                  .emphasis = emphasis,
+                  .samples = static_cast<std::int64_t>(labels.size())};
+  if (mirrored == nullptr) return lessons;
+  lessons.features = Tensor(Dtype::f32, {2 * features.dim(0), features.dim(1)});
+  const auto end = std::ranges::copy(features.values<float>(), lessons.features.values<float>().begin()).out;
+  std::ranges::copy(mirrored->values<float>(), end);
+  lessons.labels.insert(lessons.labels.end(), labels.begin(), labels.end());
+  lessons.emphasis.insert(lessons.emphasis.end(), emphasis.begin(), emphasis.end());
+  return lessons;
+}
+
 // A setting of one competitor.
 struct Entrant {
   Setting setting;
@@ -153,10 +184,12 @@ std::string sentence_of(std::span<const Entrant> settings, const Selection& sele
   const std::string name = settings[chosen.setting].name();
   const std::string figure = fmt::format("{}: {} {:.3f} {}", name, metric, chosen.metric, measured);
   if (selection.candidates.size() == 1) return figure;
-  if (selection.chosen != selection.best)
-    return fmt::format(
-        "{}; {} has {:.3f}, which is no more than noise (a standard error of the difference is {:.3f}), so the usual kind is kept", figure,
-        settings[best.setting].name(), best.metric, chosen.standard_error);
+  if (selection.chosen != selection.best) {
+    const bool cheaper = !judged.look_of.empty() && judged.look_of[selection.chosen] < judged.look_of[selection.best];
+    return fmt::format("{}; {} has {:.3f}, which is no more than noise (a standard error of the difference is {:.3f}), so {}", figure,
+                       settings[best.setting].name(), best.metric, chosen.standard_error,
+                       cheaper ? "the cheaper look at the picture is kept" : "the usual kind is kept");
+  }
   std::size_t second = selection.candidates.size();
   for (std::size_t c = 0; c < selection.candidates.size(); ++c) {
     if (c == selection.chosen) continue;
@@ -178,6 +211,12 @@ Result<void> check_options(const ChooseOptions& options, const Tensor& features)
   for (const std::int64_t each : options.cut_widths) width += std::max<std::int64_t>(each, 1);
   if (!options.cut_widths.empty() && width != features.dim(1))
     return usage(fmt::format("the cuts' widths add up to {}, but there are {} features", width, features.dim(1)));
+  if (options.mirrored != nullptr && options.mirrored->shape() != features.shape())
+    return usage(
+        fmt::format("mirrored features are {}, the features {}", to_string(options.mirrored->shape()), to_string(features.shape())));
+  if (!(options.look_errors >= 0)) return usage("look_errors must not be negative");
+  if (!std::ranges::is_sorted(options.cut_sets, {}, &CutSet::look))
+    return usage("sets of a dearer look stand behind those of a cheaper one");
   for (const CutSet& set : options.cut_sets)
     if (set.cuts.empty() || set.cuts.back() >= options.cut_widths.size() || !std::ranges::is_sorted(set.cuts))
       return usage(fmt::format("the set of cuts \"{}\" is empty, not ascending or names more than the {} cuts", set.name,
@@ -247,11 +286,16 @@ Result<Choice> choose_on_a_part_first(const Tensor& features, std::span<const st
     some_labels.push_back(labels[i]);
     if (!groups.empty()) some_groups.push_back(groups[i]);
   }
-  Tensor some(Dtype::f32, {static_cast<std::int64_t>(rows.size()), features.dim(1)});
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    std::ranges::copy(features.rows(rows[i], rows[i] + 1).values<float>(),
-                      some.values<float>().begin() + static_cast<std::ptrdiff_t>(i) * features.dim(1));
+  const auto some_of = [&](const Tensor& all) {
+    Tensor some(Dtype::f32, {static_cast<std::int64_t>(rows.size()), all.dim(1)});
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      std::ranges::copy(all.rows(rows[i], rows[i] + 1).values<float>(),
+                        some.values<float>().begin() + static_cast<std::ptrdiff_t>(i) * all.dim(1));
+    return some;
+  };
+  const Tensor some = some_of(features), some_mirrored = options.mirrored != nullptr ? some_of(*options.mirrored) : Tensor();
   ChooseOptions first = options;
+  if (options.mirrored != nullptr) first.mirrored = &some_mirrored;
   first.kinds = {std::ranges::find(options.kinds, Kind::ridge) != options.kinds.end() ? Kind::ridge : options.kinds[0]};
   first.keep.clear();
   SIGHTLINE_TRY(const Choice between, choose_head(some, some_labels, some_groups, classes, first));
@@ -282,14 +326,19 @@ Result<Choice> choose_head(const Tensor& features, std::span<const std::int32_t>
   const bool few = labels.size() < few_samples;
   const int repeats = options.repeats > 0 ? options.repeats : (few ? 3 : 1);
   const std::vector<double> emphasis = options.balanced ? balancing_emphasis(labels, classes) : std::vector<double>{};
-  Judged judged{.labels = labels, .classes = classes, .balanced = options.balanced, .standard_errors = options.standard_errors};
+  Judged judged{.labels = labels,
+                .classes = classes,
+                .balanced = options.balanced,
+                .standard_errors = options.standard_errors,
+                .look_errors = options.look_errors};
   judged.units = units_of(labels.size(), groups);
   if (judged.units.count < 2)
     return Error{ErrorKind::invalid_data, "all samples are of one group, so that none can be judged by a head that has not seen its group"};
   Choice choice;
   choice.folds = std::min<int>(options.folds > 0 ? options.folds : usual_folds(labels, classes), judged.units.count);
 
-  SIGHTLINE_TRY(const auto competitors, competitors_of(features, labels, classes, emphasis, options));
+  const Lessons lessons = lessons_of(features, labels, emphasis, options.mirrored);
+  SIGHTLINE_TRY(const auto competitors, competitors_of(lessons.features, lessons.labels, classes, lessons.emphasis, options));
   std::vector<Entrant> settings;
   for (std::size_t set = 0; set < competitors.size(); ++set) {
     const int before = settings.empty() ? 0 : settings.back().setting.candidate + 1;
@@ -308,7 +357,7 @@ Result<Choice> choose_head(const Tensor& features, std::span<const std::int32_t>
       [&](std::size_t f) -> Result<void> {
         std::vector<Tensor> answers;
         for (const auto& competitor : competitors) {
-          SIGHTLINE_TRY(std::vector<Tensor> some, competitor->candidates->judge(folds[f].rows));
+          SIGHTLINE_TRY(std::vector<Tensor> some, competitor->candidates->judge(lessons.left_out_with(folds[f].rows)));
           std::ranges::move(some, std::back_inserter(answers));
         }
         for (std::size_t s = 0; s < settings.size(); ++s) {
@@ -336,6 +385,7 @@ Result<Choice> choose_head(const Tensor& features, std::span<const std::int32_t>
   for (const Entrant& entrant : settings) {
     judged.candidate_of.push_back(entrant.setting.candidate);
     judged.set_of.resize(static_cast<std::size_t>(entrant.setting.candidate) + 1, static_cast<int>(entrant.set));
+    if (!options.cut_sets.empty()) judged.look_of.resize(judged.set_of.size(), options.cut_sets[entrant.set].look);
   }
 
   const Selection selection = select(judged);

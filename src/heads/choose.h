@@ -22,6 +22,7 @@ inline constexpr int version = 3;
 struct CutSet {
   std::string name;               // for sentences: "last"
   std::vector<std::size_t> cuts;  // indices into cut_widths, ascending
+  int look = 0;                   // what they cost: sets of a dearer look stand later
 };
 
 struct ChooseOptions {
@@ -31,10 +32,13 @@ struct ChooseOptions {
   int repeats = 0;        // of the folds, drawn anew; 0: 3 below 100 samples, else 1
   std::uint64_t seed = 0;
   std::vector<std::int64_t> cut_widths;  // columns of each cut when features are concatenated ones; empty: one cut
-  std::vector<CutSet> cut_sets;    // they compete, the preferred first, each with every kind; the preferred alone below 10 samples a class;
-                                   // empty: all cuts together
-  std::vector<std::int64_t> keep;  // ridge on only so many columns competes too, those with the largest F statistic
-  std::int64_t hidden = 1024;      // units of random_features
+  std::vector<CutSet> cut_sets;  // they compete, the preferred first, each with every kind; the preferred alone below 10 samples a class;
+                                 // empty: all cuts together
+  double look_errors = 1;        // the cheapest look is taken whose best head is behind by no more than so many standard errors of the
+                                 // paired difference; within a look the better set wins
+  const Tensor* mirrored = nullptr;  // f32 N×D: the same samples seen in a mirror; heads learn from them as well and are not judged on them
+  std::vector<std::int64_t> keep;    // ridge on only so many columns competes too, those with the largest F statistic
+  std::int64_t hidden = 1024;        // units of random_features
   Activation activation = Activation::relu;
   double standard_errors = 2;  // a kind that stands earlier in the list of kinds is taken when it is behind by no more than so many of the
                                // paired difference

@@ -339,6 +339,51 @@ TEST(Selection, KeepsThePreferredHeadWithinTheNoiseOnly) {
   EXPECT_GT(select(judged).candidates[0].standard_error, 0.03);
 }
 
+TEST(Selection, ADearerLookMustBeBetterByMoreThanNoise) {
+  const std::vector<std::int32_t> labels(100, 0);
+  // Two heads on the cheap look, one on each of two dearer ones.
+  Judged judged{.candidate_of = {0, 1, 2, 3}, .set_of = {0, 0, 1, 2}, .look_of = {0, 0, 1, 2}, .labels = labels, .classes = 2};
+  judged.units = units_of(100, {});
+  judged.loss.assign(400, 0.5F);
+  const auto wrong = [&](std::vector<int> counts) {
+    judged.right.assign(400, 1.0F);
+    for (std::size_t c = 0; c < 4; ++c) std::fill_n(judged.right.begin() + static_cast<std::ptrdiff_t>(105 * c), counts[c], 0.0F);
+    return select(judged).chosen;
+  };
+  EXPECT_EQ(wrong({10, 9, 9, 8}), 0U);     // one sample is noise, and within a look the preferred head stays
+  EXPECT_EQ(wrong({30, 20, 10, 9}), 2U);   // the cheapest of those that are as good
+  EXPECT_EQ(wrong({30, 20, 20, 10}), 3U);  // the dearest is really better
+  judged.look_errors = 0;
+  EXPECT_EQ(wrong({10, 9, 9, 8}), 3U);
+}
+
+TEST(ChooseHead, LearnsFromMirroredSamplesAndIsNotJudgedOnThem) {
+  // The mirror shows a second drawing of each sample around the same centre: twice the lessons.
+  const Clouds clouds = make_clouds(60, 40, 3, 4, 5), fresh = make_clouds(2000, 40, 3, 4, 5);
+  Tensor mirrored(Dtype::f32, clouds.features.shape());
+  for (std::int64_t i = 0; i < 60; ++i) {
+    Random random(77, static_cast<std::uint64_t>(i)), centre(6, static_cast<std::uint64_t>(clouds.labels[static_cast<std::size_t>(i)]));
+    for (std::int64_t j = 0; j < 40; ++j)
+      mirrored.values<float>()[static_cast<std::size_t>(i * 40 + j)] = static_cast<float>(centre.normal() + 4 * random.normal());
+  }
+  ChooseOptions options{.kinds = {Kind::ridge}};
+  const Choice alone = *choose_head(clouds.features, clouds.labels, {}, 3, options);
+  options.mirrored = &mirrored;
+  const auto both = choose_head(clouds.features, clouds.labels, {}, 3, options);
+  ASSERT_TRUE(both.ok()) << both.error().message;
+  EXPECT_EQ(both->scores[0].dim(0), 60);
+  const auto right = [&](const Choice& choice) { return accuracy(scores_of(choice.head, fresh.features), fresh.labels); };
+  EXPECT_GT(right(*both), right(alone) + 0.03);
+  // The same rows once more teach nothing, and no sample is judged by a head that saw it in the mirror.
+  options.mirrored = &clouds.features;
+  const auto twice = choose_head(clouds.features, clouds.labels, {}, 3, options);
+  ASSERT_TRUE(twice.ok());
+  EXPECT_NEAR(twice->accuracy, alone.accuracy, 0.06);
+  const Tensor other(Dtype::f32, {60, 7});
+  options.mirrored = &other;
+  EXPECT_THAT(choose_head(clouds.features, clouds.labels, {}, 3, options).error().message, testing::HasSubstr("mirrored features"));
+}
+
 TEST(Selection, TheWinnersCurseIsTakenOff) {
   // Twenty candidates that guess: the best looks better than 0.5, choosing does not reach it.
   double best = 0, chosen_by_rule = 0;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
+#include <utility>
 
 #include "base/interrupt.h"
 #include "base/random.h"
@@ -56,16 +58,13 @@ Selection select(const Judged& judged, std::span<const std::int32_t> drawn) {
     if (entry.metric > best.metric || (entry.metric == best.metric && entry.loss < best.loss && in_one_set(c, selection.best)))
       selection.best = c;
   }
-  const Selection::Entry best = selection.candidates[selection.best];
-  selection.chosen = selection.best;
-  std::vector<double> of_unit(static_cast<std::size_t>(judged.units.count));
-  for (std::size_t c = selection.candidates.size(); c-- > 0;) {
-    Selection::Entry& entry = selection.candidates[c];
-    entry.behind = best.metric - entry.metric;
-    std::ranges::fill(of_unit, 0.0);
+  // How far a candidate is behind another, and the standard error of that.
+  const auto difference = [&](const Selection::Entry& entry, const Selection::Entry& other) {
+    const double behind = other.metric - entry.metric;
+    std::vector<double> of_unit(static_cast<std::size_t>(judged.units.count));
     for (std::size_t i = 0; i < n; ++i) {
-      const double difference = static_cast<double>(judged.right[best.setting * n + i]) - judged.right[entry.setting * n + i];
-      of_unit[static_cast<std::size_t>(judged.units.of_sample[i])] += weights[i] * (difference - entry.behind);
+      const double each = static_cast<double>(judged.right[other.setting * n + i]) - judged.right[entry.setting * n + i];
+      of_unit[static_cast<std::size_t>(judged.units.of_sample[i])] += weights[i] * (each - behind);
     }
     double square = 0;
     for (std::size_t u = 0; u < of_unit.size(); ++u) {
@@ -73,9 +72,25 @@ Selection select(const Judged& judged, std::span<const std::int32_t> drawn) {
       const double times = drawn.empty() ? 1 : drawn[u];
       if (times > 0) square += of_unit[u] * of_unit[u] / times;
     }
-    entry.standard_error = std::sqrt(square);
-    if (c < selection.best && in_one_set(c, selection.best) && entry.behind <= judged.standard_errors * entry.standard_error)
-      selection.chosen = c;
+    return std::pair(behind, std::sqrt(square));
+  };
+  for (Selection::Entry& entry : selection.candidates)
+    std::tie(entry.behind, entry.standard_error) = difference(entry, selection.candidates[selection.best]);
+  std::size_t leader = selection.best;
+  if (!judged.look_of.empty()) {
+    const auto look = [&](std::size_t c) { return judged.look_of[c]; };
+    for (std::size_t c = 0; c < selection.candidates.size(); ++c) {
+      const Selection::Entry& entry = selection.candidates[c];
+      if (look(c) < look(leader) ? entry.behind <= judged.look_errors * entry.standard_error
+                                 : look(c) == look(leader) && entry.metric > selection.candidates[leader].metric)
+        leader = c;
+    }
+  }
+  selection.chosen = leader;
+  for (std::size_t c = leader; c-- > 0;) {
+    if (!in_one_set(c, leader)) continue;
+    const auto [behind, error] = difference(selection.candidates[c], selection.candidates[leader]);
+    if (behind <= judged.standard_errors * error) selection.chosen = c;
   }
   return selection;
 }

@@ -14,13 +14,14 @@ namespace sightline::heads {
 struct Judged {
   std::vector<int> candidate_of;  // S: settings of one candidate lie together; candidates count from 0, the preferred one first
   std::vector<int> set_of;        // of each candidate: the features that it reads; empty: all read the same
+  std::vector<int> look_of;       // of each candidate: what its features cost, ascending; empty: all cost the same
   std::vector<float> right;       // S×N: share of the repeats that got the sample right
   std::vector<float> loss;        // S×N: log loss, mean over the repeats
   std::span<const std::int32_t> labels;
   int classes = 0;
   Units units;
-  bool balanced = false;       // classes count alike
-  double standard_errors = 2;  // as ChooseOptions says
+  bool balanced = false;                        // classes count alike
+  double standard_errors = 2, look_errors = 1;  // as ChooseOptions says
 
   std::size_t samples() const { return labels.size(); }
 };
@@ -36,7 +37,9 @@ struct Selection {
 
 // Each candidate goes in with the setting of least log loss. The first (preferred) candidate is chosen whose share of right answers is
 // behind the best one's by at most standard_errors of the paired difference (Breiman et al. 1984, section 3.4.3); only those of the best
-// one's set are: between sets the best wins, of equals the first. drawn: how often each unit counts (empty: once).
+// one's set are: between sets the best wins, of equals the first. Before that the cheapest look is found whose best candidate is behind
+// the best of all by at most look_errors of the paired difference: what is dearer must be better by more than noise. drawn: how often each
+// unit counts (empty: once).
 Selection select(const Judged& judged, std::span<const std::int32_t> drawn = {});
 
 // The metric of choosing by select() on units drawn with replacement, measured on the units that were not drawn, mean of `draws`

@@ -101,6 +101,11 @@ Result<void> StepContext::put_folder(const std::string& output, const std::strin
   SIGHTLINE_TRY(outputs_[output], workspace_.blobs().put_tree(path, known));
   return {};
 }
+Result<void> StepContext::pass_on(const std::string& output, const std::string& input) {
+  SIGHTLINE_CHECK(may_put(output));
+  outputs_[output] = this->input(input);
+  return {};
+}
 void StepContext::figure(const std::string& name, const Json& value) { figures_[name] = value; }
 
 Line::Line(store::Workspace& workspace, std::string pipeline, std::vector<Step> steps, std::shared_ptr<StepLog> log)

@@ -75,6 +75,8 @@ class StepContext {
   Result<void> put_file(const std::string& output, const std::string& path);  // adopts the file
   // As a tree; `known` as BlobStore::put_tree.
   Result<void> put_folder(const std::string& output, const std::string& path, const std::map<std::string, Digest>& known = {});
+  // The input as it is.
+  Result<void> pass_on(const std::string& output, const std::string& input);
   void figure(const std::string& name, const Json& value);  // kept in the log beside the outputs, not part of any digest
 
  private:
