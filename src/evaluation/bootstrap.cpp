@@ -6,6 +6,7 @@
 #include <array>
 #include <cassert>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <optional>
 #include <vector>
@@ -40,16 +41,48 @@ std::vector<Outcome> outcomes_of(const Tensor& probabilities, std::span<const st
   return outcomes;
 }
 
-// pick(i): the sample that stands in place i.
+// Which cases stand in for which: groups drawn with replacement.
+class Draws {
+ public:
+  Draws(std::size_t count, std::span<const std::int64_t> groups) : count_(count) {
+    if (std::ranges::all_of(groups, [](std::int64_t group) { return group < 0; })) return;
+    std::map<std::int64_t, std::size_t> place;
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t at = groups[i] < 0 ? members_.size() : place.emplace(groups[i], members_.size()).first->second;
+      if (at == members_.size()) members_.emplace_back();
+      members_[at].push_back(static_cast<std::int64_t>(i));
+    }
+  }
+
+  std::vector<std::int64_t> draw(Random random) const {
+    std::vector<std::int64_t> chosen;
+    chosen.reserve(count_);
+    if (members_.empty()) {
+      for (std::size_t i = 0; i < count_; ++i) chosen.push_back(static_cast<std::int64_t>(random.below(count_)));
+      return chosen;
+    }
+    for (std::size_t i = 0; i < members_.size(); ++i) {
+      const std::vector<std::int64_t>& group = members_[random.below(members_.size())];
+      chosen.insert(chosen.end(), group.begin(), group.end());
+    }
+    return chosen;
+  }
+
+ private:
+  std::size_t count_;
+  std::vector<std::vector<std::int64_t>> members_;  // of each group; empty: every case is one
+};
+
+// Of `count` places: pick(i) is the sample that stands in place i.
 template <class Pick>
-Figures figures_of(std::span<const Outcome> outcomes, std::size_t classes, Pick pick) {
+Figures figures_of(std::span<const Outcome> outcomes, std::size_t classes, std::size_t count, Pick pick) {
   struct Counts {
     std::int64_t given = 0, predicted = 0, hits = 0;
   };
   std::vector<Counts> counts(classes);
   std::int64_t hits = 0, among_five = 0;
   double loss = 0;
-  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+  for (std::size_t i = 0; i < count; ++i) {
     const Outcome& one = outcomes[pick(i)];
     const std::int64_t hit = one.given == one.predicted ? 1 : 0;
     ++counts[static_cast<std::size_t>(one.given)].given;
@@ -67,13 +100,13 @@ Figures figures_of(std::span<const Outcome> outcomes, std::size_t classes, Pick 
     f1 += 2 * static_cast<double>(each.hits) / static_cast<double>(each.given + each.predicted);
     recall += static_cast<double>(each.hits) / static_cast<double>(each.given);
   }
-  const auto n = static_cast<double>(outcomes.size());
+  const auto n = static_cast<double>(count);
   return {static_cast<double>(hits) / n, static_cast<double>(among_five) / n, f1 / static_cast<double>(present),
           recall / static_cast<double>(present), loss / n};
 }
 
 Figures draw_once(std::span<const Outcome> outcomes, std::size_t classes, Random random) {
-  return figures_of(outcomes, classes, [&](std::size_t) { return random.below(outcomes.size()); });
+  return figures_of(outcomes, classes, outcomes.size(), [&](std::size_t) { return random.below(outcomes.size()); });
 }
 
 }  // namespace
@@ -87,8 +120,8 @@ Result<Loss> paired_loss(const Tensor& reference, const Tensor& candidate, std::
   if (labels.empty()) return loss;
   const std::vector<Outcome> before = outcomes_of(reference, labels), after = outcomes_of(candidate, labels);
   const auto classes = static_cast<std::size_t>(reference.dim(1));
-  loss.reference = figures_of(before, classes, [](std::size_t i) { return i; })[which];
-  loss.candidate = figures_of(after, classes, [](std::size_t i) { return i; })[which];
+  loss.reference = figures_of(before, classes, before.size(), [](std::size_t i) { return i; })[which];
+  loss.candidate = figures_of(after, classes, after.size(), [](std::size_t i) { return i; })[which];
   loss.points = 100 * (loss.reference - loss.candidate);
   const BootstrapOptions options;
   std::vector<double> drawn(static_cast<std::size_t>(options.draws));
@@ -119,9 +152,11 @@ Result<std::map<std::string, Interval>> bootstrap_intervals(const Tensor& probab
   if (labels.empty() || options.draws <= 0) return intervals;
   const std::vector<Outcome> outcomes = outcomes_of(probabilities, labels);
   const auto classes = static_cast<std::size_t>(probabilities.dim(1));
+  const Draws draws(labels.size(), options.groups);
   std::vector<Figures> drawn(static_cast<std::size_t>(options.draws));
   const auto draw = [&](std::size_t i) -> Result<void> {
-    drawn[i] = draw_once(outcomes, classes, Random(options.seed, i));  // a stream of its own, whichever thread draws
+    const std::vector<std::int64_t> chosen = draws.draw(Random(options.seed, i));  // a stream of its own, whichever thread draws
+    drawn[i] = figures_of(outcomes, classes, chosen.size(), [&](std::size_t place) { return static_cast<std::size_t>(chosen[place]); });
     return {};
   };
   SIGHTLINE_CHECK(parallel_for(drawn.size(), draw, options.threads, 16));
@@ -139,12 +174,7 @@ namespace {
 
 constexpr int kMeterDraws = 300;
 
-std::vector<std::int64_t> drawn_cases(std::int64_t count, std::size_t draw) {
-  Random random(BootstrapOptions{}.seed, draw);
-  std::vector<std::int64_t> chosen(static_cast<std::size_t>(count));
-  for (std::int64_t& each : chosen) each = static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(count)));
-  return chosen;
-}
+std::vector<std::int64_t> drawn_cases(const Draws& draws, std::size_t draw) { return draws.draw(Random(BootstrapOptions{}.seed, draw)); }
 
 Interval interval_of(std::vector<double>& values) {
   std::sort(values.begin(), values.end());
@@ -154,12 +184,14 @@ Interval interval_of(std::vector<double>& values) {
 
 }  // namespace
 
-Result<std::map<std::string, Interval>> bootstrap_intervals(const tasks::Meter& meter, std::int64_t count, int threads) {
+Result<std::map<std::string, Interval>> bootstrap_intervals(const tasks::Meter& meter, std::int64_t count, int threads,
+                                                            std::span<const std::int64_t> groups) {
   std::map<std::string, Interval> intervals;
   if (count <= 0) return intervals;
+  const Draws draws(static_cast<std::size_t>(count), groups);
   std::vector<std::map<std::string, double>> drawn(kMeterDraws);
   const auto draw = [&](std::size_t i) -> Result<void> {
-    drawn[i] = meter.figures(drawn_cases(count, i), false).values;
+    drawn[i] = meter.figures(drawn_cases(draws, i), false).values;
     return {};
   };
   SIGHTLINE_CHECK(parallel_for(drawn.size(), draw, threads, 4));
@@ -185,9 +217,10 @@ Result<Loss> paired_loss(const tasks::Meter& reference, const tasks::Meter& cand
   loss.reference = *before;
   loss.candidate = *after;
   loss.points = 100 * (*before - *after);
+  const Draws draws(static_cast<std::size_t>(count), {});
   std::vector<std::optional<double>> drawn(kMeterDraws);
   const auto draw = [&](std::size_t i) -> Result<void> {
-    const std::vector<std::int64_t> chosen = drawn_cases(count, i);  // the same pictures for both
+    const std::vector<std::int64_t> chosen = drawn_cases(draws, i);  // the same pictures for both
     const std::optional<double> a = value(reference, chosen), b = value(candidate, chosen);
     if (a && b) drawn[i] = 100 * (*a - *b);
     return {};

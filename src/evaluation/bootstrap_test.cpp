@@ -93,5 +93,34 @@ TEST(Bootstrap, StopsWhenInterrupted) {
   EXPECT_EQ(intervals.error().kind, ErrorKind::interrupted);
 }
 
+// Frames of one video are right or wrong together: forty videos of 25 frames say as much as forty pictures.
+TEST(Bootstrap, SamplesOfAGroupAreDrawnTogether) {
+  constexpr int videos = 40, frames = 25;
+  Tensor probabilities(Dtype::f32, {videos * frames, 2}), alone(Dtype::f32, {videos, 2});
+  std::vector<std::int32_t> labels(videos * frames, 0), labels_alone(videos, 0);
+  std::vector<std::int64_t> groups;
+  for (int video = 0; video < videos; ++video) {
+    const float right = video % 4 == 0 ? 0.2F : 0.8F;
+    for (int frame = 0; frame < frames; ++frame) {
+      probabilities.values<float>()[static_cast<std::size_t>(2 * (video * frames + frame))] = right;
+      probabilities.values<float>()[static_cast<std::size_t>(2 * (video * frames + frame) + 1)] = 1 - right;
+      groups.push_back(video);
+    }
+    alone.values<float>()[static_cast<std::size_t>(2 * video)] = right;
+    alone.values<float>()[static_cast<std::size_t>(2 * video + 1)] = 1 - right;
+  }
+  const auto width = [](const Result<std::map<std::string, Interval>>& intervals) {
+    return intervals->at("top1").high - intervals->at("top1").low;
+  };
+  const double frame_by_frame = width(bootstrap_intervals(probabilities, labels));
+  const double by_video = width(bootstrap_intervals(probabilities, labels, {.groups = groups}));
+  const double as_pictures = width(bootstrap_intervals(alone, labels_alone));
+  EXPECT_NEAR(by_video, as_pictures, 1e-9);  // the same draws
+  EXPECT_NEAR(by_video / frame_by_frame, 5, 0.8);
+  // Samples of no group stand for themselves, to the bit.
+  const std::vector<std::int64_t> none(labels.size(), -1);
+  EXPECT_EQ(width(bootstrap_intervals(probabilities, labels, {.groups = none})), frame_by_frame);
+}
+
 }  // namespace
 }  // namespace sightline::evaluation

@@ -145,9 +145,11 @@ Result<Evaluation> evaluate(package::Model& model, const dataset::Manifest& mani
   }
   evaluation.images_per_second = answers.seconds > 0 ? static_cast<double>(answers.labels.size()) / answers.seconds : 0;
   evaluation.figures = tasks::measure(answers.probabilities, answers.labels, evaluation.classes);
-  SIGHTLINE_TRY(evaluation.intervals, bootstrap_intervals(answers.probabilities, answers.labels, {.threads = options.threads}));
+  const std::vector<std::int64_t> groups = groups_of_samples(manifest, answers.samples);
+  SIGHTLINE_TRY(evaluation.intervals,
+                bootstrap_intervals(answers.probabilities, answers.labels, {.threads = options.threads, .groups = groups}));
   // Where no mistake was made the bootstrap's interval has no width, however few the images; this one has.
-  SIGHTLINE_TRY(const CrossValidated shares, cross_validated({&answers.probabilities, 1}, answers.labels));
+  SIGHTLINE_TRY(const CrossValidated shares, cross_validated({&answers.probabilities, 1}, answers.labels, groups));
   evaluation.intervals["balanced_accuracy"] = shares.balanced_accuracy.interval;
   evaluation.temperature = temperature_of(model.graph());
   const Tensor before = tasks::apply_temperature(answers.probabilities, 1 / evaluation.temperature);

@@ -80,6 +80,17 @@ Result<std::vector<std::int64_t>> samples_of(const dataset::Manifest& manifest, 
   return samples;
 }
 
+std::vector<std::int64_t> groups_of_samples(const dataset::Manifest& manifest, std::span<const std::int64_t> samples) {
+  std::map<std::string_view, std::int64_t> numbers;
+  std::vector<std::int64_t> groups;
+  groups.reserve(samples.size());
+  for (const std::int64_t i : samples) {
+    const std::string& group = manifest.samples[static_cast<std::size_t>(i)].group;
+    groups.push_back(group.empty() ? -1 : numbers.emplace(group, static_cast<std::int64_t>(numbers.size())).first->second);
+  }
+  return groups;
+}
+
 Result<void> for_each_batch(const package::Model& model, const dataset::Manifest& manifest, std::span<const std::int64_t> samples,
                             const PassOptions& options, const std::function<Result<void>(std::int64_t, const Tensor&)>& use) {
   const auto count = static_cast<std::int64_t>(samples.size());

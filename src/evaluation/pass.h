@@ -16,6 +16,9 @@ Result<std::vector<std::int32_t>> match_classes(const std::vector<std::string>& 
 // Indices of the split's samples. Error invalid_data: there are none.
 Result<std::vector<std::int64_t>> samples_of(const dataset::Manifest& manifest, dataset::Split split);
 
+// Numbers for the samples' groups (frames of one video), -1 for samples of none.
+std::vector<std::int64_t> groups_of_samples(const dataset::Manifest& manifest, std::span<const std::int64_t> samples);
+
 struct PassOptions {
   std::int64_t batch = 64;  // most pictures at once
   int threads = 0;          // for decoding
