@@ -18,6 +18,7 @@
 #include "evaluation/bootstrap.h"
 #include "evaluation/pass.h"
 #include "evaluation/report_pictures.h"
+#include "tasks/detect_suspects.h"
 
 namespace sightline::evaluation {
 namespace {
@@ -51,6 +52,31 @@ std::vector<ShownCase> choose_shown(const tasks::Task& task, const dataset::Mani
     shown.push_back({manifest.samples[static_cast<std::size_t>(annotated.samples[i])].path, wrongness[i], annotated.cases[i].truth,
                      annotated.cases[i].prediction, annotation::text_of_map(annotated.cases[i].prediction.score_map, kMapCells),
                      strip_text(task, annotated.cases[i])});
+  return shown;
+}
+
+// The first of the ranking: a tenth of the given boxes.
+std::vector<ShownSuspect> shown_suspects(const std::vector<std::string>& classes, const dataset::Manifest& manifest,
+                                         const Annotated& annotated) {
+  constexpr std::size_t least = 10, most = 100;
+  std::size_t given = 0;
+  for (const tasks::Case& one : annotated.cases) given += one.truth.objects.size();
+  std::vector<ShownSuspect> shown;
+  for (const tasks::SuspectBox& suspect : tasks::rank_suspect_boxes(annotated.cases)) {
+    if (shown.size() == std::clamp(given / 10, least, most)) break;
+    ShownSuspect& one = shown.emplace_back();
+    one.path = manifest.samples[static_cast<std::size_t>(annotated.samples[static_cast<std::size_t>(suspect.place)])].path;
+    one.suspicion = enum_name(suspect.suspicion);
+    one.score = suspect.score;
+    if (suspect.given) {
+      one.given = annotation::name_of_class(classes, suspect.given->label);
+      one.given_box = suspect.given->box;
+    }
+    if (suspect.seen) {
+      one.seen = annotation::name_of_class(classes, suspect.seen->label);
+      one.seen_box = suspect.seen->box;
+    }
+  }
   return shown;
 }
 
@@ -118,7 +144,7 @@ Result<Annotated> annotate(package::Model& model, const dataset::Manifest& manif
     }
     one.width = sample.width;
     one.height = sample.height;
-    if (!model.task_row().tiled) placements.push_back(model.placement(sample.width, sample.height));
+    if (!model.tiled()) placements.push_back(model.placement(sample.width, sample.height));
   }
   SIGHTLINE_CHECK(parallel_for(
       annotated.cases.size(),
@@ -130,7 +156,7 @@ Result<Annotated> annotate(package::Model& model, const dataset::Manifest& manif
       },
       threads, 8));
   const auto begin = Clock::now();
-  if (model.task_row().tiled) {
+  if (model.tiled()) {
     SIGHTLINE_CHECK(annotate_whole(model, manifest, split, progress, annotated));
     annotated.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
     return annotated;
@@ -177,9 +203,13 @@ Result<Evaluation> evaluate_annotations(package::Model& model, const dataset::Ma
   std::vector<std::int64_t> all(static_cast<std::size_t>(meter->units(std::ssize(annotated.cases))));
   std::iota(all.begin(), all.end(), std::int64_t{0});
   evaluation.measured = meter->figures(all, true);
-  SIGHTLINE_TRY(evaluation.intervals, bootstrap_intervals(*meter, static_cast<std::int64_t>(all.size()), options.threads));
+  // Units that are no pictures (identities) are what errs together already.
+  std::vector<std::int64_t> groups;
+  if (all.size() == annotated.cases.size()) groups = groups_of_samples(manifest, annotated.samples);
+  SIGHTLINE_TRY(evaluation.intervals, bootstrap_intervals(*meter, static_cast<std::int64_t>(all.size()), options.threads, groups));
   if (model.task_row().draw != nullptr || model.task_row().strip != nullptr)
     evaluation.shown = choose_shown(model.task_row(), manifest, annotated, *meter);
+  if (evaluation.task == "detect") evaluation.suspects = shown_suspects(evaluation.classes, manifest, annotated);
   const auto path_of = [&](std::int64_t place) {
     return manifest.samples[static_cast<std::size_t>(annotated.samples[static_cast<std::size_t>(place)])].path;
   };

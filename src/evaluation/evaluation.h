@@ -65,14 +65,30 @@ struct ShownPair {
   }
 };
 
+// A box of people that the model contradicts (tasks/detect_suspects.h).
+struct ShownSuspect {
+  std::string path;
+  std::string suspicion;    // missed, unseen, other or displaced
+  std::string given, seen;  // classes; "" for none
+  annotation::Box given_box, seen_box;
+  double score = 0;
+  static constexpr auto fields() {
+    return std::tuple{field("path", &ShownSuspect::path),           field("suspicion", &ShownSuspect::suspicion),
+                      field("given", &ShownSuspect::given),         field("seen", &ShownSuspect::seen),
+                      field("given_box", &ShownSuspect::given_box), field("seen_box", &ShownSuspect::seen_box),
+                      field("score", &ShownSuspect::score)};
+  }
+};
+
 struct Evaluation {
   std::string model, split;
   std::string task = "classify";
   std::vector<std::string> classes;
-  tasks::ClassifyFigures figures;  // of classify
-  tasks::Figures measured;         // of every other task
-  std::vector<ShownCase> shown;    // likewise: the worst first, then some of the others
-  std::vector<ShownPair> pairs;    // of tasks that compare pictures: the worst of either kind
+  tasks::ClassifyFigures figures;      // of classify
+  tasks::Figures measured;             // of every other task
+  std::vector<ShownCase> shown;        // likewise: the worst first, then some of the others
+  std::vector<ShownPair> pairs;        // of tasks that compare pictures: the worst of either kind
+  std::vector<ShownSuspect> suspects;  // of detect: boxes that are probably wrong, most suspect first, at most a tenth of all and 100
   // 95%: of tasks other than classify by bootstrap over pictures (of embed: identities; percentile, 300 draws, seeded), by metric. Of
   // classify by bootstrap over samples (percentile, 1000 draws, seeded) top1, top5, macro_f1, log_loss; by Clopper and Pearson, for the
   // number of samples that it is worth, balanced_accuracy (cross_validation.h).
@@ -95,6 +111,7 @@ struct Evaluation {
                       field("measured", &Evaluation::measured),
                       field("shown", &Evaluation::shown),
                       field("pairs", &Evaluation::pairs),
+                      field("suspects", &Evaluation::suspects),
                       field("intervals", &Evaluation::intervals),
                       field("temperature", &Evaluation::temperature),
                       field("calibration_error_before", &Evaluation::calibration_error_before),

@@ -385,6 +385,7 @@ Result<std::string> write_report(const ReportInput& input) {
       {"learning|Learning", learning_section(input)},
       {"measured|Measured", measured_section(input)},
       {"pairs|Pairs", pairs_section(input, pictures)},
+      {"suspects|Boxes to look at", suspect_boxes_section(input)},
       {"answers|Answers", answers_section(input, pictures)},
       {"confusion|Confusion", classifies(input) ? confusion_section(input) : ""},
       {"classes|Classes", classifies(input) ? classes_section(input) : ""},

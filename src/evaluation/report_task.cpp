@@ -9,6 +9,7 @@
 #include "evaluation/report_data.h"
 #include "evaluation/report_html.h"
 #include "evaluation/report_plots.h"
+#include "tasks/detect_suspects.h"
 
 namespace sightline::evaluation {
 namespace {
@@ -134,6 +135,30 @@ std::string pairs_section(const ReportInput& input, const Pictures& pictures) {
   return section("pairs", "Worst pairs", body);
 }
 
+std::string suspect_boxes_section(const ReportInput& input) {
+  if (input.evaluation.suspects.empty()) return "";
+  const auto box = [](const std::string& name, const annotation::Box& where) {
+    return name.empty() ? std::string("\xE2\x80\x93")
+                        : fmt::format("<bdi>{}</bdi> <span class=\"num\">{:.0f} {:.0f} {:.0f} {:.0f}</span>",
+                                      html_text(shortened(name, 40)), where.left, where.top, where.right, where.bottom);
+  };
+  std::string body =
+      "<p class=\"soft\">Boxes that the model, which did not learn from these pictures, contradicts, compared with how sure it usually is "
+      "of "
+      "their classes: the higher the score, the more probably the label is wrong. Left, top, right, bottom in pixels.</p><div "
+      "class=\"scroll\"><table><thead><tr><th scope=\"col\">picture</th><th scope=\"col\">why</th><th scope=\"col\">given</th><th "
+      "scope=\"col\">seen</th><th scope=\"col\" class=\"num\">score</th></tr></thead><tbody>";
+  for (const ShownSuspect& one : input.evaluation.suspects) {
+    tasks::Suspicion suspicion{};
+    if (!enum_from(one.suspicion, suspicion)) continue;
+    body += fmt::format(
+        "<tr><td class=\"path\" title=\"{}\"><bdi>{}</bdi></td><td>{}</td><td>{}</td><td>{}</td><td class=\"num\">{:.2f}</td></tr>",
+        html_text(one.path), html_text(shortened_path(one.path, 50)), tasks::words_for(suspicion), box(one.given, one.given_box),
+        box(one.seen, one.seen_box), one.score);
+  }
+  return section("suspects", "Boxes to look at", body + "</tbody></table></div>");
+}
+
 // Of tasks whose answers are pictures.
 std::string strips_section(const ReportInput& input) {
   constexpr std::size_t most = 2'500'000;  // characters of all of them
@@ -182,7 +207,7 @@ std::string answers_section(const ReportInput& input, const Pictures& pictures) 
                                 annotation::at_least(one.answer, annotation::sure_score).objects.size())
                   : "";
     body += fmt::format(
-        "<figure>{}{}<figcaption class=\"caption\">{}<span class=\"num\">{:.0f}%</span> wrong<br><span class=\"path\" "
+        "<figure>{}{}<figcaption class=\"caption\">{}<span class=\"num\">{:.0f}%</span> error<br><span class=\"path\" "
         "title=\"{}\"><bdi>{}</bdi></span></figcaption></figure>",
         pictures.html(key_of(i, false), "given: " + shortened_path(one.path, 60)),
         pictures.html(key_of(i, true), "answered: " + shortened_path(one.path, 60)), said, 100 * one.wrongness, html_text(one.path),

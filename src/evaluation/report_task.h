@@ -15,6 +15,8 @@ void want_answers(const ReportInput& input, Pictures& pictures);
 std::string measured_section(const ReportInput& input);
 // The pairs that are told apart, or not, most wrongly; of tasks that compare pictures.
 std::string pairs_section(const ReportInput& input, const Pictures& pictures);
+// Of detect: the boxes of people that the model contradicts.
+std::string suspect_boxes_section(const ReportInput& input);
 std::string answers_section(const ReportInput& input, const Pictures& pictures);
 
 }  // namespace sightline::evaluation

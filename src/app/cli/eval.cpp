@@ -9,6 +9,7 @@
 #include "dataset/good_pictures.h"
 #include "dataset/import.h"
 #include "evaluation/evaluation.h"
+#include "tasks/detect_suspects.h"
 
 namespace sightline::cli {
 namespace {
@@ -70,6 +71,20 @@ void print_classes(const Console& console, const evaluation::Evaluation& evaluat
   console.table(head, rows);
 }
 
+// Of a detector: the labels to look at first. All of them stand in --json.
+void print_suspects(const Console& console, const std::vector<evaluation::ShownSuspect>& suspects) {
+  constexpr std::size_t most = 10;
+  if (suspects.empty()) return;
+  std::vector<std::vector<std::string>> rows;
+  for (const evaluation::ShownSuspect& each : suspects) {
+    tasks::Suspicion suspicion{};
+    if (rows.size() == most || !enum_from(each.suspicion, suspicion)) break;
+    rows.push_back({each.path, tasks::words_for(suspicion), each.given, each.seen, fmt::format("{:.2f}", each.score)});
+  }
+  console.say("\nBoxes that are probably wrong, the worst {} of {}:", rows.size(), suspects.size());
+  console.table({"picture", "why", "given", "seen", "score"}, rows);
+}
+
 Result<int> evaluate(const Options& options, Console& console) {
   if (!(options.every_s >= 0.001)) return Error{ErrorKind::usage, "--every must be at least 0.001 (seconds)"};
   if (options.threads < 0) return Error{ErrorKind::usage, "--threads must not be negative"};
@@ -78,7 +93,7 @@ Result<int> evaluate(const Options& options, Console& console) {
   data.path = options.data;
   data.format = options.format;
   if (!options.attributes.empty()) data.attributes = split(options.attributes, ',');
-  if (!options.pairs.empty() && (!opened.model.task_row().open_classes || opened.model.task_row().tiled))
+  if (!options.pairs.empty() && (!opened.model.task_row().open_classes || opened.model.tiled()))
     return Error{ErrorKind::usage, fmt::format("--pairs are for models that compare pictures; {} is one for the task {}",
                                                opened.source.name, opened.model.task())};
   if (!options.pairs.empty()) data.pairs = options.pairs;
@@ -102,6 +117,7 @@ Result<int> evaluate(const Options& options, Console& console) {
   if (evaluation.decisions)
     for (const std::string& sentence : evaluation.decisions->sentences) console.say("{}", sentence);
   if (options.classes) print_classes(console, evaluation);
+  print_suspects(console, evaluation.suspects);
   if (!manifest.rejected.empty())
     console.warn("{} could not be read and {} not counted, for example {}: {}", plural(manifest.rejected.size(), "file"),
                  manifest.rejected.size() == 1 ? "is" : "are", manifest.rejected[0].path, manifest.rejected[0].reason);
