@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "dataset/good_pictures.h"
 #include "dataset/import_attributes.h"
+#include "dataset/import_keypoints.h"
 #include "dataset/import_landmarks.h"
 #include "dataset/import_masks.h"
 #include "dataset/import_mvtec.h"
@@ -44,7 +45,8 @@ constexpr std::array<Importer, 11> importers{{
      looks_like_yolo, nullptr, collect_yolo},
     {"idx", "IDX pairs such as train-images-idx3-ubyte.gz with train-labels-idx1-ubyte.gz", looks_like_idx, list_idx, nullptr},
     {"texts", "a CSV file with the columns path and text", looks_like_texts, list_texts, nullptr},
-    {"landmarks", "a CSV file with the columns path and, for each point, NAME_x and NAME_y", looks_like_landmarks, list_landmarks, nullptr},
+    {"landmarks", "a CSV file with the columns path and, for each point, NAME_x and NAME_y; named as such a COCO file with keypoints",
+     looks_like_landmarks, list_landmarks, nullptr},
     {"csv", "a CSV file with the columns path and label", looks_like_csv, list_csv, nullptr},
     {"mvtec", "train/good beside test/KIND, with masks in ground_truth/KIND", looks_like_mvtec, list_mvtec, nullptr},
     {"masks", "a PNG mask for each image, in masks/ or instances/ beside images/, or beside the image", looks_like_masks, list_masks,
@@ -325,6 +327,7 @@ Result<Collection> read_collection(const demand::Data& data) {
   SIGHTLINE_TRY(const Source source, list_source(data));
   SIGHTLINE_TRY(const Importer* importer, importer_for(data, source, false));
   if (importer->collect != nullptr) return importer->collect(source);
+  if (importer->list == list_landmarks) return collect_landmarks(source);
   return Error{ErrorKind::invalid_data, fmt::format("{}: {} data have a class a picture, and no objects", source.root, importer->name)};
 }
 

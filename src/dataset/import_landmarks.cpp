@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "dataset/import_keypoints.h"
 #include "dataset/numbers.h"
 #include "dataset/object_checks.h"
 #include "dataset/picture_table.h"
@@ -74,17 +75,21 @@ bool names_points(const std::vector<std::string>& header) { return point_columns
 
 bool looks_like_landmarks(const Source& source) {
   if (!source.attributes.empty()) return false;
+  if (lower_case(source.labels).ends_with(".json")) return looks_like_keypoints(source);
   // Figures of a picture with a class are no points of it.
   const auto fits = [](const std::vector<std::string>& header) { return names_points(header) && !find_column(header, label_columns); };
   return !find_table(source, fits, false).empty();
 }
 
 Result<Listing> list_landmarks(const Source& source, const demand::SplitPlan& plan) {
+  if (lower_case(source.labels).ends_with(".json")) return list_keypoints(source, plan);
   const std::string file = source.labels.empty() ? find_table(source, names_points, false) : source.labels;
+  if (file.empty() && looks_like_keypoints(source)) return list_keypoints(source, plan);
   if (file.empty())
-    return Error{ErrorKind::invalid_data, fmt::format("{}: no CSV file with the columns path, NAME_x and NAME_y for each point; name the "
-                                                      "file as data.labels in the demand",
-                                                      source.root)};
+    return Error{ErrorKind::invalid_data,
+                 fmt::format("{}: no CSV file with the columns path, NAME_x and NAME_y for each point, and no COCO "
+                             "keypoints; name the file as data.labels in the demand",
+                             source.root)};
   SIGHTLINE_TRY(const PictureTable table, open_table(source, file, plan));
   const std::vector<PointColumns> points = point_columns(table.header);
   if (points.empty()) return table.no_column("NAME_x");

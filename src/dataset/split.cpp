@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <optional>
 #include <string>
@@ -88,6 +89,16 @@ Result<void> check(const Manifest& manifest, const demand::SplitPlan& plan) {
   return {};
 }
 
+// Things with points that stand in one picture share its light and its ground: they are never in two splits.
+void name_parts_of_pictures(Manifest& manifest) {
+  if (!holds_landmarks(manifest)) return;
+  std::map<std::string_view, std::int64_t> parts;
+  const auto picture_of = [](const Sample& sample) { return std::string_view(sample.path).substr(0, sample.path.rfind('#')); };
+  for (const Sample& sample : manifest.samples) ++parts[picture_of(sample)];
+  for (Sample& sample : manifest.samples)
+    if (parts[picture_of(sample)] > 1) sample.group = fmt::format("picture-{}", picture_of(sample));
+}
+
 // Groups of near duplicates get the name of their smallest digest, whatever the listing's order. Pictures of texts are all nearly alike:
 // what counts there is that the same text (the same plate, of the same car) is never in two splits.
 void name_near_duplicates(Manifest& manifest) {
@@ -106,6 +117,7 @@ void name_near_duplicates(Manifest& manifest) {
     const std::string name = "near-" + (first->digest.empty() ? first->path : first->digest.substr(0, 16));
     for (std::int64_t i : members) manifest.samples[static_cast<std::size_t>(i)].group = name;
   }
+  name_parts_of_pictures(manifest);
 }
 
 std::vector<Group> collect_groups(const Manifest& manifest, std::int64_t seed) {
