@@ -130,6 +130,50 @@ TEST_F(Segment, BuildsAReleasedSegmenterThatCountsWhatItNeverSaw) {
   EXPECT_THAT(run({"plan", "d.yaml", "--workspace", "workspace"}).out, HasSubstr("import"));
 }
 
+// Four pictures as one.
+Drawn draw_large(std::uint64_t seed) {
+  constexpr int large = 2 * side;
+  Drawn all{{.width = large, .height = large, .channels = 3, .pixels = std::vector<std::uint8_t>(3 * large * large)},
+            {.width = large, .height = large, .bits = 16, .values = std::vector<std::uint16_t>(large * large)}};
+  for (int part = 0; part < 4; ++part) {
+    const Drawn one = draw(4 * seed + static_cast<std::uint64_t>(part));
+    for (int y = 0; y < side; ++y)
+      for (int x = 0; x < side; ++x) {
+        const auto from = static_cast<std::size_t>(y * side + x),
+                   to = static_cast<std::size_t>((part / 2 * side + y) * large + part % 2 * side + x);
+        std::copy_n(one.picture.pixels.begin() + static_cast<std::ptrdiff_t>(3 * from), 3,
+                    all.picture.pixels.begin() + static_cast<std::ptrdiff_t>(3 * to));
+        if (one.objects.values[from] != 0) all.objects.values[to] = static_cast<std::uint16_t>(one.objects.values[from] + 10 * part);
+      }
+  }
+  return all;
+}
+
+TEST_F(Segment, LargePicturesAreLearnedAndAnsweredInPiecesAtTheirOwnSize) {
+  for (std::uint64_t i = 0; i < 30; ++i) {
+    const Drawn drawn = draw_large(i + 1);
+    write_text(fmt::format("{}/set/images/{:03}.png", place.path(), i), image::encode_png(drawn.picture));
+    write_text(fmt::format("{}/set/instances/{:03}.png", place.path(), i), image::encode_levels(drawn.objects));
+  }
+  write_text(place / "d.yaml", demand_with(12) + "segment: {pieces: true}\n");
+  const Outcome built = run({"build", "d.yaml", "--json", "--workspace", "workspace"});
+  ASSERT_EQ(built.exit_code, 0) << built.out << built.err;
+  ASSERT_TRUE(built.json().at("released").get<bool>());
+  const Json shown = run({"show", "discs", "--json", "--workspace", "workspace"}).json();
+  EXPECT_GT(shown.at("figures").at("mIoU").get<double>(), 0.85) << shown.at("figures").dump();
+  const Drawn fresh = draw_large(500);
+  write_text(place / "fresh.png", image::encode_png(fresh.picture));
+  const Outcome said = run({"predict", "discs", "fresh.png", "--json", "--drawn", "found", "--workspace", "workspace"});
+  ASSERT_EQ(said.exit_code, 0) << said.err;
+  const std::string mask_png = read_text(place / said.json().at("answers").at(0).at("mask").get<std::string>());
+  const auto mask = image::decode_levels(std::as_bytes(std::span(mask_png)));
+  ASSERT_TRUE(mask.ok());
+  ASSERT_EQ(mask->values.size(), fresh.objects.values.size());
+  std::size_t right = 0;
+  for (std::size_t i = 0; i < mask->values.size(); ++i) right += (mask->values[i] != 0) == (fresh.objects.values[i] != 0) ? 1 : 0;
+  EXPECT_GT(right, mask->values.size() * 95 / 100);
+}
+
 TEST_F(Segment, AKilledBuildEndsInTheSamePackage) {
   draw_set(place / "set", 40, false);
   const std::string whole = build(2, "whole").at("package");

@@ -14,7 +14,9 @@
 #include "dataset/masks.h"
 #include "dataset/packed_annotation.h"
 #include "dataset/packed_layout.h"
+#include "dataset/packed_pieces.h"
 #include "dataset/packed_set.h"
+#include "image/tiles.h"
 
 namespace sightline::dataset {
 namespace {
@@ -134,15 +136,57 @@ Result<void> keep_file(NewFile& file, const std::string& path) {
   return {};
 }
 
+template <class T>
+Result<void> write_map(const NewFile& file, std::size_t begin, std::size_t place, const std::vector<T>& map) {
+  return file.write_at(begin + place * map.size() * sizeof(T), map.data(), map.size() * sizeof(T));
+}
+
 Result<void> write_masks(const NewFile& file, const Layout& layout, const Manifest& manifest, std::size_t i, const PackOptions& options) {
   annotation::Annotation truth;
   SIGHTLINE_CHECK(read_mask(manifest, manifest.samples[i], truth));
-  const auto mask = packed_map<std::uint8_t, std::uint8_t>(truth.mask, options, annotation::unjudged_pixel);
-  SIGHTLINE_CHECK(file.write_at(layout.masks_at + i * layout.area, mask.data(), mask.size()));
+  SIGHTLINE_CHECK(
+      write_map(file, layout.masks_at, i, packed_map<std::uint8_t, std::uint8_t>(truth.mask, options, annotation::unjudged_pixel)));
   if (!truth.instances.defined()) return {};
-  const auto instances = packed_map<std::uint16_t, std::int32_t>(truth.instances, options, 0);
-  return file.write_at(layout.instances_at + i * layout.area * sizeof(std::uint16_t), instances.data(),
-                       instances.size() * sizeof(std::uint16_t));
+  return write_map(file, layout.instances_at, i, packed_map<std::uint16_t, std::int32_t>(truth.instances, options, 0));
+}
+
+// The part of a map that a piece covers; `outside` beyond the map's edge, where the picture is mirrored.
+template <class T, class From>
+std::vector<T> piece_of_map(const Tensor& map, int left, int top, const PackOptions& options, T outside) {
+  const auto values = map.values<From>();
+  std::vector<T> piece(static_cast<std::size_t>(options.width) * static_cast<std::size_t>(options.height), outside);
+  const std::int64_t down = std::min<std::int64_t>(options.height, map.dim(0) - top),
+                     across = std::min<std::int64_t>(options.width, map.dim(1) - left);
+  for (std::int64_t y = 0; y < down; ++y)
+    for (std::int64_t x = 0; x < across; ++x)
+      piece[static_cast<std::size_t>(y * options.width + x)] =
+          static_cast<T>(values[static_cast<std::size_t>((top + y) * map.dim(1) + left + x)]);
+  return piece;
+}
+
+image::Tiling tiling_of(const Sample& sample, const PackOptions& options) {
+  return image::tiling_of(sample.width, sample.height, options.width, options.height);
+}
+
+// All pieces of one picture, the first of which is sample `first` of the file.
+Result<void> write_pieces(const NewFile& file, const Layout& layout, const Manifest& manifest, std::size_t i, std::size_t first,
+                          const image::Image& picture, const PackOptions& options) {
+  annotation::Annotation truth;
+  SIGHTLINE_CHECK(read_mask(manifest, manifest.samples[i], truth));
+  const image::Tiling tiling = tiling_of(manifest.samples[i], options);
+  const Tensor pieces = image::cut(picture, tiling);
+  SIGHTLINE_CHECK(file.write_at(layout.pixels_at + first * layout.image_bytes, pieces.data(), pieces.byte_count()));
+  std::size_t place = first;
+  for (const int top : tiling.tops)
+    for (const int left : tiling.lefts) {
+      SIGHTLINE_CHECK(write_map(file, layout.masks_at, place,
+                                piece_of_map<std::uint8_t, std::uint8_t>(truth.mask, left, top, options, annotation::unjudged_pixel)));
+      if (truth.instances.defined())
+        SIGHTLINE_CHECK(
+            write_map(file, layout.instances_at, place, piece_of_map<std::uint16_t, std::int32_t>(truth.instances, left, top, options, 0)));
+      ++place;
+    }
+  return {};
 }
 
 }  // namespace
@@ -159,14 +203,13 @@ Result<void> pack_rows(const Tensor& rows, std::span<const std::int32_t> labels,
   return keep_file(file, path);
 }
 
-Result<void> pack(const Manifest& manifest, const PackOptions& options, const std::string& path) {
+namespace {
+
+Result<void> pack_all(const Manifest& manifest, const PackOptions& options, bool in_pieces, const std::string& path) {
   if (options.channels != 1 && options.channels != 3)
     return Error{ErrorKind::usage, fmt::format("cannot pack pictures of {} channels; 1 or 3 are wanted", options.channels)};
-  Head head{.count = static_cast<std::int64_t>(manifest.samples.size()),
-            .height = options.height,
-            .width = options.width,
-            .channels = options.channels,
-            .classes = manifest.classes};
+  std::vector<std::size_t> first_piece;
+  Head head{.count = 0, .height = options.height, .width = options.width, .channels = options.channels, .classes = manifest.classes};
   std::vector<std::int32_t> labels;
   std::vector<std::uint8_t> splits;
   std::vector<std::uint64_t> first{0};
@@ -174,8 +217,10 @@ Result<void> pack(const Manifest& manifest, const PackOptions& options, const st
   std::vector<std::uint64_t> first_symbols{0};
   std::vector<std::int32_t> symbols;
   for (const Sample& sample : manifest.samples) {
-    labels.push_back(sample.label);
-    splits.push_back(static_cast<std::uint8_t>(sample.split));
+    first_piece.push_back(labels.size());
+    const auto pieces = static_cast<std::size_t>(in_pieces ? tiling_of(sample, options).count() : 1);
+    labels.insert(labels.end(), pieces, sample.label);
+    splits.insert(splits.end(), pieces, static_cast<std::uint8_t>(sample.split));
     if (options.texts) {
       const std::vector<std::int32_t> own = classes_within(manifest, {.annotation = {.text = sample.annotation.text}});
       symbols.insert(symbols.end(), own.begin(), own.end());
@@ -186,6 +231,7 @@ Result<void> pack(const Manifest& manifest, const PackOptions& options, const st
     objects.insert(objects.end(), own.begin(), own.end());
     first.push_back(objects.size());
   }
+  head.count = std::ssize(labels);
   if (options.objects) head.objects = std::ssize(objects);
   if (options.texts) head.symbols = std::ssize(symbols);
   if (options.masks && !manifest.masks)
@@ -218,9 +264,15 @@ Result<void> pack(const Manifest& manifest, const PackOptions& options, const st
           return Error{ErrorKind::invalid_data,
                        fmt::format("{}/{} has changed since the import; run the import again", manifest.root, sample.path)};
         if (!image.ok()) return image.error().in(manifest.root);
+        if (i % block == block - 1) progress.advance(block);
+        if (in_pieces) {
+          if (image->width != sample.width || image->height != sample.height)
+            return Error{ErrorKind::internal,
+                         fmt::format("{}: {}×{} pixels, not those of the manifest", sample.path, image->width, image->height)};
+          return write_pieces(file, layout, manifest, i, first_piece[i], *image, options);
+        }
         if (image->width != options.width || image->height != options.height)
           *image = image::resize(*image, options.width, options.height, options.fit);
-        if (i % block == block - 1) progress.advance(block);
         if (options.landmarks) {
           const std::vector<PackedLandmark> points = packed_landmarks(sample, options, manifest.classes.size());
           if (auto status = file.write_at(layout.landmarks_at + i * layout.landmark_bytes, points.data(), layout.landmark_bytes);
@@ -234,6 +286,18 @@ Result<void> pack(const Manifest& manifest, const PackOptions& options, const st
       0, block));
   progress.set(manifest.samples.size());
   return keep_file(file, path);
+}
+
+}  // namespace
+
+Result<void> pack(const Manifest& manifest, const PackOptions& options, const std::string& path) {
+  return pack_all(manifest, options, false, path);
+}
+
+Result<void> pack_pieces(const Manifest& manifest, const PackOptions& options, const std::string& path) {
+  if (!options.masks || options.objects || options.texts || options.landmarks)
+    return Error{ErrorKind::usage, "pieces of pictures are packed with masks alone"};
+  return pack_all(manifest, options, true, path);
 }
 
 Result<PackedWriter> PackedWriter::open(const std::string& path, const PackedSizes& sizes, const std::vector<std::int32_t>& labels,

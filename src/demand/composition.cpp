@@ -103,6 +103,8 @@ constexpr std::array rows{
           "it moves boxes, not masks or points", "name none, flip, light, strong, light_unflipped or strong_unflipped"},
     Clash{"restore", "a task other than restore", [](const Demand& d) { return d.restore && d.task != "restore"; },
           "it says what is undone to a picture", "write task: restore, or leave restore out"},
+    Clash{"segment", "a task other than segment", [](const Demand& d) { return d.segment && d.task != "segment"; },
+          "it says how a segmenter comes to large pictures", "write task: segment, or leave segment out"},
     Clash{"recipe.augmentation", "task: restore",
           [](const Demand& d) {
             const std::string kind = d.recipe.augmentation.value_or("flip");

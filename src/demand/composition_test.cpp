@@ -93,6 +93,7 @@ TEST(Composition, PartsThatDoNotGoTogetherAreRefusedWithBothNamesAndTheRemedy) {
                  attributes);
   expect_refused({"read: {formats: [AA-999]}\n", "d.yaml:4: read", "other than read", "leave read out"}, smallest);
   expect_refused({"restore: {kind: deblur}\n", "d.yaml:4: restore", "other than restore", "leave restore out"}, smallest);
+  expect_refused({"segment: {pieces: true}\n", "d.yaml:4: segment", "other than segment", "leave segment out"}, smallest);
   expect_refused({"data: {path: x, symbols: s.txt}\n", "data.symbols: s.txt", "other than read", "leave data.symbols out"},
                  "name: a\ntask: classify\n");
   for (const Clash& clash : clashes()) EXPECT_THAT(covered, HasSubstr(std::string(" ") + clash.part)) << clash.part;

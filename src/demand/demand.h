@@ -244,6 +244,15 @@ struct Alarm {
   }
 };
 
+// How a segmenter comes to pictures that are larger than its input.
+struct Segmenting {
+  bool pieces = false;
+  static constexpr auto fields() {
+    return std::tuple{field("pieces", &Segmenting::pieces,
+                            "pictures are cut into overlapping pieces at their own size, to learn from and to answer, instead of shrunk")};
+  }
+};
+
 struct Demand {
   std::string name;
   std::string task = "classify";  // a row of tasks/tasks.h
@@ -261,7 +270,9 @@ struct Demand {
   std::optional<Alarm> alarm;
   std::optional<tasks::StatedFormats> read;
   std::optional<tasks::Degradation> restore;
+  std::optional<Segmenting> segment;
   std::int64_t seed = 0;
+  bool in_pieces() const { return segment && segment->pieces; }
   static constexpr auto fields() {
     return std::tuple{field("name", &Demand::name, "names the model: letters, digits, - and _"),
                       field("task", &Demand::task,
@@ -280,6 +291,7 @@ struct Demand {
                       field("alarm", &Demand::alarm),
                       field("read", &Demand::read),
                       field("restore", &Demand::restore),
+                      field("segment", &Demand::segment),
                       field("seed", &Demand::seed, "decides every random choice")};
   }
 };

@@ -44,7 +44,7 @@ Result<std::vector<runtime::Batch>> calibration_batches(const package::Model& mo
       SIGHTLINE_TRY(const image::Image picture, reader.read(manifest.samples[train[(begin + i) * train.size() / count]].path));
       const tasks::Task& task = model.task_row();
       Tensor one;
-      if (task.tiled) {  // a piece of what it will be shown
+      if (model.tiled()) {  // a piece of what it will be shown
         annotation::Annotation truth;
         image::Image shown = image::convert_channels(picture, input.channels);
         if (task.show != nullptr) {

@@ -9,6 +9,7 @@
 #include "dataset/corrections.h"
 #include "dataset/good_pictures.h"
 #include "dataset/import.h"
+#include "dataset/packed_pieces.h"
 #include "dataset/packed_set.h"
 #include "dataset/packed_tiles.h"
 #include "dataset/split.h"
@@ -170,6 +171,10 @@ line::Step pack_step(const BuildContext& build) {
     step.says = "decode the images once, in pieces at their own size";
     step.parameters["restore"] = to_json(build.demand.restore);
   }
+  if (build.demand.in_pieces()) {
+    step.says = "decode the images once, in pieces at their own size";
+    step.parameters["pieces"] = true;
+  }
   step.describe_change = describe_manifest_change(build);
   step.body = [build](line::StepContext& context) -> Result<void> {
     SIGHTLINE_TRY(const dataset::Manifest manifest, read_manifest(context));
@@ -188,7 +193,7 @@ line::Step pack_step(const BuildContext& build) {
                                        .objects = build.task->objects,
                                        .landmarks = build.task->landmarks,
                                        .masks = build.task->masks};
-    SIGHTLINE_CHECK(dataset::pack(manifest, options, path));
+    SIGHTLINE_CHECK(build.demand.in_pieces() ? dataset::pack_pieces(manifest, options, path) : dataset::pack(manifest, options, path));
     return context.put_file("images", path);
   };
   return step;

@@ -14,6 +14,7 @@
 #include "factory/recipe.h"
 #include "factory/step_inputs.h"
 #include "graph/graph.h"
+#include "image/tiles.h"
 #include "line/worker.h"
 #include "modules/imported.h"
 #include "modules/modules.h"
@@ -120,6 +121,7 @@ Json recipe_parameters(const demand::Demand& demand) {
   Json parameters = {{"pins", to_json(demand.recipe)}, {"budget", to_json(demand.budget)}, {"limits", to_json(demand.limits)},
                      {"metric", demand.target.metric}, {"read", to_json(demand.read)},     {"seed", demand.seed}};
   if (demand.restore) parameters["restore"] = to_json(*demand.restore);
+  if (demand.in_pieces()) parameters["pieces"] = true;
   return parameters;
 }
 
@@ -255,6 +257,18 @@ Result<double> write_calibrated(const BuildContext& build, package::Contents& co
   return temperature;
 }
 
+image::Image middle_of(const image::Image& picture, int most) {
+  const int width = std::min(picture.width, most), height = std::min(picture.height, most);
+  image::Image middle{.width = width, .height = height, .channels = picture.channels, .pixels = {}};
+  for (int y = 0; y < height; ++y) {
+    const auto from = picture.pixels.begin() +
+                      (static_cast<std::ptrdiff_t>((picture.height - height) / 2 + y) * picture.width + (picture.width - width) / 2) *
+                          static_cast<std::ptrdiff_t>(picture.channels);
+    middle.pixels.insert(middle.pixels.end(), from, from + static_cast<std::ptrdiff_t>(middle.row_bytes()));
+  }
+  return middle;
+}
+
 line::Step package_step(const BuildContext& build) {
   line::Step step{.name = "package", .version = 1, .says = "calibrate, write, reopen and verify the package"};
   if (build.task->calibrate == nullptr) step.says = "write, reopen and verify the package";
@@ -288,6 +302,11 @@ line::Step package_step(const BuildContext& build) {
     SIGHTLINE_TRY(contents.lineage, lineage_of(build, manifest, recipe, history));
     SIGHTLINE_TRY(contents.golden, choose_golden(manifest, golden_count));
     if (task->show != nullptr) SIGHTLINE_CHECK(show_golden(*task, contents, contents.golden));
+    if (build.demand.in_pieces()) {
+      contents.graph.metadata[package::pieces_key] = "true";
+      for (package::GoldenSample& sample : contents.golden)
+        sample.picture = middle_of(sample.picture, 2 * contents.preprocessing.width - image::tile_overlap);
+    }
 
     const std::string folder = context.work_folder() + "/" + build.demand.name;
     if (build.task->calibrate != nullptr) {

@@ -151,14 +151,7 @@ Result<void> show_golden(const tasks::Task& task, const package::Contents& conte
   const int most = (2 * contents.preprocessing.width - image::tile_overlap) * scale;
   for (package::GoldenSample& sample : golden) {
     const image::Image picture = image::convert_channels(sample.picture, contents.preprocessing.channels);
-    const int width = std::min(picture.width, most), height = std::min(picture.height, most);
-    image::Image middle{.width = width, .height = height, .channels = picture.channels, .pixels = {}};
-    for (int y = 0; y < height; ++y) {
-      const auto from = picture.pixels.begin() +
-                        (static_cast<std::ptrdiff_t>((picture.height - height) / 2 + y) * picture.width + (picture.width - width) / 2) *
-                            static_cast<std::ptrdiff_t>(picture.channels);
-      middle.pixels.insert(middle.pixels.end(), from, from + static_cast<std::ptrdiff_t>(middle.row_bytes()));
-    }
+    const image::Image middle = middle_of(picture, most);
     annotation::Annotation truth;
     SIGHTLINE_TRY(sample.picture, task.show(middle, sample.name, {contents.labels, contents.graph.metadata}, truth));
   }

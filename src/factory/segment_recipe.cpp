@@ -26,6 +26,9 @@ Result<ChosenRecipe> choose_segmenter_recipe(const demand::Demand& demand, const
                              demand.target.metric)};
   ChosenRecipe chosen;
   choose_side(demand.recipe, manifest, sides, chosen);
+  if (demand.in_pieces())
+    chosen.reasons.push_back(
+        fmt::format("pictures are cut into pieces of {0}×{0} pixels at their own size: the demand says so", chosen.recipe.side));
   choose_dense_training(demand, manifest, modules::Augmentation::strong, chosen);
   chosen.reasons.emplace_back(instances ? "two maps more, border and depth: the masks tell objects apart"
                                         : "classes alone: the masks do not tell objects apart");

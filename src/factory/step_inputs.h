@@ -46,6 +46,8 @@ Result<double> write_calibrated_restorer(const BuildContext& build, package::Con
 // What a model is shown of pictures of the data (tasks::Task::show): golden samples of tasks that make their own. Those that are larger
 // than a few pieces are cut to their middle.
 Result<void> show_golden(const tasks::Task& task, const package::Contents& contents, std::vector<package::GoldenSample>& golden);
+// Its middle, at most so many pixels a side.
+image::Image middle_of(const image::Image& picture, int most);
 // {"data": what the samples are, where they come from and under which licence}
 Json data_lineage(const dataset::Manifest& manifest);
 

@@ -144,6 +144,7 @@ runtime::Session& Model::session() { return *state_->session; }
 Result<std::vector<Tensor>> Model::run(std::span<const Tensor> inputs) { return state_->run(inputs); }
 
 const tasks::Task& Model::task_row() const { return *state_->task; }
+bool Model::tiled() const { return state_->task->tiled || state_->graph.metadata.contains(pieces_key); }
 bool Model::annotates() const { return state_->task->decode != nullptr; }
 
 Tensor Model::prepare(const image::Image& picture) const { return prepare_picture(picture, preprocessing()); }
@@ -158,7 +159,7 @@ Tensor Model::pieces(const image::Image& picture) const {
 }
 
 Result<annotation::Annotation> Model::answer(const image::Image& picture) {
-  if (!annotates() || !state_->task->tiled) {
+  if (!annotates() || !tiled()) {
     const image::Placement place = placement(picture.width, picture.height);
     SIGHTLINE_TRY(std::vector<annotation::Annotation> answers, annotations(prepare(picture), std::span(&place, 1)));
     return std::move(answers[0]);
@@ -195,8 +196,7 @@ Result<annotation::Annotation> Model::answer(const image::Image& picture) {
 
 Result<std::vector<annotation::Annotation>> Model::annotations(const Tensor& prepared, std::span<const image::Placement> placements) {
   if (!annotates()) return Error{ErrorKind::usage, fmt::format("\"{}\" is a classifier: it answers with probabilities", name())};
-  if (state_->task->tiled)
-    return Error{ErrorKind::usage, fmt::format("\"{}\" is asked about one picture at a time, piece by piece", name())};
+  if (tiled()) return Error{ErrorKind::usage, fmt::format("\"{}\" is asked about one picture at a time, piece by piece", name())};
   SIGHTLINE_CHECK(check_pictures(prepared, preprocessing()));
   const std::int64_t count = prepared.dim(0);
   if (static_cast<std::int64_t>(placements.size()) != count)

@@ -39,6 +39,10 @@ struct Preprocessing {
   }
 };
 
+// Metadata of a graph that is asked about pieces of a picture at its own size (image/tiles.h), whatever its task's row says; its outputs
+// must be maps, f32 N×K×H×W.
+inline constexpr const char* pieces_key = "sightline_pieces";
+
 // In which numbers the network computes; stands in the model's metadata. int8: QDQ in the graph, as every engine reads it; mixed: the same,
 // but for the layers that integers would hurt, which are as with bf16; bf16: an f32 graph that a runtime rounds where the processor can,
 // and computes in f32 where it cannot.
@@ -129,12 +133,14 @@ class Model {
   // u8 N×H×W×C → N answers in their pictures' frames, of models of any other task. Errors: usage (a classifier, sizes), invalid_data.
   Result<std::vector<annotation::Annotation>> annotations(const Tensor& prepared, std::span<const image::Placement> placements);
   // The answer to one picture of any size, of models of any other task: prepare(), placement() and annotations() in one, and the only way
-  // where pictures come piece by piece (tasks::Task::tiled). Errors as annotations().
+  // where pictures come piece by piece (tiled()). Errors as annotations().
   Result<annotation::Annotation> answer(const image::Image& picture);
   // The pieces of a picture that a tiled model is asked about: u8 K×H×W×C.
   Tensor pieces(const image::Image& picture) const;
   // Whether answers are annotations.
   bool annotates() const;
+  // Whether pictures come piece by piece, at their own size: the task's way (tasks::Task::tiled), or this package's (pieces_key).
+  bool tiled() const;
   // The row of its task.
   const tasks::Task& task_row() const;
 

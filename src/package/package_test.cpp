@@ -560,6 +560,62 @@ TEST_F(Package, PicturesOfTheWrongShapeAreRefused) {
   EXPECT_EQ(model->probabilities(Tensor::zeros(Dtype::u8, {12, 12, 3})).error().kind, ErrorKind::usage);
 }
 
+// A segmenter that looks at single pixels: bright ones are of its class.
+Contents bright_pixels(int width, int height, bool pieces) {
+  graph::Builder builder(1);
+  const std::string x = builder.image_input(height, width, 1, {128.0F}, {8.0F});
+  graph::Graph graph;
+  builder.rename(builder.softmax(builder.conv(x, 2, {.kernel = 1, .bias = true}), 1), "class_scores");
+  Contents contents;
+  contents.graph = *builder.finish({"class_scores"}, {});
+  for (auto& [name, weight] : contents.graph.initializers) {
+    if (weight.shape() == Shape{2, 1, 1, 1}) weight = Tensor::of<float>({2, 1, 1, 1}, {-1, 1});
+    if (weight.shape() == Shape{2} && name.find("bias") != std::string::npos) weight = Tensor::of<float>({2}, {0, 0});
+  }
+  contents.name = "bright";
+  contents.task = "segment";
+  contents.labels = {"bright"};
+  contents.preprocessing = {.width = width, .height = height, .channels = 1, .fit = image::Fit::fit};
+  if (pieces) contents.graph.metadata[pieces_key] = "true";
+  contents.golden = {{"a", {.width = 20, .height = 20, .channels = 1, .pixels = std::vector<std::uint8_t>(400, 90)}}};
+  return contents;
+}
+
+TEST(Pieces, OfALargePictureAnswerAsTheWholeDoes) {
+  const TemporaryFolder folder;
+  image::Image picture{.width = 40, .height = 28, .channels = 1, .pixels = {}};
+  Random random(4);
+  for (int i = 0; i < 40 * 28; ++i) picture.pixels.push_back(static_cast<std::uint8_t>(random.below(256)));
+  const auto answer = [&](const std::string& name, const Contents& contents, const image::Image& asked) {
+    if (!path_exists(folder / name)) EXPECT_TRUE(write_package(contents, folder / name).ok());
+    auto model = Model::open(folder / name);
+    EXPECT_TRUE(model.ok()) << (model.ok() ? "" : model.error().message);
+    EXPECT_EQ(model->tiled(), contents.graph.metadata.contains(pieces_key));
+    auto annotation = model->answer(asked);
+    EXPECT_TRUE(annotation.ok()) << (annotation.ok() ? "" : annotation.error().message);
+    return *std::move(annotation);
+  };
+  const auto mask = [](const annotation::Annotation& said) {
+    const auto values = said.mask.values<std::uint8_t>();
+    return std::vector<std::uint8_t>(values.begin(), values.end());
+  };
+  const std::vector<std::uint8_t> whole = mask(answer("whole", bright_pixels(40, 28, false), picture)),
+                                  in_pieces = mask(answer("pieces", bright_pixels(16, 16, true), picture)),
+                                  shrunk = mask(answer("shrunk", bright_pixels(16, 16, false), picture));
+  ASSERT_EQ(whole.size(), 40U * 28U);
+  for (std::size_t i = 0; i < whole.size(); ++i) ASSERT_EQ(whole[i], picture.pixels[i] > 128 ? 1 : 0) << i;
+  EXPECT_EQ(in_pieces, whole);
+  EXPECT_NE(shrunk, whole);
+  // A picture of the input's size, and one that is smaller.
+  image::Image small{.width = 16, .height = 16, .channels = 1, .pixels = {picture.pixels.begin(), picture.pixels.begin() + 256}};
+  EXPECT_EQ(mask(answer("pieces", bright_pixels(16, 16, true), small)), mask(answer("shrunk", bright_pixels(16, 16, false), small)));
+  small.height = 5;
+  small.pixels.resize(80);
+  const std::vector<std::uint8_t> narrow = mask(answer("pieces", bright_pixels(16, 16, true), small));
+  ASSERT_EQ(narrow.size(), 80U);
+  for (std::size_t i = 0; i < narrow.size(); ++i) EXPECT_EQ(narrow[i], small.pixels[i] > 128 ? 1 : 0) << i;
+}
+
 TEST(Text, PrintableIsValidUtf8WithoutControls) {
   EXPECT_TRUE(is_printable("Übergröße 帽子 🎩", 100));
   for (const char* bad :

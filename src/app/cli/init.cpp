@@ -47,7 +47,12 @@ std::string good_demand_text(const std::string& name, const std::string& path, c
                              const std::string& classes) {
   const auto good = static_cast<std::size_t>(std::ranges::count(manifest.samples, 0, &dataset::Sample::label));
   const std::size_t others = manifest.samples.size() - good;
-  std::string text = fmt::format("name: {}\ntask: anomaly   # learned from good pictures only", name);
+  std::string text;
+  if (manifest.format == "pictures")
+    text +=
+        "# Sharp pictures alone can also teach how to mend noisy, blurred or small ones: then write task: restore and restore: {kind: "
+        "denoise}\n# (or deblur, super_resolve) instead, and leave data.good, target and alarm out.\n\n";
+  text += fmt::format("name: {}\ntask: anomaly   # learned from good pictures only", name);
   if (manifest.format != "mvtec" && manifest.classes.size() > 1) text += "; classify, where there are enough of the others to learn from";
   text += fmt::format("\n\n# {} and {} that {} not: {}\n", plural(good, "good picture"), plural(others, "picture"),
                       others == 1 ? "is" : "are", classes);
@@ -96,6 +101,14 @@ const Suggestion& suggestion_for(const dataset::Manifest& manifest) {
   return *std::ranges::find(suggestions, std::string_view(task), [](const Suggestion& each) { return std::string_view(each.task); });
 }
 
+// More than half of them lose half of their pixels a side in the largest usual input.
+bool are_large(const dataset::Manifest& manifest) {
+  constexpr int twice_the_input = 640;
+  const auto large = std::ranges::count_if(
+      manifest.samples, [](const dataset::Sample& sample) { return std::max(sample.width, sample.height) > twice_the_input; });
+  return 2 * large > std::ssize(manifest.samples);
+}
+
 // "1,200 images, 3,400 objects in 3 classes: …"
 std::string what_there_is(const dataset::Manifest& manifest, const std::string& task, const std::string& classes) {
   const auto objects = std::accumulate(manifest.samples.begin(), manifest.samples.end(), std::uint64_t{0},
@@ -128,6 +141,11 @@ std::string demand_text(const std::string& file, const std::string& name, const 
     text +=
         "# What texts may look like, where that is known: A a letter, 9 a digit, * either, [..] one of these.\n"
         "# read: {formats: [\"AA-999\"]}\n\n";
+  if (task == "segment" && are_large(manifest))
+    text +=
+        "# The pictures are much larger than the net's input, to which they are shrunk. Where what matters is small, cut them into pieces "
+        "at\n"
+        "# their own size instead.\n# segment: {pieces: true}\n\n";
   const bool apart = manifest.masks && manifest.masks->instances;
   text += fmt::format("# What must be reached on untouched test images before anything is released.\ntarget:\n  {}\n\n",
                       apart ? "metric: mask_ap50      # or mask_ap, mIoU, dice, boundary_f1\n  at_least: 0.50" : suggested.target);

@@ -129,7 +129,7 @@ Result<std::vector<Answer>> answer_batch(std::span<Picture> pictures, const std:
         answers[i].milliseconds = pictures[i].milliseconds;
         Result<image::Image> picture = read_picture(pictures[i], standard_input, channels, answers[i]);
         if (picture.ok()) {
-          if (!model.task_row().tiled) prepared[i] = model.prepare(*picture);
+          if (!model.tiled()) prepared[i] = model.prepare(*picture);
           if (model.annotates()) decoded[i] = *std::move(picture);
         } else {
           answers[i].failure = picture.error().message;
@@ -138,7 +138,7 @@ Result<std::vector<Answer>> answer_batch(std::span<Picture> pictures, const std:
       },
       options.threads));
 
-  if (model.task_row().tiled) {
+  if (model.tiled()) {
     for (std::size_t i = 0; i < answers.size(); ++i) {
       if (decoded[i].pixels.empty()) continue;
       SIGHTLINE_CHECK(check_interrupt());
@@ -243,7 +243,7 @@ std::vector<std::vector<float>> embeddings_of(const std::vector<Answer>& answers
 }
 
 // Its answers say which pictures are alike.
-bool compares(const package::Model& model) { return model.task_row().open_classes && !model.task_row().tiled; }
+bool compares(const package::Model& model) { return model.task_row().open_classes && !model.tiled(); }
 
 // The picture that is most like each.
 void print_neighbours(const Console& console, const std::vector<Answer>& answers) {
