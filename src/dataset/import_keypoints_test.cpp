@@ -8,6 +8,7 @@
 #include "dataset/packed_pieces.h"
 #include "dataset/split.h"
 #include "dataset/test_folder.h"
+#include "image/levels.h"
 
 namespace sightline::dataset {
 namespace {

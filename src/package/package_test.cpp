@@ -14,6 +14,7 @@
 
 #include "base/files.h"
 #include "base/random.h"
+#include "base/temporary_folder.h"
 #include "graph/builder.h"
 #include "package/golden.h"
 #include "package/layout.h"
@@ -587,7 +588,9 @@ TEST(Pieces, OfALargePictureAnswerAsTheWholeDoes) {
   Random random(4);
   for (int i = 0; i < 40 * 28; ++i) picture.pixels.push_back(static_cast<std::uint8_t>(random.below(256)));
   const auto answer = [&](const std::string& name, const Contents& contents, const image::Image& asked) {
-    if (!path_exists(folder / name)) EXPECT_TRUE(write_package(contents, folder / name).ok());
+    if (!path_exists(folder / name)) {
+      EXPECT_TRUE(write_package(contents, folder / name).ok());
+    }
     auto model = Model::open(folder / name);
     EXPECT_TRUE(model.ok()) << (model.ok() ? "" : model.error().message);
     EXPECT_EQ(model->tiled(), contents.graph.metadata.contains(pieces_key));
