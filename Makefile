@@ -27,7 +27,7 @@ demo: configure  ## build, then from Fashion-MNIST to a released package that an
 	@scripts/demo $(BUILD)/bin $(DEMO)
 
 # The folders that read what strangers wrote; with SAN only these are built and tested when CORE=1.
-CORE_FOLDERS := base demand graph image dataset store line tasks weights
+CORE_FOLDERS := base demand graph image dataset store line tasks weights net
 ifdef CORE
 ALL_TARGETS := --target $(CORE_FOLDERS:%=sightline_%_test)
 CORE_LABELS := -L '^($(subst $(eval ) ,|,$(CORE_FOLDERS)))$$'
@@ -42,11 +42,13 @@ test: all  ## build and run every test and check
 # Libraries that are not instrumented (oneDNN, OpenMP) look full of races, which are none; the test that is about GCC's own threads is left out,
 # nothing else.
 THREADED := Team.*:Scheduler.*:Ways.*:RuntimeConcurrency.*:SharedSession.*:HeadBank.*:MergedGraph.*:-Team.OthersHaveTheirOwnThreads
-thread-test:  ## the runtime's threads under ThreadSanitizer
+thread-test:  ## the threads of the runtime and of the server under ThreadSanitizer
 	@$(MAKE) --no-print-directory configure SAN=thread
-	@cmake --build build/san-thread -j $(JOBS) --target sightline_runtime_test
+	@cmake --build build/san-thread -j $(JOBS) --target sightline_runtime_test sightline_net_test sightline_serving_test
 	@TSAN_OPTIONS="halt_on_error=1:ignore_noninstrumented_modules=1" \
 		build/san-thread/sightline_runtime_test --gtest_brief=1 --gtest_filter='$(THREADED)'
+	@TSAN_OPTIONS="halt_on_error=1:ignore_noninstrumented_modules=1" build/san-thread/sightline_net_test --gtest_brief=1
+	@TSAN_OPTIONS="halt_on_error=1:ignore_noninstrumented_modules=1" build/san-thread/sightline_serving_test --gtest_brief=1
 
 soak: all  ## the long tests: ten minutes of a server under everything at once, 50 kills of a build
 	@scripts/soak $(BUILD)
