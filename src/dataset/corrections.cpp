@@ -75,6 +75,9 @@ Digest digest_of_corrections(const std::vector<Correction>& in_force) {
 Result<Correction> add_correction(const std::string& path, Correction correction) {
   SIGHTLINE_TRY(const FileLock lock, lock_for_writing(path));
   SIGHTLINE_TRY(std::vector<Correction> revisions, read_corrections(path));
+  // Who corrects again sees the corrected label; what the data say is what the first correction saw.
+  for (const Correction& each : corrections_in_force(revisions))
+    if (each.path == correction.path && each.digest == correction.digest) correction.from = each.from;
   correction.revision = static_cast<std::int64_t>(revisions.size()) + 1;
   correction.when = utc_now();
   correction.undoes = 0;

@@ -15,7 +15,7 @@ struct Correction {
   std::int64_t revision = 0;  // 1, 2, …
   std::string path;           // of the sample, as in the manifest
   Digest digest;              // of its content: another picture under the same name is not corrected
-  std::string from, to;       // names of classes
+  std::string from, to;       // names of classes; from: what the data say
   std::string when, who;      // UTC; who may be ""
   std::int64_t undoes = 0;    // > 0: this revision takes back that one, and the rest repeats what it said
   static constexpr auto fields() {
@@ -36,7 +36,7 @@ std::vector<Correction> corrections_in_force(const std::vector<Correction>& revi
 Digest digest_of_corrections(const std::vector<Correction>& in_force);
 
 // Adds a revision and gives it; any number of processes (a lock per file), written whole or not at all. revision, when and undoes are not
-// read. Errors: io, invalid_data.
+// read, nor is from where a correction of this picture is in force: it is that one's. Errors: io, invalid_data.
 Result<Correction> add_correction(const std::string& path, Correction correction);
 // Takes the last revision that is in force back, or this one. Error not_found: there is none.
 Result<Correction> undo_correction(const std::string& path, const std::string& who, std::int64_t revision = 0);

@@ -56,6 +56,16 @@ TEST_F(Corrections, UndoGivesTheEarlierWordBackAndLosesNoRevision) {
   EXPECT_EQ(read_corrections(path)->size(), 4U);
 }
 
+TEST_F(Corrections, APictureIsCorrectedAgainWhereAnImportHasAppliedTheFirst) {
+  add("b.png", "2", "glass", "metal");
+  Manifest manifest = three_pictures();
+  manifest.classes.emplace_back("paper");
+  EXPECT_EQ(add("b.png", "2", "metal", "paper").from, "glass") << "what the data say";
+  const Corrected corrected = apply_corrections(in_force(), manifest);
+  EXPECT_TRUE(corrected.left_out.empty());
+  EXPECT_EQ(manifest.samples[1].label, 2);
+}
+
 TEST_F(Corrections, ACertainRevisionCanBeUndone) {
   add("a.png", "1", "glass", "metal");
   add("b.png", "2", "glass", "metal");

@@ -137,9 +137,10 @@ export function Try({ at }: { at: Place }) {
     try {
       const path = `/v1/models/${part(name)}:predict`;
       const begun = performance.now();
-      const answer = await ask<Answer>(path, { method: "POST", headers: { "Content-Type": picture.type || "application/octet-stream" }, body: picture });
+      const answer = await ask<Answer>(`${path}?top=5`, { method: "POST", headers: { "Content-Type": picture.type || "application/octet-stream" }, body: picture });
       const took = performance.now() - begun;
-      const drawn = await drawnPicture(path, picture);
+      // Classes stand beside the picture; drawn onto a small one they would hide it.
+      const drawn = answer.classes ? null : await drawnPicture(path, picture);
       setAsked((old) => [{ name: called, picture: URL.createObjectURL(picture), drawn, answer, took }, ...old].slice(0, 12));
     } catch (problem) {
       setError(problem as ApiError);
