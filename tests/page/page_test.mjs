@@ -22,7 +22,12 @@ makeWorkspace(program, work);
 async function serve(folder) {
   const server = spawn(program, ["ui", "--workspace", join(folder, ".sightline")], { stdio: ["ignore", "pipe", "inherit"] });
   const url = await new Promise((found, failed) => {
-    server.stdout.on("data", (text) => found(String(text).trim().split("\n")[0]));
+    let said = "";
+    server.stdout.on("data", (text) => {
+      said += text;
+      const address = /http:\/\/[^\s/]+:\d+/.exec(said);
+      if (address) found(address[0]);
+    });
     server.on("exit", (code) => failed(new Error(`sightline ui ended with ${code}`)));
   });
   return { url, stop: () => server.kill("SIGINT") };
