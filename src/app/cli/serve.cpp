@@ -217,11 +217,13 @@ Action declare_ui(Arguments& arguments) {
 }
 
 struct TokenArguments {
-  std::string action, name, scope = "infer", file = "tokens.json";
+  std::vector<std::string> words;
+  std::string scope = "infer", file = "tokens.json";
 };
 
 Result<int> run_token(Console& console, const TokenArguments& arguments) {
-  if (arguments.action == "list") {
+  const std::string& action = arguments.words[0];
+  if (action == "list" && arguments.words.size() == 1) {
     SIGHTLINE_TRY(const net::Tokens tokens, net::Tokens::read(arguments.file));
     std::vector<std::vector<std::string>> rows;
     for (const net::Token& token : tokens.all()) rows.push_back({token.name, token.scope, token.created});
@@ -231,25 +233,25 @@ Result<int> run_token(Console& console, const TokenArguments& arguments) {
     console.document({{"tokens", list}});
     return 0;
   }
-  if (arguments.name.empty()) return Error{ErrorKind::usage, fmt::format("token {} wants a NAME", arguments.action)};
-  if (arguments.action == "remove") {
-    SIGHTLINE_CHECK(net::remove_token(arguments.file, arguments.name));
-    console.say("{} may not ask any more; restart the server", arguments.name);
-    console.document({{"removed", arguments.name}});
+  if (arguments.words.size() != 2 || (action != "add" && action != "remove"))
+    return Error{ErrorKind::usage, "token: add NAME, list or remove NAME is wanted"};
+  const std::string& name = arguments.words[1];
+  if (action == "remove") {
+    SIGHTLINE_CHECK(net::remove_token(arguments.file, name));
+    console.say("{} may not ask any more; restart the server", name);
+    console.document({{"removed", name}});
     return 0;
   }
-  if (arguments.action != "add") return Error{ErrorKind::usage, fmt::format("token {}: add, list or remove is wanted", arguments.action)};
-  SIGHTLINE_TRY(const std::string secret, net::add_token(arguments.file, arguments.name, arguments.scope));
+  SIGHTLINE_TRY(const std::string secret, net::add_token(arguments.file, name, arguments.scope));
   console.say("{}", secret);
   console.remark("shown this once; {} keeps its hash. Clients send the header Authorization: Bearer SECRET", arguments.file);
-  console.document({{"name", arguments.name}, {"scope", arguments.scope}, {"secret", secret}});
+  console.document({{"name", name}, {"scope", arguments.scope}, {"secret", secret}});
   return 0;
 }
 
 Action declare_token(Arguments& arguments) {
   auto values = std::make_shared<TokenArguments>();
-  arguments.positional("ACTION", values->action, "add, list or remove");
-  arguments.option("--name", values->name, "NAME", "of who holds it");
+  arguments.positional("WORDS", values->words, "add NAME, list, or remove NAME; the name is of who holds it");
   arguments.option("--scope", values->scope, "SCOPE", "read (look), infer (ask models as well) or admin (change what is served as well)");
   arguments.option("--tokens", values->file, "FILE", "where hashes are kept");
   return [values](Console& console) { return run_token(console, *values); };
@@ -265,9 +267,9 @@ constexpr Example serve_examples[] = {
 constexpr Example ui_examples[] = {{"sightline ui", "the page of the workspace .sightline, on a free port"},
                                    {"sightline ui --port 8080 --workspace shop/.sightline", "of another one, on port 8080"}};
 constexpr Example token_examples[] = {
-    {"sightline token add --name camera-3", "a secret that may ask models"},
-    {"sightline token add --name owner --scope admin", "one that may load, unload and change traffic"},
-    {"sightline token remove --name camera-3", "no longer"},
+    {"sightline token add camera-3", "a secret that may ask models"},
+    {"sightline token add owner --scope admin", "one that may load, unload and change traffic"},
+    {"sightline token remove camera-3", "no longer"},
 };
 
 }  // namespace
