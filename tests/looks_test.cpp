@@ -7,13 +7,11 @@
 #include "base/files.h"
 #include "base/random.h"
 #include "image/image.h"
-#include "tests/scenario.h"
+#include "scenario.h"
 
-namespace sightline {
+namespace sightline::scenario {
 namespace {
 
-using scenario::Outcome;
-using scenario::sightline;
 using testing::HasSubstr;
 
 // Stripes of three pixels in noise, lying or standing: at a third of the side all is grey.
@@ -45,7 +43,7 @@ TEST(Looks, ALargerSideIsTakenWhereItShowsMoreAndStaysAwayWhereItIsPinned) {
   const TemporaryFolder folder;
   draw_fine_stripes(folder / "set", 40);
   const std::string demand = "name: stripes\ntask: classify\ndata: {path: set}\nbackbone: {name: sight-s, freeze: backbone}\n";
-  scenario::write_text(folder / "stripes.yaml", demand);
+  write_text(folder / "stripes.yaml", demand);
   const Outcome built = sightline({"build", "stripes.yaml", "--json"}, {.folder = folder.path()});
   ASSERT_EQ(built.exit_code, 0) << built.err << built.out;
   const Json head = figures_of(built.json(), "head");
@@ -60,7 +58,7 @@ TEST(Looks, ALargerSideIsTakenWhereItShowsMoreAndStaysAwayWhereItIsPinned) {
   EXPECT_EQ(again.exit_code, 0);
   EXPECT_FALSE(again.json().at("ran_anything").get<bool>());
 
-  scenario::write_text(folder / "pinned.yaml", demand + "recipe: {side: 96}\n");
+  write_text(folder / "pinned.yaml", demand + "recipe: {side: 96}\n");
   const Outcome pinned = sightline({"build", "pinned.yaml", "--json"}, {.folder = folder.path()});
   ASSERT_EQ(pinned.exit_code, 0) << pinned.err << pinned.out;
   EXPECT_EQ(figures_of(pinned.json(), "head").at("side"), 96);
@@ -68,4 +66,4 @@ TEST(Looks, ALargerSideIsTakenWhereItShowsMoreAndStaysAwayWhereItIsPinned) {
 }
 
 }  // namespace
-}  // namespace sightline
+}  // namespace sightline::scenario

@@ -90,6 +90,8 @@ std::optional<std::string> percent_decoded(std::string_view text, bool plus_is_s
       if (high < 0 || low < 0 || (high == 0 && low == 0)) return std::nullopt;
       decoded += static_cast<char>(high * 16 + low);
       i += 2;
+    } else if (text[i] == '\0') {
+      return std::nullopt;
     } else {
       decoded += text[i];
     }
