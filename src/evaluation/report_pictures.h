@@ -13,7 +13,6 @@
 
 namespace sightline::evaluation {
 
-
 class Pictures {
  public:
   // Asks for a sample; those asked for first are shown first when the budget runs out.
