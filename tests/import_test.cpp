@@ -201,9 +201,11 @@ TEST_F(Imported, ABackboneOfTheWorkspaceIsUsedByItsName) {
   EXPECT_THAT(names, testing::Contains("eyes"));
   EXPECT_THAT(run({"backbone", "show", "eye"}).err, HasSubstr("did you mean \"eyes\"?"));
 
-  // Nothing but the name differs from a demand that brings the file; the features are the same ones.
-  write_text(place / "file.yaml", demand_for("model", 1, "onnx: net.onnx, freeze: backbone, cut: embedding"));
-  write_text(place / "name.yaml", demand_for("model", 1, "name: eyes, freeze: backbone"));
+  // Nothing but the name differs from a demand that brings the file; the features are the same ones. (Without the side, the demand that
+  // pins no cut would try larger sides.)
+  const std::string side = fmt::format("recipe: {{side: {}}}\n", imported.json().at("about").at("side").get<int>());
+  write_text(place / "file.yaml", demand_for("model", 1, "onnx: net.onnx, freeze: backbone, cut: embedding") + side);
+  write_text(place / "name.yaml", demand_for("model", 1, "name: eyes, freeze: backbone") + side);
   std::filesystem::remove_all(place / ".sightline/backbones");  // made again when it is missing
   const Outcome by_name = run({"build", "name.yaml", "--json"});
   ASSERT_EQ(by_name.exit_code, 0) << by_name.out << by_name.err;

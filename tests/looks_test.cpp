@@ -58,7 +58,8 @@ TEST(Looks, ALargerSideIsTakenWhereItShowsMoreAndStaysAwayWhereItIsPinned) {
   EXPECT_EQ(again.exit_code, 0);
   EXPECT_FALSE(again.json().at("ran_anything").get<bool>());
 
-  write_text(folder / "pinned.yaml", demand + "recipe: {side: 96}\n");
+  // Under another name: against the release of the first it would be refused.
+  write_text(folder / "pinned.yaml", "name: pinned" + demand.substr(demand.find('\n')) + "recipe: {side: 96}\n");
   const Outcome pinned = sightline({"build", "pinned.yaml", "--json"}, {.folder = folder.path()});
   ASSERT_EQ(pinned.exit_code, 0) << pinned.err << pinned.out;
   EXPECT_EQ(figures_of(pinned.json(), "head").at("side"), 96);

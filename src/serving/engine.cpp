@@ -126,6 +126,20 @@ std::size_t Engine::bytes() const {
   return bytes;
 }
 
+std::size_t Engine::bytes_of(const std::string& name) const {
+  std::shared_ptr<Group> group;
+  std::size_t models = 1;
+  {
+    const std::scoped_lock lock(mutex_);
+    const auto found = by_model_.find(name);
+    if (found == by_model_.end()) return 0;
+    group = found->second;
+    models = std::max<std::size_t>(1, group->models.size());
+  }
+  const runtime::SharedSession::Size size = group->session.size();
+  return (size.memory.weights + size.memory.arena + size.heads) / models;
+}
+
 std::size_t Engine::waiting() const {
   std::vector<std::shared_ptr<Group>> groups;
   {

@@ -35,6 +35,8 @@ class Engine {
   std::vector<std::vector<std::string>> by_group(std::span<const std::string> names) const;
 
   std::size_t bytes() const;  // weights, intermediate values and heads of all models
+  // The model's share of what its group holds: all of it where it is alone.
+  std::size_t bytes_of(const std::string& name) const;
   std::size_t waiting() const;
   std::map<std::int64_t, std::uint64_t> batches(const std::string& name) const;  // of the model's group
 

@@ -78,7 +78,6 @@ Result<std::shared_ptr<Loaded>> Repository::open_model(const std::string& name, 
   }
   SIGHTLINE_TRY(const std::string path, listed.path());
   const std::string group = group_of(path);
-  const std::size_t before = engine_->bytes();
   loaded->engine_ = engine_;
   auto opened = package::Model::open(path, {.threads = options_.threads,
                                             .check_golden = options_.check_golden,
@@ -88,8 +87,7 @@ Result<std::shared_ptr<Loaded>> Repository::open_model(const std::string& name, 
   if (!opened.ok()) return opened.error();
   loaded->model.emplace(*std::move(opened));
   SIGHTLINE_TRY(loaded->decisions, package::read_decisions(loaded->model->graph(), loaded->model->labels().size()));
-  const std::size_t after = engine_->bytes();
-  loaded->bytes = after > before ? after - before : 0;
+  loaded->bytes = engine_->bytes_of(loaded->key);
   loaded->load_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   return loaded;
 }
@@ -115,7 +113,7 @@ Result<std::shared_ptr<Loaded>> Repository::load_version(const std::string& name
     lock.unlock();
     Result<std::shared_ptr<Loaded>> opened = open_model(name, version, listed);
     if (opened.ok()) make_room_for(opened->get());
-    if (opened.ok() && engine_->bytes() > options_.most_bytes && (*opened)->bytes > options_.most_bytes)
+    if (opened.ok() && (*opened)->bytes > options_.most_bytes)
       opened = Error{ErrorKind::refused, fmt::format("\"{}\" wants {}, more than the {} that models may have here", name,
                                                      human_bytes((*opened)->bytes), human_bytes(options_.most_bytes))};
     lock.lock();
