@@ -203,7 +203,7 @@ TEST_F(Imported, ABackboneOfTheWorkspaceIsUsedByItsName) {
 
   // Nothing but the name differs from a demand that brings the file; the features are the same ones. (Without the side, the demand that
   // pins no cut would try larger sides.)
-  const std::string side = fmt::format("recipe: {{side: {}}}\n", imported.json().at("about").at("side").get<int>());
+  const std::string side = fmt::format("recipe: {{side: {}}}\n", imported.json().at("figures").at("side").get<int>());
   write_text(place / "file.yaml", demand_for("model", 1, "onnx: net.onnx, freeze: backbone, cut: embedding") + side);
   write_text(place / "name.yaml", demand_for("model", 1, "name: eyes, freeze: backbone") + side);
   std::filesystem::remove_all(place / ".sightline/backbones");  // made again when it is missing

@@ -200,7 +200,7 @@ await check("colours can be chosen, and an unknown page says so", `${small.url}/
   await page.getByRole("heading", { name: "No such page" }).waitFor();
   await page.getByRole("button", { name: /Colours: auto/ }).click();
   await page.getByRole("button", { name: /Colours: light/ }).click();
-  assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");
+  await page.waitForFunction(() => document.documentElement.dataset.theme === "dark");  // the page paints after the click
 });
 small.stop();
 
