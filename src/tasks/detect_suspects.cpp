@@ -102,7 +102,7 @@ std::vector<SuspectBox> rank_suspect_boxes(std::span<const Case> cases) {
       if (doubt.seen)
         for (const Object& each : one.prediction.objects)
           if (each == *doubt.seen) told.push_back(&each);
-      ranking.push_back(std::move(doubt));
+      ranking.push_back(doubt);
     }
     for (const Object& seen : one.prediction.objects) {
       if (std::ranges::find(told, &seen) != told.end()) continue;
