@@ -1,8 +1,3 @@
-// Boost.Asio 1.74 knows clang's coroutines only when told.
-#if defined(__clang__)
-#define BOOST_ASIO_HAS_CO_AWAIT 1
-#define BOOST_ASIO_HAS_STD_COROUTINE 1
-#endif
 #include "net/server.h"
 
 #include <fmt/format.h>
@@ -10,11 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <boost/asio.hpp>
-#include <boost/asio/ssl.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
-#include <boost/beast/ssl.hpp>
 #include <condition_variable>
 #include <mutex>
 #include <set>
@@ -22,35 +12,18 @@
 #include <utility>
 
 #include "base/log.h"
+#include "net/admission.h"
+#include "net/beast.h"
 #include "net/router.h"
 
 namespace sightline::net {
 namespace {
 
-namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = boost::beast::http;
-using asio::ip::tcp;
 using boost::system::error_code;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds event_interval{250};
 constexpr std::uint64_t least_rate = 100'000;  // bytes a second that a client must keep up beyond the time it always has
-
-bool is_loopback(std::string host) {
-  if (host.starts_with('[')) host = host.substr(1, host.find(']') - 1);
-  if (host == "localhost") return true;
-  error_code error;
-  const auto address = asio::ip::make_address(host, error);
-  return !error && address.is_loopback();
-}
-
-// "host:port" without the port.
-std::string without_port(const std::string& host) {
-  const std::size_t colon = host.rfind(':');
-  if (colon == std::string::npos || host.find(']', colon) != std::string::npos) return host;
-  return host.substr(0, colon);
-}
 
 Response refusal(int status, const std::string& words) { return json_response({{"error", words}}, status); }
 
@@ -65,12 +38,12 @@ Response try_later(const std::string& words) {
 struct Server::State {
   ServerOptions options;
   Router router;
+  Admission admission;
   asio::io_context io{1};
   tcp::acceptor acceptor{io};
   std::optional<asio::ssl::context> tls;
   asio::thread_pool pool;
   std::thread speaker;
-  bool loopback = true;
   std::atomic<bool> draining = false;
   std::atomic<std::size_t> open = 0, waiting = 0, working = 0, answering = 0;
   std::atomic<std::uint64_t> held = 0;
@@ -83,7 +56,10 @@ struct Server::State {
   std::set<Live*> live;
 
   State(ServerOptions given, std::vector<Route> routes)
-      : options(std::move(given)), router(std::move(routes)), pool(static_cast<std::size_t>(std::max(1, options.workers))) {}
+      : options(std::move(given)),
+        router(std::move(routes)),
+        admission(options.tokens, options.address, options.hosts),
+        pool(static_cast<std::size_t>(std::max(1, options.workers))) {}
 
   // Bytes of a body for as long as they are held.
   class Hold {
@@ -98,36 +74,20 @@ struct Server::State {
     std::uint64_t bytes_;
   };
 
+  // A request that has begun, for the drain.
+  class Answering {
+   public:
+    explicit Answering(State& state) : state_(state) { ++state_.answering; }
+    ~Answering() { --state_.answering; }
+    Answering(const Answering&) = delete;
+    Answering& operator=(const Answering&) = delete;
+
+   private:
+    State& state_;
+  };
+
   std::chrono::milliseconds time_for(std::chrono::milliseconds always, std::uint64_t bytes) const {
     return always + std::chrono::milliseconds(bytes * 1000 / least_rate);
-  }
-
-  bool known_host(const std::string& host) const {
-    const std::string name = without_port(host);
-    return is_loopback(name) || name == options.address || std::ranges::find(options.hosts, name) != options.hosts.end();
-  }
-
-  // Nothing: the request may go on.
-  std::optional<Response> turned_away(Request& request, const Route& route) const {
-    if (options.tokens.empty()) {
-      // Beyond this machine there are always tokens.
-      if (!known_host(request.header("host"))) return refusal(403, "this server is not called by this name; --host NAME lets it be");
-      const std::string& origin = request.header("origin");
-      const std::size_t slashes = origin.find("://");
-      if (!origin.empty() && (slashes == std::string::npos || !known_host(origin.substr(slashes + 3))))
-        return refusal(403, "a page of another site may not ask this server");
-      return std::nullopt;
-    }
-    const auto holder = options.tokens.holder(request.header("authorization"));
-    if (holder) request.caller.who = holder->name;
-    if (route.scope == Scope::open) return std::nullopt;
-    if (!holder) {
-      Response response = refusal(401, "a token is wanted: Authorization: Bearer SECRET");
-      response.headers.emplace_back("WWW-Authenticate", "Bearer");
-      return response;
-    }
-    if (holder->scope < route.scope) return refusal(403, "this token does not allow that");
-    return std::nullopt;
   }
 
   struct Waiting {
@@ -318,7 +278,7 @@ struct Server::State {
       response.headers.emplace_back("Allow", found.allowed);
       return response;
     }
-    if (std::optional<Response> away = turned_away(request, *route)) return away;
+    if (std::optional<Response> away = admission.refused(request, route->scope)) return away;
     if (expected > 0 && held + expected > std::max(options.most_held, expected))
       return try_later("the server holds as many requests as it can");
     if (waiting >= options.queue && !route->quick) return try_later("too many requests wait already");
@@ -396,13 +356,12 @@ struct Server::State {
     }
     exchange.bytes_in = request->body.size();
 
-    ++answering;
+    const Answering begun(*this);
     beast::get_lowest_layer(stream).expires_never();
     std::function<void(Reply)> work = [route, request](Reply reply) { route->handle(std::move(*request), std::move(reply)); };
     response = co_await await_response(work, route->quick);
     if (!response) response = refusal(503, "the answer took too long");
     const bool go_on = co_await write_response(stream, *response, keep && !draining, head_only, exchange);
-    --answering;
     co_return go_on;
   }
 
@@ -503,7 +462,6 @@ Result<Server> Server::start(ServerOptions options, std::vector<Route> routes) {
                                                "front of the server speaks TLS",
                                                options.address)};
   auto state = std::make_unique<State>(std::move(options), std::move(routes));
-  state->loopback = loopback;
   const ServerOptions& with = state->options;
   if (tls) {
     error_code error;

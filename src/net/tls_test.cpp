@@ -1,27 +1,19 @@
 // The server over TLS, with a certificate that the test makes.
-#if defined(__clang__)
-#define BOOST_ASIO_HAS_CO_AWAIT 1
-#define BOOST_ASIO_HAS_STD_COROUTINE 1
-#endif
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
-#include <boost/asio.hpp>
-#include <boost/asio/ssl.hpp>
 #include <memory>
 
 #include "base/temporary_folder.h"
+#include "net/beast.h"
 #include "net/client_for_test.h"
 #include "net/server.h"
 
 namespace sightline::net {
 namespace {
-
-namespace asio = boost::asio;
-using asio::ip::tcp;
 
 // Signed by itself, for localhost.
 void make_certificate(const std::string& certificate_file, const std::string& key_file) {

@@ -34,8 +34,6 @@ struct Batcher::Job {
 
 namespace {
 
-double seconds(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
-
 // How many rows are run in one go when so many are left: a power of two, so that few sizes are planned. (Filling up to the next one with
 // rows of nobody was measured: it costs more than the smaller pieces do.)
 std::int64_t piece_of(std::int64_t left, std::int64_t most) {
@@ -97,10 +95,9 @@ std::vector<Batcher::Job*> Batcher::take() {
       ++at;
     }
   }
-  const auto now = Clock::now();
   for (Job* job : jobs) {
     job->taken = true;
-    job->passage.queue_s += seconds(now - job->came);
+    job->passage.queue_s += seconds_since(job->came);
     job->passage.rows = rows;
   }
   ++batches_[rows];
@@ -172,7 +169,7 @@ void Batcher::execute(const std::vector<Job*>& jobs) {
   } catch (const std::exception& caught) {
     status = Error{ErrorKind::internal, fmt::format("the runtime failed: {}", caught.what())};
   }
-  const double took = seconds(Clock::now() - begun);
+  const double took = seconds_since(begun);
   for (Job* job : jobs) {
     job->passage.compute_s += took;
     if (!status.ok()) job->error = status.error();

@@ -30,6 +30,10 @@ struct Passage {
 };
 Passage& passage();
 
+inline double seconds_since(std::chrono::steady_clock::time_point begun) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+}
+
 struct BatchLimits {
   std::int64_t rows = 16;   // of a batch; a request that has more by itself is run in pieces
   int at_once = 2;          // batches that are run at the same time

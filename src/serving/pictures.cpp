@@ -16,14 +16,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t most_pictures = 256;  // of one request
 
-double seconds_since(Clock::time_point begun) { return std::chrono::duration<double>(Clock::now() - begun).count(); }
-
-net::Response busy() {
-  net::Response response = net::json_response({{"error", "too many requests of this model are under way"}}, 429);
-  response.headers.emplace_back("Retry-After", "1");
-  return response;
-}
-
 net::Response failure(const Error& error) {
   net::Response response = net::error_response(error);
   // A picture that is too large is refused for what it is; a model that does not fit, for the time being.
@@ -124,7 +116,7 @@ Result<net::Response> predict(Service& service, net::Request& request, std::stri
   }
   SIGHTLINE_TRY(std::vector<std::string> pictures, pictures_of(request));
   SIGHTLINE_TRY(const std::optional<Repository::Lease> lease, service.repository.lease(model, version, draw_of(request.caller.trace)));
-  if (!lease) return busy();
+  if (!lease) return busy_response();
   Json head{{"model", model}, {"version", lease->loaded().version}, {"task", lease->model().task()}};
   if (!list) {
     SIGHTLINE_TRY(PictureAnswer answer, ask(service, *lease, pictures[0], options));
@@ -230,7 +222,7 @@ Json models_json(const Service& service) {
 Result<net::Response> describe_model(Service& service, const net::Request& request) {
   const std::string& name = request.parameter("model");
   SIGHTLINE_TRY(const std::optional<Repository::Lease> lease, service.repository.lease(name));
-  if (!lease) return busy();
+  if (!lease) return busy_response();
   const package::Model& model = lease->model();
   Json versions = Json::array();
   for (const Repository::Status& status : service.repository.index()) {

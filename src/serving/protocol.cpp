@@ -33,8 +33,6 @@ const char* datatype_of(Dtype dtype) {
   return "";
 }
 
-double seconds_since(Clock::time_point begun) { return std::chrono::duration<double>(Clock::now() - begun).count(); }
-
 Json described(const std::vector<graph::ValueInfo>& values) {
   Json list = Json::array();
   for (const graph::ValueInfo& value : values)
@@ -147,12 +145,6 @@ net::Response failure(const Error& error) {
   return response;
 }
 
-net::Response busy() {
-  net::Response response = net::json_response({{"error", "too many requests of this model are under way"}}, 429);
-  response.headers.emplace_back("Retry-After", "1");
-  return response;
-}
-
 net::Route route(std::string method, std::string pattern, net::Scope scope, std::string summary,
                  std::function<Result<net::Response>(const net::Request&)> handle) {
   return net::answered(std::move(method), std::move(pattern), scope, std::move(summary),
@@ -167,7 +159,7 @@ Result<net::Response> infer_route(Service& service, const net::Request& request)
   SIGHTLINE_TRY(const net::InferRequest asked, net::parse_infer(request.body, request.header("inference-header-content-length")));
   SIGHTLINE_TRY(const std::optional<net::InferResponse> answer,
                 infer(service, request.parameter("model"), version, asked, draw_of(request.caller.trace)));
-  return answer ? net::infer_response(*answer) : busy();
+  return answer ? net::infer_response(*answer) : busy_response();
 }
 
 Result<net::Response> ready_route(const Service& service, const net::Request& request) {
@@ -199,10 +191,8 @@ Result<net::Response> config_route(Service& service, const net::Request& request
 }
 
 Result<net::Response> statistics_route(const Service& service, const net::Request& request) {
-  SIGHTLINE_TRY(const std::int64_t version, version_of(request.parameter("version")));
-  const std::string& model = request.parameter("model");
-  if (!model.empty() && !service.repository.knows(model, version)) return net::json_response({{"error", "there is no such model"}}, 404);
-  return net::json_response(service.metrics.statistics(model, version));
+  SIGHTLINE_TRY(const Json statistics, model_statistics(service, request.parameter("model"), request.parameter("version")));
+  return net::json_response(statistics);
 }
 
 }  // namespace
@@ -291,45 +281,49 @@ Json repository_index(const Service& service, bool ready_only) {
   return list;
 }
 
+Result<Json> model_statistics(const Service& service, const std::string& model, const std::string& version) {
+  SIGHTLINE_TRY(const std::int64_t number, version_of(version));
+  if (!model.empty() && !service.repository.knows(model, number)) return Error{ErrorKind::not_found, "there is no such model"};
+  return service.metrics.statistics(model, number);
+}
+
+Result<void> load_model(Service& service, const net::Caller& caller, const std::string& model) {
+  service.audit(caller, "load " + model);
+  SIGHTLINE_CHECK(service.repository.refresh());
+  return service.repository.load(model);
+}
+
+Result<void> unload_model(Service& service, const net::Caller& caller, const std::string& model) {
+  service.audit(caller, "unload " + model);
+  return service.repository.unload(model);
+}
+
+net::Response busy_response() {
+  net::Response response = net::json_response({{"error", "too many requests of this model are under way"}}, 429);
+  response.headers.emplace_back("Retry-After", "1");
+  return response;
+}
+
 net::InferenceFunctions inference_functions(Service& service) {
-  const auto at_version = [](const std::string& text, const std::function<Result<Json>(std::int64_t)>& ask) -> Result<Json> {
-    SIGHTLINE_TRY(const std::int64_t version, version_of(text));
-    return ask(version);
-  };
   return {.server_metadata = server_metadata,
           .ready =
               [&service](const std::string& model, const std::string& text) {
                 const Result<std::int64_t> version = version_of(text);
                 return version.ok() && service.repository.ready(model, *version);
               },
-          .metadata =
-              [&service, at_version](const std::string& model, const std::string& text) {
-                return at_version(text, [&](std::int64_t version) { return model_metadata(service, model, version); });
-              },
-          .statistics =
-              [&service, at_version](const std::string& model, const std::string& text) {
-                return at_version(text, [&](std::int64_t version) -> Result<Json> {
-                  if (!model.empty() && !service.repository.knows(model, version))
-                    return Error{ErrorKind::not_found, "there is no such model"};
-                  return service.metrics.statistics(model, version);
-                });
-              },
+          .metadata = [&service](const std::string& model, const std::string& text) -> Result<Json> {
+            SIGHTLINE_TRY(const std::int64_t version, version_of(text));
+            return model_metadata(service, model, version);
+          },
+          .statistics = [&service](const std::string& model, const std::string& text) { return model_statistics(service, model, text); },
           .infer = [&service](const net::Caller& caller, const std::string& model, const std::string& text,
                               const net::InferRequest& request) -> Result<std::optional<net::InferResponse>> {
             SIGHTLINE_TRY(const std::int64_t version, version_of(text));
             return infer(service, model, version, request, draw_of(caller.trace));
           },
           .index = [&service](bool ready_only) { return repository_index(service, ready_only); },
-          .load = [&service](const net::Caller& caller, const std::string& model) -> Result<void> {
-            service.audit(caller, "load " + model);
-            SIGHTLINE_CHECK(service.repository.refresh());
-            return service.repository.load(model);
-          },
-          .unload =
-              [&service](const net::Caller& caller, const std::string& model) {
-                service.audit(caller, "unload " + model);
-                return service.repository.unload(model);
-              }};
+          .load = [&service](const net::Caller& caller, const std::string& model) { return load_model(service, caller, model); },
+          .unload = [&service](const net::Caller& caller, const std::string& model) { return unload_model(service, caller, model); }};
 }
 
 std::vector<net::Route> protocol_routes(Service& service) {
@@ -381,15 +375,12 @@ std::vector<net::Route> protocol_routes(Service& service) {
             }));
   add(route("POST", "/v2/repository/models/{model}/load", Scope::admin, "Loads a model now",
             [&service](const net::Request& request) -> Result<net::Response> {
-              service.audit(request.caller, "load " + request.parameter("model"));
-              SIGHTLINE_CHECK(service.repository.refresh());
-              SIGHTLINE_CHECK(service.repository.load(request.parameter("model")));
+              SIGHTLINE_CHECK(load_model(service, request.caller, request.parameter("model")));
               return net::json_response(Json::object());
             }));
   add(route("POST", "/v2/repository/models/{model}/unload", Scope::admin, "Unloads a model; it is not asked until it is loaded again",
             [&service](const net::Request& request) -> Result<net::Response> {
-              service.audit(request.caller, "unload " + request.parameter("model"));
-              SIGHTLINE_CHECK(service.repository.unload(request.parameter("model")));
+              SIGHTLINE_CHECK(unload_model(service, request.caller, request.parameter("model")));
               return net::json_response(Json::object());
             }));
   return routes;

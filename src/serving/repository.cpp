@@ -88,7 +88,7 @@ Result<std::shared_ptr<Loaded>> Repository::open_model(const std::string& name, 
   loaded->model.emplace(*std::move(opened));
   SIGHTLINE_TRY(loaded->decisions, package::read_decisions(loaded->model->graph(), loaded->model->labels().size()));
   loaded->bytes = engine_->bytes_of(loaded->key);
-  loaded->load_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  loaded->load_s = seconds_since(begun);
   return loaded;
 }
 

@@ -23,6 +23,9 @@ struct Service {
   std::function<net::Server::Load()> load = [] { return net::Server::Load{}; };
 };
 
+// What HTTP answers when too many requests of a model are under way: 429, to be tried again.
+net::Response busy_response();
+
 // The version that a path names; 0 for "". Error not_found: it is no number.
 Result<std::int64_t> version_of(const std::string& text);
 // Of a request, for canaries: the same for the same trace.
@@ -32,6 +35,11 @@ double draw_of(const std::string& trace);
 // unsupported (what does not fit the model's signature, in words); interrupted (waited too long).
 Result<std::optional<net::InferResponse>> infer(Service& service, const std::string& model, std::int64_t version,
                                                 const net::InferRequest& request, double draw);
+// Triton's statistics of a model, of one of its versions, or of all models (""). Error not_found.
+Result<Json> model_statistics(const Service& service, const std::string& model, const std::string& version);
+// Errors: not_found, those of loading.
+Result<void> load_model(Service& service, const net::Caller& caller, const std::string& model);
+Result<void> unload_model(Service& service, const net::Caller& caller, const std::string& model);
 // Open Inference Protocol's metadata of a model. Loads it. Errors: not_found, those of loading.
 Result<Json> model_metadata(Service& service, const std::string& model, std::int64_t version);
 // Triton's repository index.

@@ -5,25 +5,11 @@
 
 #include "base/files.h"
 #include "base/text.h"
+#include "store/release_name.h"
 #include "store/workspace.h"
 
 namespace sightline::cli {
 namespace {
-
-struct ReleaseName {
-  std::string name;
-  std::int64_t version = 0;  // 0: the one in force
-};
-
-// "apparel", "apparel:3"; a name holds no '/'.
-std::optional<ReleaseName> parse_release(const std::string& text) {
-  if (text.empty() || text.find('/') != std::string::npos) return std::nullopt;
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string::npos) return ReleaseName{.name = text};
-  const std::string digits = text.substr(colon + 1);
-  if (digits.empty() || digits.size() > 15 || digits.find_first_not_of("0123456789") != std::string::npos) return std::nullopt;
-  return ReleaseName{.name = text.substr(0, colon), .version = std::stoll(digits)};
-}
 
 bool is_package_folder(const std::string& path) { return path_exists(path + "/config.pbtxt") || path_exists(path + "/1/model.onnx"); }
 
@@ -42,7 +28,7 @@ struct Search {
   std::vector<std::int64_t> versions;  // of the wanted name
 };
 
-Result<Search> search_releases(const std::string& root, const ReleaseName& wanted) {
+Result<Search> search_releases(const std::string& root, const store::ReleaseName& wanted) {
   Search search;
   if (!path_exists(root + "/format")) return search;
   SIGHTLINE_TRY(const store::Workspace workspace, store::Workspace::open(root, false));
@@ -63,7 +49,7 @@ Result<Search> search_releases(const std::string& root, const ReleaseName& wante
   return search;
 }
 
-Error not_found(const std::string& text, const std::string& root, const std::optional<ReleaseName>& name, const Search& search) {
+Error not_found(const std::string& text, const std::string& root, const std::optional<store::ReleaseName>& name, const Search& search) {
   std::string message = fmt::format("\"{}\" is no model", text);
   if (name && !search.versions.empty()) {
     std::vector<std::string> versions;
@@ -93,7 +79,8 @@ std::string workspace_root(const Console& console) { return console.workspace.em
 
 Result<FoundModel> find_model(const Console& console, const std::string& text) {
   const std::string root = workspace_root(console);
-  const std::optional<ReleaseName> name = parse_release(text);
+  const Result<store::ReleaseName> called = store::parse_release_name(text);
+  const std::optional<store::ReleaseName> name = called.ok() ? std::optional(*called) : std::nullopt;
   std::optional<FoundModel> on_disk = find_on_disk(text);
   Search search;
   if (name) {

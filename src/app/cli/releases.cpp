@@ -5,31 +5,14 @@
 #include "app/cli/verbs.h"
 #include "app/cli/workspace.h"
 #include "base/text.h"
-#include "evaluation/evaluation.h"
+#include "evaluation/comparison.h"
+#include "store/release_name.h"
 
 namespace sightline::cli {
 namespace {
 
-struct Reference {
-  std::string name;
-  std::int64_t version = 0;
-};
-
-// "apparel" or "apparel:3".
-Result<Reference> parse_reference(const std::string& text) {
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string::npos) return Reference{text, 0};
-  Reference reference{text.substr(0, colon), 0};
-  const std::string digits = text.substr(colon + 1);
-  if (digits.empty() || digits.size() > 9 || digits.find_first_not_of("0123456789") != std::string::npos || std::stoll(digits) == 0) {
-    return Error{ErrorKind::usage, fmt::format("\"{}\" is not a release: write NAME or NAME:VERSION, like apparel:3", text)};
-  }
-  reference.version = std::stoll(digits);
-  return reference;
-}
-
 Result<store::Release> find_release(const store::Workspace& workspace, const std::string& text) {
-  SIGHTLINE_TRY(const Reference reference, parse_reference(text));
+  SIGHTLINE_TRY(const store::ReleaseName reference, store::parse_release_name(text));
   SIGHTLINE_TRY(const std::optional<store::Release> release, workspace.registry().release(reference.name, reference.version));
   if (release) return *release;
   SIGHTLINE_TRY(const std::vector<store::Release> all, workspace.registry().releases());
@@ -122,40 +105,20 @@ Result<int> run_compare(Console& console, const std::string& a_text, const std::
   SIGHTLINE_TRY(const store::Release b, find_release(workspace, b_text));
   SIGHTLINE_TRY(const evaluation::Evaluation ea, evaluation_of(workspace, a));
   SIGHTLINE_TRY(const evaluation::Evaluation eb, evaluation_of(workspace, b));
-  if (ea.task != eb.task)
-    return Error{ErrorKind::usage,
-                 fmt::format("{} is a model for {}, {} one for {}: they have no figure in common", a_text, ea.task, b_text, eb.task)};
-  struct Row {
-    std::string name;
-    double a, b;
-    int digits;
-  };
-  std::vector<Row> figures;
-  const tasks::Figures theirs = evaluation::measured_of(eb);
-  for (const auto& [metric, value] : evaluation::told_values(ea))
-    if (const auto other = theirs.values.find(metric); other != theirs.values.end()) figures.push_back({metric, value, other->second, 4});
-  figures.push_back({"p50_ms", ea.latency.p50, eb.latency.p50, 3});
-  figures.push_back({"p95_ms", ea.latency.p95, eb.latency.p95, 3});
-  figures.push_back({"size_kb", static_cast<double>(ea.size_bytes) / 1e3, static_cast<double>(eb.size_bytes) / 1e3, 1});
+  SIGHTLINE_TRY(const std::vector<evaluation::ComparedFigure> figures, evaluation::compare_figures(ea, eb, a_text, b_text));
   const std::string name_a = fmt::format("{}:{}", a.name, a.version);
   const std::string name_b = fmt::format("{}:{}", b.name, b.version);
   std::vector<std::vector<std::string>> rows;
   Json document = {{"a", name_a}, {"b", name_b}, {"figures", Json::object()}, {"lineage_differs", Json::array()}};
-  for (const Row& row : figures) {
+  for (const evaluation::ComparedFigure& row : figures) {
     rows.push_back({row.name, fmt::format("{:.{}f}", row.a, row.digits), fmt::format("{:.{}f}", row.b, row.digits),
                     fmt::format("{:+.{}f}", row.b - row.a, row.digits)});
     document["figures"][row.name] = {{"a", row.a}, {"b", row.b}, {"difference", row.b - row.a}};
   }
-  const Json flat_a = a.lineage.flatten();
-  const Json flat_b = b.lineage.flatten();
+  const auto told = [](const Json& value) { return value.is_null() ? std::string("(none)") : json_text(value); };
   std::vector<std::string> differs;
-  for (const auto& [key, value] : flat_b.items()) {
-    if (!flat_a.contains(key) || flat_a[key] != value)
-      differs.push_back(fmt::format("{}: {} -> {}", key, flat_a.contains(key) ? json_text(flat_a[key]) : "(none)", json_text(value)));
-  }
-  for (const auto& [key, value] : flat_a.items()) {
-    if (!flat_b.contains(key)) differs.push_back(fmt::format("{}: {} -> (none)", key, json_text(value)));
-  }
+  for (const evaluation::LineageDifference& each : evaluation::compare_lineages(a.lineage, b.lineage))
+    differs.push_back(fmt::format("{}: {} -> {}", each.key, told(each.a), told(each.b)));
   document["lineage_differs"] = differs;
   console.document(document);
   console.table({"", name_a, name_b, "difference"}, rows);
@@ -169,7 +132,7 @@ Result<int> run_compare(Console& console, const std::string& a_text, const std::
 
 Result<int> run_rollback(Console& console, const std::string& reference) {
   SIGHTLINE_TRY(store::Workspace workspace, existing_workspace(console));
-  SIGHTLINE_TRY(Reference wanted, parse_reference(reference));
+  SIGHTLINE_TRY(store::ReleaseName wanted, store::parse_release_name(reference));
   SIGHTLINE_TRY(const std::optional<store::Release> now, workspace.registry().release(wanted.name));
   if (wanted.version == 0) {
     SIGHTLINE_TRY(const std::vector<store::Release> all, workspace.registry().releases(wanted.name));

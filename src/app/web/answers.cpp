@@ -15,7 +15,8 @@ Result<AnswersOfRelease> compute(Site& site, const store::Release& release, cons
   SIGHTLINE_TRY(package::Model model, package::Model::open(folder, {.check_golden = false}));
   if (model.annotates()) return Error{ErrorKind::unsupported, release.name + " is no classifier: its answers are not counted in cells"};
   SIGHTLINE_TRY(const evaluation::Answers answered, evaluation::answer(model, *manifest, dataset::Split::test, false));
-  AnswersOfRelease all{.manifest = digest, .classes = model.labels()};
+  AnswersOfRelease all{
+      .manifest = digest, .classes = model.labels(), .answers = {}, .probabilities = answered.probabilities, .labels = answered.labels};
   const std::size_t classes = all.classes.size();
   const auto values = answered.probabilities.values<float>();
   for (std::size_t i = 0; i < answered.samples.size(); ++i) {
@@ -32,14 +33,11 @@ Result<AnswersOfRelease> compute(Site& site, const store::Release& release, cons
 }  // namespace
 
 Result<std::shared_ptr<const AnswersOfRelease>> Answers::of(Site& site, const store::Release& release) {
-  const std::optional<line::StepRecord> record = site.made_by(release);
-  const auto manifest = record ? record->inputs.find("manifest") : std::map<std::string, Digest>::const_iterator{};
-  if (!record || manifest == record->inputs.end())
-    return Error{ErrorKind::not_found, "the step log no longer says which pictures this release was measured on"};
+  SIGHTLINE_TRY(const Digest manifest, site.measured_on(release));
   const std::lock_guard lock(mutex_);
-  const Digest key = release.package + manifest->second;
+  const Digest key = release.package + manifest;
   if (const auto found = known_.find(key); found != known_.end()) return found->second;
-  SIGHTLINE_TRY(AnswersOfRelease computed, compute(site, release, manifest->second));
+  SIGHTLINE_TRY(AnswersOfRelease computed, compute(site, release, manifest));
   if (known_.size() >= kKnown) known_.clear();
   auto kept = std::make_shared<const AnswersOfRelease>(std::move(computed));
   known_[key] = kept;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "app/web/site.h"
+#include "tensor/tensor.h"
 
 namespace sightline::web {
 
@@ -21,6 +22,8 @@ struct AnswersOfRelease {
   Digest manifest;
   std::vector<std::string> classes;
   std::vector<Answer> answers;  // in the order of the manifest
+  Tensor probabilities;         // f32 N×K, of the same pictures
+  std::vector<std::int32_t> labels;
 };
 
 // Any number of threads; one release is computed at a time.

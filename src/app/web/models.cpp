@@ -1,29 +1,17 @@
 #include "app/web/models.h"
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 
 #include "app/web/overview.h"
 #include "base/files.h"
+#include "evaluation/comparison.h"
+#include "evaluation/compression.h"
+#include "store/release_name.h"
 #include "tasks/tasks.h"
 
 namespace sightline::web {
 namespace {
-
-constexpr double kNormal95 = 1.959964;
-
-struct Reference {
-  std::string name;
-  std::int64_t version = 0;
-};
-
-Result<Reference> parse_reference(const std::string& text) {
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string::npos) return Reference{text, 0};
-  SIGHTLINE_TRY(const std::int64_t version, number_of(text.substr(colon + 1), "the version", 1, 0));
-  return Reference{text.substr(0, colon), version};
-}
 
 std::string description_of(const tasks::Task* task, const std::string& metric) {
   if (task == nullptr) return "";
@@ -130,34 +118,24 @@ std::string card_of(const Site& site, const store::Release& release) {
   return text.ok() ? *text : "";
 }
 
-// The difference of top1 of two models on the same pictures, and its 95% interval.
-Json paired_top1(const AnswersOfRelease& a, const AnswersOfRelease& b) {
-  if (a.manifest != b.manifest || a.classes != b.classes || a.answers.size() != b.answers.size() || a.answers.empty()) return nullptr;
+// The difference of top1 of two models on the same pictures, and its 95% interval; null where they are not the same ones.
+Result<Json> paired_top1(const AnswersOfRelease& a, const AnswersOfRelease& b) {
+  if (a.manifest != b.manifest || a.classes != b.classes || a.labels != b.labels || a.labels.empty()) return Json(nullptr);
+  SIGHTLINE_TRY(const evaluation::Loss loss, evaluation::paired_loss(a.probabilities, b.probabilities, a.labels, "top1"));
   std::int64_t better = 0, worse = 0;
   for (std::size_t i = 0; i < a.answers.size(); ++i) {
     const bool right_a = a.answers[i].predicted == a.answers[i].given, right_b = b.answers[i].predicted == b.answers[i].given;
     better += right_b && !right_a ? 1 : 0;
     worse += right_a && !right_b ? 1 : 0;
   }
-  const auto n = static_cast<double>(a.answers.size());
-  const double difference = static_cast<double>(better - worse) / n;
-  const double variance = static_cast<double>(better + worse) / n - difference * difference;
-  const double half = kNormal95 * std::sqrt(std::max(0.0, variance) / n);
-  return {{"metric", "top1"},         {"pictures", a.answers.size()}, {"better", better},         {"worse", worse},
-          {"difference", difference}, {"low", difference - half},     {"high", difference + half}};
-}
-
-Json lineage_differences(const Json& a, const Json& b) {
-  const Json flat_a = a.flatten(), flat_b = b.flatten();
-  std::set<std::string> keys;
-  for (const auto& [key, value] : flat_a.items()) keys.insert(key);
-  for (const auto& [key, value] : flat_b.items()) keys.insert(key);
-  Json differs = Json::array();
-  for (const std::string& key : keys) {
-    const Json before = flat_a.value(key, Json(nullptr)), after = flat_b.value(key, Json(nullptr));
-    if (before != after) differs.push_back({{"key", key}, {"a", before}, {"b", after}});
-  }
-  return differs;
+  // A loss in points the other way round is a gain.
+  return Json{{"metric", "top1"},
+              {"pictures", a.labels.size()},
+              {"better", better},
+              {"worse", worse},
+              {"difference", -loss.points / 100},
+              {"low", -loss.interval.high / 100},
+              {"high", -loss.interval.low / 100}};
 }
 
 }  // namespace
@@ -236,8 +214,8 @@ Result<Json> release_about(Site& site, const std::string& name, std::int64_t ver
   SIGHTLINE_TRY(const evaluation::Evaluation measured, site.evaluation_of(release));
   const std::optional<line::StepRecord> record = site.made_by(release);
   std::shared_ptr<const dataset::Manifest> manifest;
-  if (record && record->inputs.contains("manifest")) {
-    const auto read = site.manifest(record->inputs.at("manifest"));
+  if (const Result<Digest> digest = site.measured_on(release); digest.ok()) {
+    const auto read = site.manifest(*digest);
     if (read.ok()) manifest = *read;
   }
   Json json{{"name", release.name},
@@ -254,40 +232,35 @@ Result<Json> release_about(Site& site, const std::string& name, std::int64_t ver
 }
 
 Result<Json> compare_releases(Site& site, Answers& answers, const std::string& a, const std::string& b) {
-  SIGHTLINE_TRY(const Reference reference_a, parse_reference(a));
-  SIGHTLINE_TRY(const Reference reference_b, parse_reference(b));
-  SIGHTLINE_TRY(const store::Release release_a, site.release(reference_a.name, reference_a.version));
-  SIGHTLINE_TRY(const store::Release release_b, site.release(reference_b.name, reference_b.version));
+  SIGHTLINE_TRY(const store::ReleaseName called_a, store::parse_release_name(a));
+  SIGHTLINE_TRY(const store::ReleaseName called_b, store::parse_release_name(b));
+  SIGHTLINE_TRY(const store::Release release_a, site.release(called_a.name, called_a.version));
+  SIGHTLINE_TRY(const store::Release release_b, site.release(called_b.name, called_b.version));
   SIGHTLINE_TRY(const evaluation::Evaluation ea, site.evaluation_of(release_a));
   SIGHTLINE_TRY(const evaluation::Evaluation eb, site.evaluation_of(release_b));
-  if (ea.task != eb.task)
-    return Error{ErrorKind::usage,
-                 fmt::format("{} is a model for {}, {} one for {}: they have no figure in common", a, ea.task, b, eb.task)};
-  Json figures = Json::array();
-  const auto add = [&](const std::string& metric, double x, double y) {
-    Json row{{"metric", metric}, {"a", x}, {"b", y}, {"difference", y - x}};
-    for (const auto& [side, measured] : {std::pair{"a_interval", &ea}, std::pair{"b_interval", &eb}})
-      if (const auto interval = measured->intervals.find(metric); interval != measured->intervals.end())
-        row[side] = to_json(interval->second);
+  SIGHTLINE_TRY(const std::vector<evaluation::ComparedFigure> compared, evaluation::compare_figures(ea, eb, a, b));
+  Json figures = Json::array(), differs = Json::array();
+  for (const evaluation::ComparedFigure& each : compared) {
+    Json row{{"metric", each.name}, {"a", each.a}, {"b", each.b}, {"difference", each.b - each.a}};
+    if (each.a_interval) row["a_interval"] = to_json(*each.a_interval);
+    if (each.b_interval) row["b_interval"] = to_json(*each.b_interval);
     figures.push_back(std::move(row));
-  };
-  const tasks::Figures theirs = evaluation::measured_of(eb);
-  for (const auto& [metric, value] : evaluation::told_values(ea))
-    if (const auto other = theirs.values.find(metric); other != theirs.values.end()) add(metric, value, other->second);
-  add("p50_ms", ea.latency.p50, eb.latency.p50);
-  add("p95_ms", ea.latency.p95, eb.latency.p95);
-  add("size_kb", static_cast<double>(ea.size_bytes) / 1e3, static_cast<double>(eb.size_bytes) / 1e3);
+  }
+  for (const evaluation::LineageDifference& each : evaluation::compare_lineages(release_a.lineage, release_b.lineage))
+    differs.push_back({{"key", each.key}, {"a", each.a}, {"b", each.b}});
   Json paired = nullptr;
   if (ea.task == "classify") {
     const auto answers_a = answers.of(site, release_a), answers_b = answers.of(site, release_b);
-    if (answers_a.ok() && answers_b.ok()) paired = paired_top1(**answers_a, **answers_b);
+    if (answers_a.ok() && answers_b.ok()) {
+      SIGHTLINE_TRY(paired, paired_top1(**answers_a, **answers_b));
+    }
   }
   return Json{{"a", fmt::format("{}:{}", release_a.name, release_a.version)},
               {"b", fmt::format("{}:{}", release_b.name, release_b.version)},
               {"figures", figures},
               {"paired", paired},
-              {"same_pictures", evaluation::measured_of(ea).pictures == theirs.pictures},
-              {"lineage_differs", lineage_differences(release_a.lineage, release_b.lineage)}};
+              {"same_pictures", evaluation::measured_of(ea).pictures == evaluation::measured_of(eb).pictures},
+              {"lineage_differs", differs}};
 }
 
 }  // namespace sightline::web

@@ -57,10 +57,8 @@ Result<net::Response> Pictures::drawn_case(Site& site, const store::Release& rel
   SIGHTLINE_TRY(const tasks::Task* task, tasks::find_task(measured.task));
   if (task->draw == nullptr || task->draw_truth == nullptr)
     return Error{ErrorKind::unsupported, measured.task + " draws nothing onto pictures"};
-  const std::optional<line::StepRecord> record = site.made_by(release);
-  if (!record || !record->inputs.contains("manifest"))
-    return Error{ErrorKind::not_found, "the step log no longer says which pictures this release was measured on"};
-  SIGHTLINE_TRY(const std::shared_ptr<const dataset::Manifest> manifest, site.manifest(record->inputs.at("manifest")));
+  SIGHTLINE_TRY(const Digest digest, site.measured_on(release));
+  SIGHTLINE_TRY(const std::shared_ptr<const dataset::Manifest> manifest, site.manifest(digest));
   const evaluation::ShownCase& shown = measured.shown[static_cast<std::size_t>(place)];
   const auto sample = std::ranges::find(manifest->samples, shown.path, &dataset::Sample::path);
   if (sample == manifest->samples.end()) return Error{ErrorKind::not_found, "the manifest does not hold this picture"};

@@ -85,6 +85,14 @@ std::optional<line::StepRecord> Site::made_by(const store::Release& release) {
   return found == all->rend() ? std::nullopt : std::optional(*found);
 }
 
+Result<Digest> Site::measured_on(const store::Release& release) {
+  if (const std::optional<line::StepRecord> record = made_by(release)) {
+    const auto manifest = record->inputs.find("manifest");
+    if (manifest != record->inputs.end()) return manifest->second;
+  }
+  return Error{ErrorKind::not_found, "the step log no longer says which pictures this release was measured on"};
+}
+
 Result<std::string> Site::blob(const Digest& digest) const { return workspace_.blobs().get(digest); }
 
 Result<Json> Site::json_blob(const Digest& digest, const std::string& what) const {

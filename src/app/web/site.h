@@ -48,6 +48,9 @@ class Site {
   // The record of the step "release" that made this release; nothing when the log no longer holds it.
   std::optional<line::StepRecord> made_by(const store::Release& release);
 
+  // The manifest of the pictures that it was measured on. Error not_found: the log no longer says.
+  Result<Digest> measured_on(const store::Release& release);
+
   Result<std::string> blob(const Digest& digest) const;
   Result<Json> json_blob(const Digest& digest, const std::string& what) const;
   Result<evaluation::Evaluation> evaluation_of(const store::Release& release) const;

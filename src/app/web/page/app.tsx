@@ -1,6 +1,6 @@
 // The page: its bar, and what the address asks for.
 import { render, type ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { useLoad } from "./api";
 import { Build } from "./build";
 import { Data } from "./data";
@@ -38,10 +38,15 @@ const pages: Page[] = [
 const themes = ["auto", "light", "dark"];
 function Theme() {
   const [theme, setTheme] = useState(() => localStorage.getItem("theme") ?? "auto");
-  useEffect(() => {
-    if (theme === "auto") delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = theme;
+  useLayoutEffect(() => {
     localStorage.setItem("theme", theme);
+    const system = matchMedia("(prefers-color-scheme: dark)");
+    const paint = () => {
+      document.documentElement.dataset.theme = theme === "auto" ? (system.matches ? "dark" : "light") : theme;
+    };
+    paint();
+    system.addEventListener("change", paint);
+    return () => system.removeEventListener("change", paint);
   }, [theme]);
   const next = themes[(themes.indexOf(theme) + 1) % themes.length];
   return (

@@ -29,14 +29,9 @@ function useColours(): number {
   const [turn, setTurn] = useState(0);
   useEffect(() => {
     const next = () => setTurn((old) => old + 1);
-    const query = matchMedia("(prefers-color-scheme: dark)");
-    query.addEventListener("change", next);
     const watch = new MutationObserver(next);
     watch.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
-    return () => {
-      query.removeEventListener("change", next);
-      watch.disconnect();
-    };
+    return () => watch.disconnect();
   }, []);
   return turn;
 }
